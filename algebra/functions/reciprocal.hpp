@@ -1,0 +1,16 @@
+#pragma once
+#include "arithmetic.hpp"
+
+namespace alphaform::functions {
+
+struct reciprocal final {
+  static constexpr std::string_view name = "1/", meaning = "reciprocal";
+  static constexpr layout text{"1/#", level::product, level::power}, latex{"\\frac{1}{@}"},
+      mathml{"<mfrac><mn>1</mn>@</mfrac>"};
+  template <class R>
+  static R value(const R& x) {
+    return 1 / x;
+  }
+};
+
+}  // namespace alphaform::functions

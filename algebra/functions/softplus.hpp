@@ -1,0 +1,19 @@
+#pragma once
+#include "arithmetic.hpp"
+
+namespace alphaform::functions {
+
+struct softplus final {
+  static constexpr std::string_view name = "softplus", meaning = "log(1 + exp(x)), without overflow";
+  static constexpr layout text{"softplus(@)"}, latex{"\\operatorname{softplus}(@)"},
+      mathml{"<mi>softplus</mi><mo>(</mo>@<mo>)</mo>"};
+  template <class R>
+  static R value(const R& x) {
+    using std::abs;
+    using std::exp;
+    using std::log1p;
+    return positive_part(x) + log1p(R(exp(-abs(x))));
+  }
+};
+
+}  // namespace alphaform::functions

@@ -1,0 +1,142 @@
+// The language of declarations: streams and operators whose C++ types carry their axes. Everything is a constexpr
+// value; a wrong combination of axes does not compile, and the message names the axes (head 1, chan 2, state 4, rank 8)
+// as (found == wanted).
+#pragma once
+#include <alphaform/algebra/build.hpp>
+#include <alphaform/algebra/name.hpp>
+
+namespace alphaform {
+
+/// A stream [T, axes...], or, if only parameters occur in it, [axes...].
+template <axes A>
+struct stream final {
+  static constexpr axes has = A;
+  expr e;
+};
+
+/// A linear map of streams that consumes the axes From, makes the axes To and leaves others alone.
+template <axes From, axes To>
+struct op final {
+  static constexpr axes from = From, to = To;
+  expr e;
+};
+
+template <axes A>
+constexpr bool operator==(const stream<A>& x, const stream<A>& y) {
+  return x.e == y.e;
+}
+template <axes F1, axes T1, axes F2, axes T2>
+constexpr bool operator==(const op<F1, T1>& p, const op<F2, T2>& q) {
+  return p.e == q.e;
+}
+
+// ---- leaves
+// ------------------------------------------------------------------------------------------------------------------
+
+/// A named input stream [T, axes]. The input called "x" is the start of the value path.
+template <name Id, axes A = chan>
+inline constexpr stream<A> input{build::leaf<terms::input>(Id.view(), A)};
+/// A named parameter [axes].
+template <name Id, axes A = chan>
+inline constexpr stream<A> param{build::leaf<terms::parameter>(Id.view(), A)};
+inline constexpr op<no_axes, no_axes> id{build::leaf<terms::identity>()};
+inline constexpr op<no_axes, no_axes> delay{build::leaf<terms::delay>()};
+template <axes A>
+inline constexpr op<no_axes, A> expand{build::leaf<terms::expand>({}, A)};
+template <axes A>
+inline constexpr op<A, no_axes> contract{build::leaf<terms::contract>({}, {}, A)};
+/// Mean over the axes A: Contract scaled by the inverse number of entries.
+template <axes A>
+inline constexpr stream<no_axes> inverse_size{build::leaf<terms::inverse_size>({}, {}, A)};
+
+/// Gives a term a name for print; its identity does not change. Greek letters are spelled: "Delta".
+template <name Label, class Term>
+constexpr Term let(Term term) {
+  term.e.g.labels[term.e.root] = Label.view();
+  return term;
+}
+
+// ---- operators
+// ---------------------------------------------------------------------------------------------------------------
+
+template <axes A>
+constexpr op<A, A> diag(const stream<A>& s) {
+  return {build::with<terms::diag>(s.e)};
+}
+/// Diag, said of a factor that modulates: gate(a) * b puts b on the value path and freezes a.
+template <axes A>
+constexpr op<A, A> gate(const stream<A>& s) {
+  return diag(s);
+}
+template <axes F1, axes T1, axes F2, axes T2>
+constexpr auto operator*(const op<F1, T1>& p, const op<F2, T2>& q) {
+  static_assert(((T1 - F1).bits & (T2 - (T2 & F1)).bits) == 0, "P * Q: P makes an axis that Q's result already has");
+  constexpr effect e = in_series({F1, T1}, {F2, T2});
+  return op<e.from, e.to>{build::with<terms::product>(p.e, q.e)};
+}
+template <axes F1, axes T1, axes F2, axes T2>
+constexpr auto operator+(const op<F1, T1>& p, const op<F2, T2>& q) {
+  static_assert((F1 - T1).bits == (F2 - T2).bits, "P + Q: both operators must sum away the same axes");
+  static_assert((T1 - F1).bits == (T2 - F2).bits, "P + Q: both operators must make the same axes");
+  constexpr effect e = in_parallel({F1, T1}, {F2, T2});
+  return op<e.from, e.to>{build::with<terms::sum>(p.e, q.e)};
+}
+template <axes F, axes T, axes A>
+constexpr auto operator*(const op<F, T>& p, const stream<A>& s) {
+  static_assert((F & A).bits == F.bits, "P * s: the stream lacks an axis that the operator works on");
+  static_assert(((T - F) & A).bits == 0, "P * s: the operator makes an axis that the stream already has");
+  return stream<after({F, T}, A)>{build::with<terms::applied>(p.e, s.e)};
+}
+
+/// h_t = P h_{t-1} + x_t; a stream as decay means Diag of it.
+template <axes A>
+constexpr op<A, A> scan(const stream<A>& decay) {
+  return {build::with<terms::scan>(diag(decay).e)};
+}
+/// Divides every row by its sum. @see spec rule 21: RowNorm(P) = Diag(1 / (P 1)) P.
+template <axes A>
+constexpr op<A, A> rownorm(const op<A, A>& p) {
+  return {build::with<terms::rownorm>(p.e)};
+}
+
+// ---- streams
+// -----------------------------------------------------------------------------------------------------------------
+
+/// Repeats `s` along the axes that To has beyond it. The Expand is a node: nothing broadcasts silently.
+template <axes To, axes A>
+constexpr stream<To> widen(const stream<A>& s) {
+  if constexpr (A == To) {
+    return s;
+  } else {
+    return expand<To - A> * s;
+  }
+}
+/// Pointwise product; the narrower factor is widened. On the value path write gate(a) * b instead: a plain product is
+/// refused there.
+template <axes A, axes B>
+constexpr stream<A | B> operator*(const stream<A>& a, const stream<B>& b) {
+  return {build::with<terms::times>(widen<A | B>(a).e, widen<A | B>(b).e)};
+}
+template <axes A, axes B>
+constexpr stream<A> operator+(const stream<A>& a, const stream<B>& b) {
+  static_assert(A.bits == B.bits, "a + b: a sum of streams needs equal axes on both sides, such as [T,C] + [T,C]");
+  return {build::with<terms::plus>(a.e, b.e)};
+}
+template <class Function, axes A>
+constexpr stream<A> call(const stream<A>& s) {
+  return {build::call<Function>(s.e)};
+}
+// clang-format off
+template <axes A> constexpr stream<A> operator-(const stream<A>& s) { return call<functions::neg>(s); }
+template <axes A> constexpr stream<A> exp(const stream<A>& s) { return call<functions::exp>(s); }
+template <axes A> constexpr stream<A> silu(const stream<A>& s) { return call<functions::silu>(s); }
+template <axes A> constexpr stream<A> sigmoid(const stream<A>& s) { return call<functions::sigmoid>(s); }
+template <axes A> constexpr stream<A> softplus(const stream<A>& s) { return call<functions::softplus>(s); }
+template <axes A> constexpr stream<A> relu(const stream<A>& s) { return call<functions::relu>(s); }
+template <axes A> constexpr stream<A> square(const stream<A>& s) { return call<functions::square>(s); }
+template <axes A> constexpr stream<A> rsqrt(const stream<A>& s) { return call<functions::rsqrt>(s); }
+template <axes A> constexpr stream<A> reciprocal(const stream<A>& s) { return call<functions::reciprocal>(s); }
+template <axes A> constexpr stream<A> complement(const stream<A>& s) { return call<functions::complement>(s); }
+// clang-format on
+
+}  // namespace alphaform

@@ -1,0 +1,101 @@
+// The named constructors: what a layer's author calls things. Each is a composition of the leaves of language.hpp.
+#pragma once
+#include <alphaform/algebra/language.hpp>
+
+namespace alphaform {
+
+/// y = W s over one axis of `s`; W is a parameter [to, from], as in nn.Linear.
+template <name Weight, axes To = chan, axes A>
+constexpr auto linear(const stream<A>& s) {
+  static_assert(A == chan || A == state || A == rank, "linear: the stream needs exactly one axis");
+  return op<A, To>{build::mix(param<Weight, To | A>.e, To, A)} * s;
+}
+
+/// Causal depthwise convolution: y_t = b + sum_k w[K-1-k] x_{t-k}, zeros before the first token; w is [C, K] (or [C, 1,
+/// K]).
+template <name Taps>
+inline constexpr op<chan, chan> fir{build::with<terms::conv>(param<Taps>.e)};
+template <name Taps, name Bias>
+constexpr stream<chan> conv(const stream<chan>& s) {
+  return fir<Taps> * s + param<Bias>;
+}
+
+/// Token shift: mu s_t + (1 - mu) s_{t-1}, mu a parameter [C].
+template <name Mu>
+constexpr stream<chan> shift(const stream<chan>& s) {
+  return diag(param<Mu>) * s + diag(complement(param<Mu>)) * (delay * s);
+}
+
+// The arguments of unrolled, by name.
+template <axes A>
+struct decay_of final {
+  stream<A> s;
+};
+template <axes A>
+struct write_of final {
+  stream<A> s;
+};
+template <axes A>
+struct read_of final {
+  stream<A> s;
+};
+template <axes A>
+struct bonus_of final {
+  stream<A> s;
+};
+template <axes A>
+constexpr decay_of<A> decay(const stream<A>& s) {
+  return {s};
+}
+template <axes A>
+constexpr write_of<A> write(const stream<A>& s) {
+  return {s};
+}
+template <axes A>
+constexpr read_of<A> read(const stream<A>& s) {
+  return {s};
+}
+template <axes A>
+constexpr bonus_of<A> bonus(const stream<A>& s) {
+  return {s};
+}
+
+/// The recurrence h_t = decay_t h_{t-1} + write_t x_t, y_t = sum over the state of read_t h_t: an operator on [T, C].
+/// @see paper Eq. 7
+template <axes D, axes W, axes R>
+constexpr op<chan, chan> unrolled(const decay_of<D>& a, const write_of<W>& b, const read_of<R>& c) {
+  static_assert((chan | state).bits == (D | W | chan).bits,
+                "unrolled: decay and write need the axes [C,N] between them");
+  static_assert((R & state).bits == state.bits, "unrolled: the read gate needs the state axis");
+  constexpr axes all = chan | state;
+  return {(contract<state> * (diag(c.s) * (scan(widen<all>(a.s)) * (diag(widen<all>(b.s)) * expand<state>)))).e};
+}
+/// The exclusive read with a bonus for the current token: y_t = h_{t-1} + bonus x'_t with x' = write x (RWKV-4, paper
+/// Eq. 20).
+template <axes A, axes W, axes U>
+constexpr op<chan, chan> unrolled(const decay_of<A>& a, const write_of<W>& b, const bonus_of<U>& u) {
+  static_assert((A | W | U).bits == chan.bits,
+                "unrolled with a bonus works on [T,C]: decay, write and bonus have the channel axis");
+  return (delay * scan(a.s) + diag(u.s)) * diag(b.s);
+}
+
+/// The factor of an RMS norm: rho_t = (mean_c s_tc^2 + epsilon)^(-1/2). @see spec 2.4
+template <name Epsilon>
+constexpr stream<no_axes> rho(const stream<chan>& s) {
+  return rsqrt(diag(inverse_size<chan>) * (contract<chan> * square(s)) + param<Epsilon, no_axes>);
+}
+/// RMSNorm(s) = Diag(w) Diag(rho) s. @see spec rule 11
+template <name Weight, name Epsilon>
+constexpr stream<chan> norm(const stream<chan>& s) {
+  return diag(param<Weight>) * (diag(rho<Epsilon>(s)) * s);
+}
+/// The centring projector I - 1 1^T / n over the channels. @see spec rule 12
+inline constexpr op<chan, chan> centre{(id + diag(-inverse_size<chan>) * (expand<chan> * contract<chan>)).e};
+/// LayerNorm(s) = Diag(w) Diag(rho) (I - 1 1^T / n) s + b. @see spec 2.5
+template <name Weight, name Bias, name Epsilon>
+constexpr stream<chan> norm(const stream<chan>& s) {
+  const auto centred = centre * s;
+  return norm<Weight, Epsilon>(centred) + param<Bias>;
+}
+
+}  // namespace alphaform

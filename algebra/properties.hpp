@@ -1,0 +1,44 @@
+// Properties of terms that conditions of rules and sentences of documents ask for. Each is one short recursion over the
+// graph.
+#pragma once
+#include <alphaform/algebra/infer.hpp>
+
+namespace alphaform {
+
+/// The input stream at which the value path starts.
+inline constexpr std::string_view value_input = "x";
+
+/// Does a term occur in the subgraph of `i` for which `is` holds? Linear in the graph: arguments come before their
+/// node.
+template <std::size_t N, class Predicate>
+constexpr bool any_of(const graph<N>& g, index i, Predicate is) {
+  if (i == absent) return false;
+  bool needed[N]{};
+  needed[i] = true;
+  for (int k = i; k >= 0; --k) {
+    if (!needed[k]) continue;
+    const node& n = g[static_cast<index>(k)];
+    if (is(n)) return true;
+    if (n.a != absent) needed[n.a] = true;
+    if (n.b != absent) needed[n.b] = true;
+  }
+  return false;
+}
+
+/// The term does not contain the value input at all.
+template <std::size_t N>
+constexpr bool independent_of_value(const graph<N>& g, index i) {
+  return !any_of(g, i, [](const node& n) { return n.is<terms::input>() && n.id == value_input; });
+}
+/// The term contains parameters and constants only: it is the same for every token and every text (time-invariant).
+template <std::size_t N>
+constexpr bool fixed_parameter(const graph<N>& g, index i) {
+  return !any_of(g, i, [](const node& n) { return n.is<terms::input>(); });
+}
+/// A marker is left in the term: what it stands for was refused.
+template <std::size_t N>
+constexpr bool has_marker(const graph<N>& g, index i) {
+  return any_of(g, i, [](const node& n) { return n.is<terms::frozen>() || n.is<terms::remainder>(); });
+}
+
+}  // namespace alphaform

@@ -1,0 +1,75 @@
+#include <algorithm>
+#include <alphaform/algebra/symbols.hpp>
+
+namespace alphaform {
+namespace {
+
+void append(std::string& shape, std::string_view letter) { shape += (shape.empty() ? "" : ", ") + std::string(letter); }
+std::string bracketed(bool per_token, axes a) {
+  std::string shape;
+  if (per_token) append(shape, "T");
+  for (const axis_letter& l : axis_letters)
+    if (a.contains(l.axis)) append(shape, l.letter);
+  return "[" + shape + "]";
+}
+
+std::vector<std::string_view> inputs_of(const term_view& v) {
+  std::vector<std::string_view> names;
+  for (const index i : parts_of(v))
+    if (v[i].is<terms::input>()) names.push_back(v[i].id);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// A weight is [to, from] and a filter [C, K], which only the operator that uses the parameter knows.
+std::string parameter_shape(const term_view& v, index i, std::span<const index> parts) {
+  for (const index k : parts) {
+    if (v[k].a != i) continue;
+    std::string shape;
+    if (v[k].is<terms::mix>()) {
+      for (const axes side : {v[k].to, v[k].from})
+        for (const axis_letter& l : axis_letters)
+          if (side.contains(l.axis)) append(shape, l.letter);
+      return "[" + shape + "]";
+    }
+    if (v[k].is<terms::conv>()) return "[C, K]";
+  }
+  return bracketed(false, v[i].to);
+}
+
+std::string shape_of(const term_view& v, index i, bool per_token, std::span<const index> parts) {
+  const node& n = v[i];
+  if (n.is<terms::parameter>()) return parameter_shape(v, i, parts);
+  if (n.is_stream()) return bracketed(per_token, n.to);
+  return bracketed(true, n.from) + " → " + bracketed(true, n.to);
+}
+
+}  // namespace
+
+std::vector<symbol> symbols_of(const term_view& v) {
+  const std::vector<index> parts = parts_of(v);
+  std::vector<symbol> symbols;
+  const auto add = [&](index i, std::string_view name, symbol_kind kind) {
+    auto inputs = inputs_of(v.at(i));
+    const bool per_token = !inputs.empty();
+    symbols.push_back(
+        {name, kind, i, term_table[v[i].term].is, v[i].to, shape_of(v, i, per_token, parts), std::move(inputs)});
+  };
+  for (const index i : parts)
+    if (v[i].is<terms::input>()) add(i, v[i].id, symbol_kind::input);
+  for (const index i : parts)
+    if (!v.labels[i].empty()) add(i, v.labels[i], symbol_kind::label);
+  for (const index i : parts)
+    if (v[i].is<terms::parameter>()) add(i, v[i].id, symbol_kind::parameter);
+  return symbols;
+}
+
+std::string controlled_by(const symbol& s) {
+  if (s.inputs.empty()) return s.kind == symbol_kind::parameter ? "parameter" : "parameters only";
+  std::string names;
+  for (std::size_t k = 0; k < s.inputs.size(); ++k)
+    names += (k == 0 ? "" : k + 1 == s.inputs.size() ? " and " : ", ") + std::string(s.inputs[k]);
+  return s.kind == symbol_kind::input ? "input stream" : "the token, through " + names;
+}
+
+}  // namespace alphaform

@@ -1,0 +1,33 @@
+// RWKV-4's time mixing: per channel a weighted mean of past values, sum_j e^{(i-1-j) w + k_j} v_j with e^{u + k_i} for
+// the current token, gated by sigma(r). Peng et al. 2023; the paper's Eq. 18 to 21. In the paper's Eq. 20 the indices
+// of k are interchanged (the numerators need k_j, the denominator the sum over m < i), and v = x drops the value
+// projection and its token shift.
+#pragma once
+#include <alphaform/architectures/architecture.hpp>
+
+namespace alphaform::architectures {
+
+struct rwkv4 final {
+  static constexpr std::string_view
+      name = "rwkv4",
+      title = "RWKV-4", source = "paper Eq. 18-21; Peng et al. 2023",
+      summary =
+          "A recurrence per channel with a fixed decay whose rows are normalised to weighted means of the past values.";
+  static constexpr auto u = input<"u">;
+  static constexpr projection inputs[] = {{"x", linear<"value.weight">(shift<"time_mix_value">(u)).e},
+                                          {"k", linear<"key.weight">(shift<"time_mix_key">(u)).e},
+                                          {"r", linear<"receptance.weight">(shift<"time_mix_receptance">(u)).e}};
+  static constexpr auto x = input<"x">, k = input<"k">, r = input<"r">;
+  static constexpr auto w = let<"w">(-exp(param<"time_decay">));
+  static constexpr auto wkv = let<"W">(unrolled(decay(exp(w)), write(exp(k)), bonus(exp(param<"time_first">))));
+  static constexpr auto attention = gate(sigmoid(r)) * (rownorm(wkv) * x);
+  static constexpr auto output = linear<"output.weight">(input<"y">);
+  static constexpr printed_form printed{
+      "Eq. 20-21",
+      {},
+      "In Eq. 20 the numerators carry k_t where they need k_j (k_i on the diagonal), the denominators mix t, i and m; "
+      "with the "
+      "indices put right, Eq. 21 is exact on x = v, the projected and token-shifted values, and leaves no remainder."};
+};
+
+}  // namespace alphaform::architectures

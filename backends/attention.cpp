@@ -1,0 +1,218 @@
+#include <alphaform/backends/attention.hpp>
+#include <alphaform/backends/plan/counting.hpp>
+#include <fmt/core.h>
+
+namespace alphaform {
+
+bound_formula formula_of(const expr& attention) {
+  const derivation d = derive(stabilised(attention));
+  if (d.refused != absent) throw user_error("this declaration has no implicit attention: see its derivation for the term that refused");
+  bound_formula f;
+  f.output = f.g.take(d.g, d.output);
+  f.formula = f.g.take(d.g, d.formula);
+  f.remainder = f.g.take(d.g, d.remainder);
+  return f;
+}
+
+namespace {
+
+extents stream_size(std::size_t tokens, std::size_t channels) {
+  extents size = single;
+  at(size, axis::token) = tokens;
+  at(size, axis::chan) = channels;
+  return size;
+}
+extents map_size(std::size_t tokens, std::size_t columns) {
+  extents size = single;
+  at(size, axis::token) = tokens;
+  at(size, axis::column) = columns;
+  return size;
+}
+
+/// Sets the processor up for one query and back.
+template <class T>
+class entered final {
+ public:
+  explicit entered(const kernels<T>& k) : k_(k), before_(k.enter()) {}
+  ~entered() { k_.leave(before_); }
+  entered(const entered&) = delete;
+  entered& operator=(const entered&) = delete;
+
+ private:
+  const kernels<T>& k_;
+  unsigned before_;
+};
+
+/// H_c for the channels of the window, a block of columns at a time: f(first column, [T - first, C, columns]).
+template <class T, class F>
+void each_column_block(engine<T>& e, index h, const window& w, F f) {
+  for (std::size_t s = 0; s < w.token_end; s += token_block) {
+    const std::size_t columns = std::min(token_block, w.token_end - s);
+    extents size = stream_size(w.token_end - s, w.channels());
+    at(size, axis::column) = columns;
+    const tensor<T> units = e.memory().make(size);
+    e.run().eye(units);
+    f(s, e.apply(h, units, window{s, w.token_end, w.channel_begin, w.channel_end}));
+  }
+}
+
+template <class T>
+tensor<T> run(engine<T>& e, const bound_formula& f, const query& q, std::size_t channels, const tensor<T>& operand) {
+  const kernels<T>& k = e.run();
+  const std::size_t tokens = e.tokens();
+  const auto unit = [&](std::size_t i) {
+    const tensor<T> g = e.memory().make(stream_size(tokens, channels));
+    k.unit(i, g);
+    return g;
+  };
+  switch (q.is) {
+    case query::kind::apply: return e.apply(f.formula, operand);
+    case query::kind::adjoint: return e.adjoint(f.formula, operand);
+    case query::kind::remainder: {
+      const tensor<T> r = e.memory().make(stream_size(tokens, channels));
+      k.copy(e.value(f.remainder), r);
+      return r;
+    }
+    case query::kind::row: return e.adjoint(f.formula, unit(q.at));
+    case query::kind::column: return e.apply(f.formula, unit(q.at));
+    case query::kind::reduced_row: {
+      const tensor<T> sum = e.memory().filled(map_size(tokens, 1), 0);
+      k.total(T(1) / static_cast<T>(channels), q.over == reduction::abs_mean, e.adjoint(f.formula, unit(q.at)), sum);
+      return sum;
+    }
+    case query::kind::matrix: {
+      const tensor<T> map = e.memory().filled(map_size(tokens, tokens), 0);
+      each_column_block(e, f.formula, window{0, tokens, q.at, q.at + 1}, [&](std::size_t s, const tensor<T>& part) {
+        k.copy(part, map.slice(axis::token, s, tokens).slice(axis::column, s, s + part.v.of(axis::column)));
+      });
+      return map;
+    }
+    case query::kind::reduced_matrix: {
+      const tensor<T> map = e.memory().filled(map_size(tokens, tokens), 0);
+      const T weight = T(1) / static_cast<T>(channels);
+      const bool absolute = q.over == reduction::abs_mean;
+      if (const auto form = as_semiseparable(f.g, f.formula)) {
+        add_channel_sum<T>(e, *form, channels, weight, absolute, map);
+        return map;
+      }
+      for (std::size_t c = 0; c < channels; c += channel_block) {
+        const window w{0, tokens, c, std::min(c + channel_block, channels)};
+        each_column_block(e, f.formula, w, [&](std::size_t s, const tensor<T>& part) {
+          k.total(weight, absolute, part, map.slice(axis::token, s, tokens).slice(axis::column, s, s + part.v.of(axis::column)));
+        });
+      }
+      return map;
+    }
+  }
+  throw internal_error("a query without an answer");
+}
+
+}  // namespace
+
+template <class T>
+implicit_attention<T>::implicit_attention(const bound_formula& formula, environment<T> env, const kernels<T>& backend)
+    : f_(formula), env_(std::move(env)), backend_(backend), engine_(f_.g, env_, backend_) {
+  const extents size = engine_.sizes().of(f_.output);
+  tokens_ = engine_.tokens();
+  channels_ = at(size, axis::chan);
+  if (tokens_ == 0) throw user_error("an attention map was asked for an empty text; give at least one token");
+}
+
+template <class T>
+tensor<T> implicit_attention<T>::output() {
+  const entered<T> on(backend_);
+  return engine_.value(f_.output);
+}
+template <class T>
+tensor<T> implicit_attention<T>::remainder() {
+  return answer({query::kind::remainder});
+}
+template <class T>
+tensor<T> implicit_attention<T>::apply(const tensor<T>& x) {
+  const entered<T> on(backend_);
+  return run(engine_, f_, {query::kind::apply}, channels_, x);
+}
+template <class T>
+tensor<T> implicit_attention<T>::adjoint(const tensor<T>& g) {
+  const entered<T> on(backend_);
+  return run(engine_, f_, {query::kind::adjoint}, channels_, g);
+}
+template <class T>
+tensor<T> implicit_attention<T>::row(std::size_t i) {
+  return answer({query::kind::row, i});
+}
+template <class T>
+tensor<T> implicit_attention<T>::column(std::size_t j) {
+  return answer({query::kind::column, j});
+}
+template <class T>
+tensor<T> implicit_attention<T>::matrix(std::size_t channel) {
+  return answer({query::kind::matrix, channel});
+}
+template <class T>
+tensor<T> implicit_attention<T>::reduced_row(std::size_t i, reduction r) {
+  return answer({query::kind::reduced_row, i, r});
+}
+template <class T>
+tensor<T> implicit_attention<T>::reduced_matrix(reduction r) {
+  return answer({query::kind::reduced_matrix, 0, r});
+}
+
+template <class T>
+tensor<T> implicit_attention<T>::answer(const query& q) {
+  using kind = query::kind;
+  if (q.is == kind::row || q.is == kind::column || q.is == kind::reduced_row) needs_token(q.at);
+  if (q.is == kind::matrix && q.at >= channels_)
+    throw user_error(fmt::format("channel {} was asked for, but this layer has channels 0 to {}", q.at, channels_ - 1));
+  if (q.is != kind::remainder) needs_separate_channels();
+  const entered<T> on(backend_);
+  return run(engine_, f_, q, channels_, {});
+}
+
+template <class T>
+void implicit_attention<T>::needs_token(std::size_t i) const {
+  if (i >= tokens_) throw user_error(fmt::format("token {} was asked for, but the text has tokens 0 to {}", i, tokens_ - 1));
+}
+
+template <class T>
+void implicit_attention<T>::needs_separate_channels() {
+  if (!engine_.keeps_channels_apart(f_.formula))
+    throw user_error("H of this architecture mixes channels: it has no matrix per channel; ask for H x or its transpose instead");
+}
+
+template <class T>
+query_plan implicit_attention<T>::plan(const query& q) const {
+  using kind = query::kind;
+  query_plan p;
+  engine<T> dry(f_.g, env_, counting_kernels<T>());
+  counted_work() = {};
+  tensor<T> operand;
+  if (q.is == kind::apply || q.is == kind::adjoint) operand = env_.inputs.begin()->second;
+  { const tensor<T> result = run(dry, f_, q, channels_, operand); }
+  p.backend = backend_.name;
+  p.tokens = tokens_;
+  p.channels = channels_;
+  p.flops = counted_work().flops;
+  p.functions = counted_work().functions;
+  p.bytes_moved = counted_work().bytes;
+  p.peak_bytes = dry.count().peak;
+  const std::string what = q.is == kind::row || q.is == kind::reduced_row ? fmt::format(" {}", q.at)
+                           : q.is == kind::column                         ? fmt::format(" {}", q.at)
+                           : q.is == kind::matrix                         ? fmt::format(" of channel {}", q.at)
+                                                                          : "";
+  constexpr std::array names{"H x", "H' g", "remainder r", "row", "column", "matrix", "row reduced over channels", "map reduced over channels"};
+  p.query = names[static_cast<std::size_t>(q.is)] + what;
+  if (q.is == kind::reduced_row || q.is == kind::reduced_matrix) p.query += fmt::format(" ({})", text_of(q.over));
+  const bool scan = q.is != kind::matrix && q.is != kind::reduced_matrix;
+  const bool products = q.is == kind::reduced_matrix && as_semiseparable(f_.g, f_.formula);
+  p.strategy = products ? "blocked matrix products" : scan ? "scan over the tokens" : "scans of unit columns";
+  p.reason = products ? "H is semiseparable: below a block of rows it is a product of factors as wide as the state"
+             : scan   ? "one pass over the tokens in windows of channels; no pair of tokens is formed"
+                      : "H is asked for entry by entry, a block of columns at a time";
+  return p;
+}
+
+template class implicit_attention<float>;
+template class implicit_attention<double>;
+
+}  // namespace alphaform

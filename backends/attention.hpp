@@ -1,0 +1,73 @@
+// Implicit attention of one mixer on one text, lazily: bind a declaration to parameters and inputs, then ask for H x, rows, columns,
+// matrices or reductions. Nothing runs until it is asked, and nothing larger than the answer is stored for long.
+#pragma once
+#include <alphaform/architectures/architecture.hpp>
+#include <alphaform/backends/engine/semiseparable.hpp>
+#include <string>
+
+namespace alphaform {
+
+enum class reduction : std::uint8_t { mean, abs_mean };
+constexpr std::string_view text_of(reduction r) { return r == reduction::mean ? "mean" : "abs-mean"; }
+
+/// What can be asked of H. `index` is a token or a channel.
+struct query final {
+  enum class kind : std::uint8_t { apply, adjoint, remainder, row, column, matrix, reduced_row, reduced_matrix };
+  kind is = kind::apply;
+  std::size_t at = 0;
+  reduction over = reduction::mean;
+};
+
+/// What a query takes; known before it runs.
+struct query_plan final {
+  std::string query, strategy, reason, backend;
+  std::size_t tokens = 0, channels = 0;
+  double flops = 0, functions = 0, bytes_moved = 0;
+  std::size_t peak_bytes = 0;  ///< beyond parameters and inputs, result included
+};
+
+/// y = H x + r, with H, r and y sharing one graph.
+struct bound_formula final {
+  workspace g{};
+  index output = absent, formula = absent, remainder = absent;
+};
+/// @throws user_error when the declaration has no implicit attention
+bound_formula formula_of(const expr& attention);
+
+template <class T>
+class implicit_attention final {
+ public:
+  /// @param formula  from formula_of; @param env parameters, and inputs [T, C] of which "x" is the value path
+  implicit_attention(const bound_formula& formula, environment<T> env, const kernels<T>& backend);
+
+  std::size_t tokens() const { return tokens_; }
+  std::size_t channels() const { return channels_; }
+
+  tensor<T> output();                    ///< y by its recurrence, [T, C]
+  tensor<T> remainder();                 ///< r, [T, C]
+  tensor<T> apply(const tensor<T>& x);   ///< H x, [T, C]
+  tensor<T> adjoint(const tensor<T>& g); ///< H' g, [T, C]
+  tensor<T> row(std::size_t i);          ///< H_c[i, s] as [T, C]; @throws user_error for a token that does not exist
+  tensor<T> column(std::size_t j);       ///< H_c[t, j] as [T, C]
+  tensor<T> matrix(std::size_t channel); ///< H_c as [T, column T]
+  tensor<T> reduced_row(std::size_t i, reduction);  ///< over channels, [T]
+  tensor<T> reduced_matrix(reduction);              ///< over channels, [T, column T]
+
+  /// What `q` would take on this backend, without computing it.
+  query_plan plan(const query& q) const;
+  /// The most memory that queries on this object have used, beyond parameters and inputs.
+  std::size_t peak_bytes() const { return engine_.count().peak; }
+
+ private:
+  tensor<T> answer(const query&);
+  void needs_token(std::size_t) const;
+  void needs_separate_channels();
+
+  const bound_formula& f_;
+  environment<T> env_;
+  const kernels<T>& backend_;
+  std::size_t tokens_ = 0, channels_ = 0;
+  engine<T> engine_;
+};
+
+}  // namespace alphaform

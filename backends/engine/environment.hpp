@@ -1,0 +1,26 @@
+// What the names in an expression stand for: parameters with the shape they have in a checkpoint, and input streams.
+#pragma once
+#include <alphaform/backends/tensor.hpp>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace alphaform {
+
+/// Numbers with a row-major shape, as a checkpoint or a caller has them. `data` points to as many as the shape says.
+template <class T>
+struct parameter final {
+  std::vector<std::size_t> shape;
+  const T* data = nullptr;
+  std::shared_ptr<const void> owner{};
+};
+
+template <class T>
+struct environment final {
+  std::map<std::string, parameter<T>, std::less<>> parameters;
+  std::map<std::string, tensor<T>, std::less<>> inputs;
+  std::function<bool(std::string_view)> optional;  ///< parameters that are 0 when absent, such as biases
+};
+
+}  // namespace alphaform

@@ -1,0 +1,194 @@
+#include <alphaform/backends/engine/shapes.hpp>
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+namespace alphaform {
+
+axis slot(axes a) {
+  for (std::size_t k = 0; k < axis_letters.size(); ++k)
+    if (axis_letters[k].axis == a) return every_axis[k + 1];
+  throw internal_error("one axis was expected");
+}
+
+namespace {
+
+template <class T>
+const parameter<T>* find_parameter(const environment<T>& env, const node& n) {
+  const auto found = env.parameters.find(n.id);
+  if (found != env.parameters.end()) return &found->second;
+  if (env.optional && env.optional(n.id)) return nullptr;
+  throw user_error(fmt::format("the parameter '{}' is needed, but nothing is bound to this name", n.id));
+}
+
+/// The shape with entries of size 1 dropped until it has `wanted` entries.
+template <class T>
+std::vector<std::size_t> squeezed(const parameter<T>& p, std::size_t wanted, std::string_view name, std::string_view as) {
+  std::vector<std::size_t> shape = p.shape;
+  for (auto it = shape.begin(); it != shape.end() && shape.size() > wanted;)
+    it = *it == 1 ? shape.erase(it) : it + 1;
+  if (shape.size() != wanted)
+    throw user_error(fmt::format("the parameter '{}' is used as {}, but has the shape [{}]", name, as, fmt::join(p.shape, ", ")));
+  return shape;
+}
+
+/// Places the shape on the given slots, row-major.
+template <class T>
+view<const T> on(const T* data, const std::vector<std::size_t>& shape, std::initializer_list<axis> slots) {
+  view<const T> v{data, single, {}};
+  std::size_t k = 0;
+  for (const axis a : slots) at(v.size, a) = shape[k++];
+  std::size_t stride = 1;
+  for (auto a = std::rbegin(slots); a != std::rend(slots); ++a) {
+    at(v.stride, *a) = v.of(*a) == 1 ? 0 : stride;
+    stride *= v.of(*a);
+  }
+  return v;
+}
+
+std::string text_of(const extents& e) {
+  constexpr std::array letters{"T", "H", "C", "N", "R", "S"};
+  std::string s;
+  for (std::size_t k = 0; k < axis_count; ++k)
+    if (e[k] != 1) s += fmt::format("{}{} = {}", s.empty() ? "" : ", ", letters[k], e[k]);
+  return "[" + s + "]";
+}
+
+/// The common extents of two operands, where one of them may be the same along an axis.
+extents unified(const extents& a, const extents& b, std::string_view what) {
+  extents e = a;
+  for (std::size_t k = 0; k < axis_count; ++k) {
+    if (e[k] == 1) e[k] = b[k];
+    if (b[k] != 1 && b[k] != e[k])
+      throw user_error(fmt::format("{}: the operands have {} and {}, and these do not fit together", what, text_of(a), text_of(b)));
+  }
+  return e;
+}
+
+/// A parameter or input that occurs in the term, to name it in an error.
+std::string origin(const workspace& g, index i) {
+  std::string name;
+  any_of(g, i, [&](const node& n) {
+    if (n.is<terms::parameter>() || n.is<terms::input>()) name = n.id;
+    return false;
+  });
+  return name;
+}
+
+}  // namespace
+
+template <class T>
+view<const T> stream_parameter(const environment<T>& env, const node& n) {
+  static const T nothing = 0;
+  const parameter<T>* p = find_parameter(env, n);
+  if (p == nullptr) return {&nothing, single, {}};
+  std::string letters;
+  std::size_t count = 0;
+  for (const axis_letter& a : axis_letters)
+    if (n.to.contains(a.axis)) {
+      letters += a.letter;
+      ++count;
+    }
+  const auto shape = squeezed(*p, count, n.id, "a stream over the axes [" + letters + "]");
+  view<const T> v{p->data, single, {}};
+  std::size_t k = 0;
+  for (const axis_letter& a : axis_letters)
+    if (n.to.contains(a.axis)) at(v.size, slot(a.axis)) = shape[k++];
+  v.stride = contiguous(v.size);
+  return v;
+}
+
+template <class T>
+view<const T> matrix_parameter(const environment<T>& env, const node& n) {
+  const parameter<T>* p = find_parameter(env, n);
+  if (p == nullptr) throw user_error(fmt::format("the matrix '{}' is needed, but nothing is bound to this name", n.id));
+  return on(p->data, squeezed(*p, 2, n.id, "a matrix [out, in]"), {axis::token, axis::head});
+}
+
+template <class T>
+view<const T> taps_parameter(const environment<T>& env, const node& n) {
+  const parameter<T>* p = find_parameter(env, n);
+  if (p == nullptr) throw user_error(fmt::format("the filter '{}' is needed, but nothing is bound to this name", n.id));
+  return on(p->data, squeezed(*p, 2, n.id, "a filter [C, K]"), {axis::chan, axis::rank});
+}
+
+template <class T>
+shapes<T>::shapes(const workspace& g, const environment<T>& env) : g_(g), env_(env), known_(g.size) {
+  for (const auto& [name, stream] : env.inputs) tokens_ = std::max(tokens_, stream.v.of(axis::token));
+}
+
+template <class T>
+std::size_t shapes<T>::entries(axes along) const {
+  std::size_t n = 1;
+  for (const axis_letter& a : axis_letters) {
+    std::size_t longest = 1;
+    for (const auto& [name, stream] : env_.inputs) longest = std::max(longest, stream.v.of(slot(a.axis)));
+    if (along.contains(a.axis)) n *= longest;
+  }
+  return n;
+}
+
+template <class T>
+const extents& shapes<T>::of(index stream) {
+  if (!known_[stream]) known_[stream] = find(stream);
+  return *known_[stream];
+}
+
+template <class T>
+extents shapes<T>::find(index i) {
+  const node& n = g_[i];
+  if (n.is<terms::input>()) {
+    const auto found = env_.inputs.find(n.id);
+    if (found == env_.inputs.end()) throw user_error(fmt::format("the input '{}' is needed, but nothing is bound to this name", n.id));
+    return found->second.v.size;
+  }
+  if (n.is<terms::parameter>()) return stream_parameter(env_, n).size;
+  if (n.is<terms::one>() || n.is<terms::nothing>() || n.is<terms::inverse_size>()) return single;
+  if (n.is<terms::function>()) return of(n.a);
+  if (n.is<terms::applied>()) return after(n.a, of(n.b));
+  if (n.b != absent) return unified(of(n.a), of(n.b), fmt::format("'{}' meets '{}'", origin(g_, n.a), origin(g_, n.b)));
+  throw internal_error(fmt::format("the stream term '{}' has no size", term_table[n.term].name));
+}
+
+template <class T>
+extents shapes<T>::after(index p, extents in) {
+  const node& n = g_[p];
+  if (n.is<terms::scan>() || n.is<terms::conv>() || n.is<terms::delay>()) at(in, axis::token) = tokens_;  // tokens differ from here on
+  if (n.is<terms::product>()) return after(n.a, after(n.b, in));
+  if (n.is<terms::sum>()) return unified(after(n.a, in), after(n.b, in), "a sum of operators");
+  if (n.is<terms::scan>() || n.is<terms::rownorm>()) return after(n.a, in);
+  if (n.is<terms::diag>()) return unified(of(n.a), in, fmt::format("Diag of '{}'", origin(g_, n.a)));
+  if (n.is<terms::conv>()) {
+    const std::size_t channels = taps_parameter(env_, g_[n.a]).of(axis::chan);
+    if (channels != at(in, axis::chan) && at(in, axis::chan) != 1)
+      throw user_error(fmt::format("the filter '{}' has {} channels but is applied to a stream {}", g_[n.a].id, channels, text_of(in)));
+    at(in, axis::chan) = channels;
+    return in;
+  }
+  if (n.is<terms::mix>()) {
+    const view<const T> w = matrix_parameter(env_, g_[n.a]);
+    std::size_t& width = at(in, slot(n.from));
+    if (w.of(axis::head) != width)
+      throw user_error(fmt::format("the matrix '{}' has the shape [{}, {}] but is applied to a stream with {} entries", g_[n.a].id,
+                                   w.of(axis::token), w.of(axis::head), width));
+    width = 1;
+    at(in, slot(n.to)) = w.of(axis::token);
+    return in;
+  }
+  if (n.is<terms::contract>()) {
+    for (const axis_letter& a : axis_letters)
+      if (n.from.contains(a.axis)) at(in, slot(a.axis)) = 1;
+    return in;
+  }
+  return in;  // Identity, Zero, Delay; Expand repeats without storing
+}
+
+template view<const float> stream_parameter(const environment<float>&, const node&);
+template view<const double> stream_parameter(const environment<double>&, const node&);
+template view<const float> matrix_parameter(const environment<float>&, const node&);
+template view<const double> matrix_parameter(const environment<double>&, const node&);
+template view<const float> taps_parameter(const environment<float>&, const node&);
+template view<const double> taps_parameter(const environment<double>&, const node&);
+template class shapes<float>;
+template class shapes<double>;
+
+}  // namespace alphaform

@@ -1,0 +1,222 @@
+// Every kernel as its definition says, one entry after the other, for any scalar.
+#pragma once
+#include <algorithm>
+#include <alphaform/backends/kernels.hpp>
+#include <alphaform/backends/reference/loops.hpp>
+#include <cmath>
+
+namespace alphaform::reference {
+
+template <class T>
+struct definition final {
+  using in = view<const T>;
+  using out = view<T>;
+  static constexpr axis time = axis::token;
+
+  static in token(in v, std::size_t t) { return v.slice(time, t, t + 1); }
+  static out token(out v, std::size_t t) { return v.slice(time, t, t + 1); }
+
+  static constexpr auto functions_in_t =
+      tabulate(functions_tuple, [](auto f) -> T (*)(const T&) { return &decltype(f)::template value<T>; });
+
+  static void linear(in w, axis from, axis to, in x, out y) {
+    for (std::size_t t = 0; t < y.of(time); ++t)
+      for (std::size_t o = 0; o < y.of(to); ++o) {
+        T sum = 0;
+        for (std::size_t i = 0; i < x.of(from); ++i)
+          sum += w.data[o * w.stride[0] + i * w.stride[1]] * x.data[t * x.step(time) + i * x.step(from)];
+        y.data[t * y.step(time) + o * y.step(to)] = sum;
+      }
+  }
+
+  static void linear_adjoint(in w, axis from, axis to, in g, out y) {
+    for (std::size_t t = 0; t < y.of(time); ++t)
+      for (std::size_t i = 0; i < y.of(from); ++i) {
+        T sum = 0;
+        for (std::size_t o = 0; o < g.of(to); ++o)
+          sum += w.data[o * w.stride[0] + i * w.stride[1]] * g.data[t * g.step(time) + o * g.step(to)];
+        y.data[t * y.step(time) + i * y.step(from)] = sum;
+      }
+  }
+
+  static void shift(std::ptrdiff_t lag, in x, out y) {
+    const auto tokens = static_cast<std::ptrdiff_t>(y.of(time));
+    for (std::ptrdiff_t t = 0; t < tokens; ++t) {
+      const std::ptrdiff_t from = t - lag;
+      const out row = token(y, static_cast<std::size_t>(t));
+      if (from < 0 || from >= tokens) {
+        each(
+            row.size, [](T& b) { b = 0; }, row);
+      } else {
+        each(
+            row.size, [](const T& a, T& b) { b = a; }, token(x, static_cast<std::size_t>(from)), row);
+      }
+    }
+  }
+
+  /// y_t = sum_k w[K-1-k] x_{t - direction k}
+  static void filter(int direction, in w, in x, out y) {
+    const std::size_t width = w.of(axis::rank);
+    const auto tokens = static_cast<std::ptrdiff_t>(y.of(time));
+    for (std::ptrdiff_t t = 0; t < tokens; ++t) {
+      const out row = token(y, static_cast<std::size_t>(t));
+      each(
+          row.size, [](T& b) { b = 0; }, row);
+      for (std::size_t k = 0; k < width; ++k) {
+        const std::ptrdiff_t from = t - direction * static_cast<std::ptrdiff_t>(k);
+        if (from < 0 || from >= tokens) continue;
+        each(
+            row.size, [](const T& tap, const T& a, T& b) { b += tap * a; },
+            w.slice(axis::rank, width - 1 - k, width - k), token(x, static_cast<std::size_t>(from)), row);
+      }
+    }
+  }
+
+  static void peak(bool prior, in log_decay, in key, out y) {
+    const extents row = one_token(y.size);
+    for (std::size_t t = 0; t < y.of(time); ++t) {
+      if (prior && t == 0) {
+        each(
+            row, [](T& p) { p = T(-1e38); }, token(y, 0));
+      } else if (prior) {
+        each(
+            row, [](const T& l, const T& k, const T& before, T& p) { p = std::max(before + l, k); },
+            token(log_decay, t - 1), token(key, t - 1), token(in(y), t - 1), token(y, t));
+      } else if (t == 0) {
+        each(
+            row, [](const T& k, T& p) { p = k; }, token(key, 0), token(y, 0));
+      } else {
+        each(
+            row, [](const T& l, const T& k, const T& before, T& p) { p = std::max(before + l, k); },
+            token(log_decay, t), token(key, t), token(in(y), t - 1), token(y, t));
+      }
+    }
+  }
+
+  static void recur(in a, in x, out h, out y) {
+    for (std::size_t t = 0; t < y.of(time); ++t)
+      each(
+          one_token(y.size), [](const T& a_, const T& x_, T& h_, T& y_) { y_ = h_ = a_ * h_ + x_; }, token(a, t),
+          token(x, t), h, token(y, t));
+  }
+
+  static void recur_adjoint(in a, in g, out h, out y) {
+    for (std::size_t t = y.of(time); t-- > 0;)
+      each(
+          one_token(y.size),
+          [](const T& a_, const T& g_, T& h_, T& y_) {
+            y_ = h_ + g_;
+            h_ = a_ * y_;
+          },
+          token(a, t), token(g, t), h, token(y, t));
+  }
+
+  static void unrolled(in a, in b, in c, in x, out h, out y) {
+    each(
+        y.size, [](T& y_) { y_ = 0; }, y);
+    for (std::size_t t = 0; t < y.of(time); ++t)
+      each(
+          h.size,
+          [](const T& a_, const T& b_, const T& c_, const T& x_, T& h_, T& y_) {
+            h_ = a_ * h_ + b_ * x_;
+            y_ += c_ * h_;
+          },
+          token(a, t), token(b, t), token(c, t), token(x, t), h, token(y, t));
+  }
+
+  static void unrolled_adjoint(in a, in b, in c, in g, out h, out y) {
+    each(
+        y.size, [](T& y_) { y_ = 0; }, y);
+    for (std::size_t t = y.of(time); t-- > 0;)
+      each(
+          h.size,
+          [](const T& a_, const T& b_, const T& c_, const T& g_, T& h_, T& y_) {
+            h_ += c_ * g_;
+            y_ += b_ * h_;
+            h_ *= a_;
+          },
+          token(a, t), token(b, t), token(c, t), token(g, t), h, token(y, t));
+  }
+
+  static constexpr kernels<T> table() {
+    return {
+        .name = "reference (sequential)",
+        .allocate = [](std::size_t n) { return new T[n]; },
+        .release = [](T* p) { delete[] p; },
+        .enter = [] { return 0u; },
+        .leave = [](unsigned) {},
+        .fill =
+            [](T value, out y) {
+              each(
+                  y.size, [value](T& b) { b = value; }, y);
+            },
+        .unit =
+            [](std::size_t i, out y) {
+              for (std::size_t t = 0; t < y.of(time); ++t)
+                each(
+                    token(y, t).size, [&](T& b) { b = t == i; }, token(y, t));
+            },
+        .eye =
+            [](out y) {
+              for (std::size_t t = 0; t < y.of(time); ++t)
+                for (std::size_t s = 0; s < y.of(axis::column); ++s) {
+                  const out entry = token(y, t).slice(axis::column, s, s + 1);
+                  each(
+                      entry.size, [&](T& b) { b = t == s; }, entry);
+                }
+            },
+        .copy =
+            [](in x, out y) {
+              each(
+                  y.size, [](const T& a, T& b) { b = a; }, x, y);
+            },
+        .map =
+            [](code f, in x, out y) {
+              each(
+                  y.size, [g = functions_in_t[f]](const T& a, T& b) { b = g(a); }, x, y);
+            },
+        .times =
+            [](in a, in b, out y) {
+              each(
+                  y.size, [](const T& p, const T& q, T& r) { r = p * q; }, a, b, y);
+            },
+        .plus =
+            [](in a, in b, out y) {
+              each(
+                  y.size, [](const T& p, const T& q, T& r) { r = p + q; }, a, b, y);
+            },
+        .larger =
+            [](in a, in b, out y) {
+              each(
+                  y.size, [](const T& p, const T& q, T& r) { r = std::max(p, q); }, a, b, y);
+            },
+        .total =
+            [](T weight, bool absolute, in x, out y) {
+              each(
+                  x.size, [=](const T& a, T& b) { b += weight * (absolute ? std::abs(a) : a); }, x, y);
+            },
+        .linear = linear,
+        .linear_adjoint = linear_adjoint,
+        .shift = shift,
+        .fir = [](in w, in x, out y) { filter(1, w, x, y); },
+        .fir_adjoint = [](in w, in x, out y) { filter(-1, w, x, y); },
+        .peak = peak,
+        .recur = recur,
+        .recur_adjoint = recur_adjoint,
+        .unrolled = unrolled,
+        .unrolled_adjoint = unrolled_adjoint,
+        .product =
+            [](std::size_t m, std::size_t n, std::size_t k, const T* a, std::size_t a_row, const T* b,
+               std::size_t b_row, T* y, std::size_t y_row) {
+              for (std::size_t i = 0; i < m; ++i)
+                for (std::size_t j = 0; j < n; ++j) {
+                  T sum = 0;
+                  for (std::size_t q = 0; q < k; ++q) sum += a[i * a_row + q] * b[j * b_row + q];
+                  y[i * y_row + j] += sum;
+                }
+            },
+    };
+  }
+};
+
+}  // namespace alphaform::reference

@@ -1,0 +1,58 @@
+// Storage of numbers with an owner. An arena hands it out and keeps count, so that a query's peak memory is known: exactly,
+// before it runs (with kernels that only count) and after.
+#pragma once
+#include <alphaform/backends/kernels.hpp>
+#include <algorithm>
+#include <memory>
+
+namespace alphaform {
+
+/// Bytes in use and their maximum.
+struct memory_count final {
+  std::size_t now = 0, peak = 0;
+  void add(std::size_t bytes) { peak = std::max(peak, now += bytes); }
+  void remove(std::size_t bytes) { now -= bytes; }
+};
+
+/// A view together with shared ownership of its numbers.
+template <class T>
+struct tensor final {
+  view<T> v{};
+  std::shared_ptr<void> owner{};
+
+  operator view<T>() const { return v; }
+  operator view<const T>() const { return v; }
+  tensor slice(axis a, std::size_t begin, std::size_t end) const { return {v.slice(a, begin, end), owner}; }
+  explicit operator bool() const { return owner != nullptr; }
+};
+
+/// Allocates contiguous tensors from one backend.
+template <class T>
+class arena final {
+ public:
+  explicit arena(const kernels<T>& k) : kernels_(&k), count_(std::make_shared<memory_count>()) {}
+
+  tensor<T> make(const extents& size) const {
+    const std::size_t n = volume(size), bytes = n * sizeof(T);
+    count_->add(bytes);
+    T* data = kernels_->allocate(n);
+    auto release = [k = kernels_, count = count_, bytes, data](void*) {
+      k->release(data);
+      count->remove(bytes);
+    };
+    // The counting backend has no storage; the owner must still be something that is released once.
+    return {{data, size, contiguous(size)}, std::shared_ptr<void>(static_cast<void*>(count_.get()), release)};
+  }
+  tensor<T> filled(const extents& size, T value) const {
+    tensor<T> t = make(size);
+    kernels_->fill(value, t);
+    return t;
+  }
+  const memory_count& count() const { return *count_; }
+
+ private:
+  const kernels<T>* kernels_;
+  std::shared_ptr<memory_count> count_;
+};
+
+}  // namespace alphaform

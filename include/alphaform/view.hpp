@@ -1,0 +1,58 @@
+// A strided view of numbers over the axes that streams have. An axis that a stream lacks has size 1 and stride 0, which is how a
+// kernel reads the same number for all entries of another stream's axis.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace alphaform {
+
+/// Memory order, slowest first. `column` numbers several right-hand sides of one operator.
+enum class axis : std::uint8_t { token, head, chan, state, rank, column };
+inline constexpr std::size_t axis_count = 6;
+inline constexpr std::array every_axis{axis::token, axis::head, axis::chan, axis::state, axis::rank, axis::column};
+
+using extents = std::array<std::size_t, axis_count>;
+
+constexpr std::size_t at(const extents& e, axis a) { return e[static_cast<std::size_t>(a)]; }
+constexpr std::size_t& at(extents& e, axis a) { return e[static_cast<std::size_t>(a)]; }
+constexpr std::size_t volume(const extents& e) {
+  std::size_t n = 1;
+  for (const std::size_t k : e) n *= k;
+  return n;
+}
+inline constexpr extents single{1, 1, 1, 1, 1, 1};
+
+template <class T>
+struct view final {
+  T* data = nullptr;
+  extents size = single;
+  extents stride{};  ///< in elements; 0 where the size is 1
+
+  constexpr std::size_t of(axis a) const { return at(size, a); }
+  constexpr std::size_t step(axis a) const { return at(stride, a); }
+  operator view<const T>() const { return {data, size, stride}; }
+
+  /// The entries [begin, end) of one axis; an axis of size 1 is the same for every entry and stays as it is.
+  constexpr view slice(axis a, std::size_t begin, std::size_t end) const {
+    if (of(a) == 1) return *this;
+    view v = *this;
+    if (v.data != nullptr) v.data += begin * step(a);
+    at(v.size, a) = end - begin;
+    if (end - begin == 1) at(v.stride, a) = 0;
+    return v;
+  }
+};
+
+/// Row-major strides of contiguous storage.
+constexpr extents contiguous(const extents& size) {
+  extents stride{};
+  std::size_t n = 1;
+  for (std::size_t k = axis_count; k-- > 0;) {
+    stride[k] = size[k] == 1 ? 0 : n;
+    n *= size[k];
+  }
+  return stride;
+}
+
+}  // namespace alphaform
