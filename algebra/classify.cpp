@@ -21,6 +21,12 @@ struct role_of final {
   bool by_value(index i) const {
     return occurs(v.at(i), [](const node& k) { return k.is<terms::input>() && k.id == value_input; });
   }
+  std::string input_of(index s) const {
+    std::string name;
+    for (const index i : parts_of(v.at(s)))
+      if (v[i].is<terms::input>()) name = v[i].id;
+    return name;
+  }
   /// 1 / (P 1)
   bool normalises_rows(index s) const {
     return v[s].function == function_code<functions::reciprocal> && v[v[s].a].is<terms::applied>() &&
@@ -33,12 +39,12 @@ struct role_of final {
       return {"Normalises: divides every row of @ by its sum, so that a token's weights sum to one.", {v[v[s].a].a}};
     if (place.in_sum) return {"Skip: the token itself, past the memory, scaled by @.", {s}};
     if (!controlled(s)) return {"Scales every channel by @, the same for every token and text.", {s}};
-    const std::string who = by_value(s) ? "the tokens themselves control" : "another input controls";
+    const std::string who = by_value(s) ? "the tokens themselves control" : "the input " + input_of(s) + " controls";
     if (place.mixing_to_the_left) return {"Modulates what token s passes on by @, which " + who + ".", {s}};
     return {"Gate: scales what token t receives by @, which " + who + ".", {s}};
   }
   phrase operator()(terms::conv) const {
-    return {"Local: mixes each token with the K - 1 tokens before it, alike for every text."};
+    return {"Local filter: mixes each token with the K - 1 tokens before it, with the same weights for every text."};
   }
   phrase operator()(terms::delay) const { return {"Earlier tokens only: everything arrives one token later."}; }
   phrase operator()(terms::scan) const {

@@ -40,8 +40,13 @@ class implicit_attention final {
   /// @param formula  from formula_of; @param env parameters, and inputs [T, C] of which "x" is the value path
   implicit_attention(const bound_formula& formula, environment<T> env, const kernels<T>& backend);
 
+  implicit_attention(const implicit_attention&) = delete;
+  implicit_attention& operator=(const implicit_attention&) = delete;
+
   std::size_t tokens() const { return tokens_; }
   std::size_t channels() const { return channels_; }
+  /// The value path's input x, [T, C].
+  const tensor<T>& x() const { return env_.inputs.find(value_input)->second; }
 
   tensor<T> output();                    ///< y by its recurrence, [T, C]
   tensor<T> remainder();                 ///< r, [T, C]

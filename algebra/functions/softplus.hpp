@@ -5,7 +5,7 @@ namespace alphaform::functions {
 
 struct softplus final {
   static constexpr std::string_view name = "softplus", meaning = "log(1 + exp(x)), without overflow";
-  static constexpr layout text{"softplus(@)"}, latex{"\\operatorname{softplus}(@)"},
+  static constexpr layout text{"softplus(@)"}, latex{"\\mathrm{softplus}(@)"},
       mathml{"<mi>softplus</mi><mo>(</mo>@<mo>)</mo>"};
   template <class R>
   static R value(const R& x) {

@@ -95,8 +95,25 @@ void linear_adjoint(in w, axis from, axis to, in g, out y) {
   rows(y.data, len(y.of(time)), len(y.of(from)), Eigen::OuterStride<>(len(y.of(from)))).noalias() = matrix(g, to) * weights(w);
 }
 
+/// The filter where the tokens themselves lie contiguously: one long run per tap.
+void filter_along(int direction, in w, in x, out y) {
+  const std::size_t width = w.of(axis::rank), tokens = y.of(time);
+  runs(
+      y.slice(time, 0, 1).size,
+      [&](std::size_t, const T* tap, const T* a, T* b, int, int, int) {
+        on(b, tokens) = 0;
+        for (std::size_t k = 0; k < std::min(width, tokens); ++k) {
+          const T weight = tap[(width - 1 - k) * w.step(axis::rank)];
+          if (direction > 0) on(b + k, tokens - k) += weight * on(a, tokens - k);
+          else on(b, tokens - k) += weight * on(a + k, tokens - k);
+        }
+      },
+      w.slice(axis::rank, 0, 1), x.slice(time, 0, 1), y.slice(time, 0, 1));
+}
+
 /// y_t = sum_k w[K-1-k] x_{t - direction k}
 void filter(int direction, in w, in x, out y) {
+  if (y.of(time) > 1 && y.step(time) == 1 && x.step(time) == 1) return filter_along(direction, w, x, y);
   const std::size_t width = w.of(axis::rank), channels = w.of(axis::chan), tokens = y.of(time);
   std::vector<T> taps(width * channels);  // tap-major, so that channels are contiguous
   for (std::size_t k = 0; k < width; ++k)

@@ -259,7 +259,11 @@ linear_map scene::along_value_path(index i) const {
   }
   if (n.function == function_code<functions::silu>) {
     const linear_map inner = along_value_path(n.a);
-    const VectorXd ratio = stream(i).x.cwiseQuotient(stream(n.a).x);
+    const VectorXd ratio =
+        stream(n.a).x.unaryExpr([&n](double x) {  // at 0 its limit, as a value that is nearly 0 gives it
+          const double near = x == 0 ? 1e-300 : x;
+          return function_values[n.function](near) / near;
+        });
     return {ratio.asDiagonal() * inner.m, inner.to};
   }
   throw user_error("the value path meets a term that is neither linear nor a known activation");

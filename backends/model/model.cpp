@@ -1,0 +1,189 @@
+#include <alphaform/architectures/models/families.hpp>
+#include <alphaform/architectures/registry.hpp>
+#include <alphaform/backends/model/model.hpp>
+#include <alphaform/backends/plan/counting.hpp>
+#include <fmt/core.h>
+
+namespace alphaform {
+
+namespace {
+
+constexpr auto head_of_x = linear<"weight">(input<"x">) + param<"bias">;
+
+template <class T>
+extents stream_extents(std::size_t tokens, std::size_t channels) {
+  extents size = single;
+  at(size, axis::token) = tokens;
+  at(size, axis::chan) = channels;
+  return size;
+}
+
+/// The expression's stream for one input called `name`.
+template <class T>
+tensor<T> evaluated(const expression& e, environment<T> env, std::string name, const tensor<T>& x, const kernels<T>& k) {
+  env.inputs[std::move(name)] = x;
+  return engine<T>(e.g, env, k).value(e.root);
+}
+
+template <class T>
+void add(const tensor<T>& x, const tensor<T>& y, const kernels<T>& k) {
+  k.plus(x, y, x);
+}
+
+std::vector<std::string> labels_of(const nlohmann::json& config, std::size_t count) {
+  std::vector<std::string> labels;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string key = std::to_string(i);
+    const bool named = config.contains("id2label") && config["id2label"].is_object() && config["id2label"].contains(key) &&
+                       config["id2label"][key].is_string();
+    labels.push_back(named ? config["id2label"][key].get<std::string>() : "label " + key);
+  }
+  return labels;
+}
+
+}  // namespace
+
+template <class T>
+model<T>::model(const checkpoint& file, const kernels<T>& backend)
+    : backend_(backend),
+      family_(family_of(file)),
+      architecture_(find_architecture(family_.mixer)),
+      binder_(file, family_),
+      formula_(formula_of(architecture_.attention)),
+      norm_(family_.norm.of_x),
+      output_(architecture_.output),
+      last_(family_.last.of_x),
+      head_(head_of_x.e) {
+  for (const component& c : family_.first) {
+    first_.emplace_back(c.of_x);
+    first_env_.push_back(binder_.bind(std::array{&c.of_x}, c.prefix, 0));
+  }
+  for (const component& c : family_.feed) feed_.emplace_back(c.of_x);
+  for (const projection& p : architecture_.inputs) inputs_.emplace_back(p.of_u);
+  for (std::size_t i = 0; i < layers(); ++i) {
+    block b;
+    b.norm = binder_.bind(std::array{&family_.norm.of_x}, family_.norm.prefix, i);
+    std::vector<const expr*> all{&architecture_.attention, &architecture_.output};
+    for (const projection& p : architecture_.inputs) all.push_back(&p.of_u);
+    b.mixer = binder_.bind(all, family_.mixer_prefix, i);
+    for (const component& c : family_.feed) b.feed.push_back(binder_.bind(std::array{&c.of_x}, c.prefix, i));
+    blocks_.push_back(std::move(b));
+  }
+  last_env_ = binder_.bind(std::array{&family_.last.of_x}, family_.last.prefix, 0);
+
+  const std::string embeddings = binder_.prefix() + std::string(family_.embeddings);
+  embeddings_ = binder_.tensor_named(embeddings);
+  if (embeddings_.shape.size() != 2)
+    throw user_error(fmt::format("'{}' should have the shape [vocabulary, width]", embeddings));
+  vocabulary_ = embeddings_.shape[0];
+  width_ = embeddings_.shape[1];
+
+  const nlohmann::json& config = file.config();
+  head_env_.optional = [](std::string_view name) { return name == "bias"; };
+  if (config.contains("classifier") && config["classifier"].is_object() && config["classifier"].contains("weight")) {
+    classifier_ = true;
+    head_env_.parameters["weight"] = binder_.tensor_named(config["classifier"].at("weight").template get<std::string>());
+    if (config["classifier"].contains("bias"))
+      head_env_.parameters["bias"] = binder_.tensor_named(config["classifier"].at("bias").template get<std::string>());
+    if (!head_env_.parameters["weight"].shape.empty()) labels_ = labels_of(config, head_env_.parameters["weight"].shape[0]);
+  } else {
+    head_env_.parameters["weight"] =
+        file.find(family_.head) != nullptr ? binder_.tensor_named(std::string(family_.head)) : embeddings_;
+  }
+
+  // One token through kernels that only count: every name and shape is checked, nothing is computed.
+  const std::int64_t first_id = 0;
+  if (vocabulary_ == 0 || width_ == 0) throw user_error(fmt::format("'{}' is empty", embeddings));
+  run(std::span(&first_id, 1), counting_kernels<T>());
+}
+
+template <class T>
+tensor<T> model<T>::embedded(std::span<const std::int64_t> ids, const kernels<T>& k) const {
+  const tensor<T> x = arena<T>(k).make(stream_extents<T>(ids.size(), width_));
+  for (std::size_t t = 0; t < ids.size(); ++t) {
+    view<const T> row{embeddings_.data + static_cast<std::size_t>(ids[t]) * width_, stream_extents<T>(1, width_), {}};
+    row.stride = contiguous(row.size);
+    k.copy(row, x.slice(axis::token, t, t + 1));
+  }
+  return x;
+}
+
+template <class T>
+environment<T> model<T>::attention_inputs(std::size_t layer, const tensor<T>& u, const kernels<T>& k) const {
+  environment<T> env = blocks_[layer].mixer;
+  for (std::size_t p = 0; p < inputs_.size(); ++p)
+    env.inputs[std::string(architecture_.inputs[p].input)] = evaluated(inputs_[p], blocks_[layer].mixer, "u", u, k);
+  return env;
+}
+
+template <class T>
+tensor<T> model<T>::mixed(std::size_t layer, const tensor<T>& u, const kernels<T>& k) const {
+  const environment<T> env = attention_inputs(layer, u, k);
+  const tensor<T> y = engine<T>(formula_.g, env, k).value(formula_.output);
+  return evaluated(output_, blocks_[layer].mixer, "y", y, k);
+}
+
+template <class T>
+forward_pass<T> model<T>::run(std::span<const std::int64_t> ids, const kernels<T>& k) const {
+  const unsigned before = k.enter();
+  forward_pass<T> pass;
+  tensor<T> h = embedded(ids, k);
+  for (std::size_t f = 0; f < first_.size(); ++f) h = evaluated(first_[f], first_env_[f], "x", h, k);
+  const tensor<T> half = arena<T>(k).filled(single, T(0.5));
+  for (std::size_t i = 0; i < layers(); ++i) {
+    pass.mixer_in.push_back(evaluated(norm_, blocks_[i].norm, "x", h, k));
+    pass.mixer_out.push_back(mixed(i, pass.mixer_in.back(), k));
+    add(h, pass.mixer_out.back(), k);
+    for (std::size_t f = 0; f < feed_.size(); ++f) add(h, evaluated(feed_[f], blocks_[i].feed[f], "x", h, k), k);
+    if (binder_.rescale_every() > 0 && (i + 1) % binder_.rescale_every() == 0) k.times(h, half, h);
+  }
+  if (classifier_) h = h.slice(axis::token, ids.size() - 1, ids.size());
+  pass.logits = evaluated(head_, head_env_, "x", evaluated(last_, last_env_, "x", h, k), k);
+  k.leave(before);
+  return pass;
+}
+
+template <class T>
+forward_pass<T> model<T>::run(std::span<const std::int64_t> ids) const {
+  if (ids.empty()) throw user_error("the text is empty: a model needs at least one token");
+  for (const std::int64_t id : ids)
+    if (id < 0 || static_cast<std::size_t>(id) >= vocabulary_)
+      throw user_error(fmt::format("token id {} is outside the vocabulary of {} entries (0 to {})", id, vocabulary_, vocabulary_ - 1));
+  return run(ids, backend_);
+}
+
+template <class T>
+void model<T>::needs_layer(std::size_t layer) const {
+  if (layer >= layers())
+    throw user_error(fmt::format("layer {} was asked for, but the model has layers 0 to {}", layer, layers() - 1));
+}
+
+template <class T>
+tensor<T> model<T>::mixer(std::size_t layer, const tensor<T>& u) const {
+  needs_layer(layer);
+  const unsigned before = backend_.enter();
+  tensor<T> y = mixed(layer, u, backend_);
+  backend_.leave(before);
+  return y;
+}
+
+template <class T>
+implicit_attention<T> model<T>::attention(std::size_t layer, const tensor<T>& u) const {
+  needs_layer(layer);
+  return implicit_attention<T>(formula_, attention_inputs(layer, u, backend_), backend_);
+}
+
+template <class T>
+tensor<T> model<T>::stream(std::span<const float> numbers, std::size_t tokens) const {
+  if (tokens == 0 || numbers.size() != tokens * width_)
+    throw user_error(fmt::format("a stream of {} tokens and width {} needs {} numbers, but {} were given", tokens, width_,
+                                 tokens * width_, numbers.size()));
+  const tensor<T> x = arena<T>(backend_).make(stream_extents<T>(tokens, width_));
+  std::copy(numbers.begin(), numbers.end(), x.v.data);
+  return x;
+}
+
+template class model<float>;
+template class model<double>;
+
+}  // namespace alphaform

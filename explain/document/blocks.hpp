@@ -1,0 +1,42 @@
+// A document as a list of blocks, between what is said (compose.cpp) and how a format writes it (one file each).
+#pragma once
+#include <alphaform/algebra/notation.hpp>
+#include <alphaform/explain/document.hpp>
+#include <alphaform/explain/evidence.hpp>
+#include <string>
+#include <vector>
+
+namespace alphaform::documents {
+
+struct span final {
+  std::string text;
+  bool is_formula = false;  ///< in the notation of the document
+};
+using line = std::vector<span>;
+
+enum class block_kind { title, heading, paragraph, equations, table };
+
+struct block final {
+  block_kind kind;
+  line text{};                            ///< of a title, heading or paragraph
+  std::vector<std::vector<line>> rows{};  ///< of a table, the first is its head; of equations, left and right side
+};
+
+/// All that is said, with formulas in notation `n`.
+std::vector<block> compose(const architecture& a, const derivation& d, const derivation_evidence& e,
+                           const std::optional<measured_miss>& printed_on_golden, notation n);
+
+std::string write_text(const std::vector<block>& blocks);
+std::string write_markdown(const std::vector<block>& blocks);
+std::string write_latex(const std::vector<block>& blocks);
+std::string write_html(const std::vector<block>& blocks);
+std::string write_json(const architecture& a, const derivation& d, const derivation_evidence& e,
+                       const std::optional<measured_miss>& printed_on_golden);
+
+/// The stabilised form with names for its running maxima.
+expr named_stabilised(const architecture& a);
+
+/// 1.2e-16, or 0.
+std::string miss_text(double miss);
+
+}  // namespace alphaform::documents

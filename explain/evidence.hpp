@@ -1,0 +1,21 @@
+// What a derivation is worth in numbers: the miss of every step, of y = H x + r and of the equation as printed,
+// measured with the dense witness on random parameters.
+#pragma once
+#include <alphaform/algebra/derive.hpp>
+#include <alphaform/architectures/architecture.hpp>
+#include <optional>
+#include <vector>
+
+namespace alphaform {
+
+/// Each number is max |difference| / max |exact|, the larger one of two random seeds.
+struct derivation_evidence final {
+  std::vector<double> steps;         ///< before against after
+  std::optional<double> whole;       ///< H x + r against y; none if the derivation was refused
+  std::optional<double> printed;     ///< H_printed x against y; none if the paper prints no operator
+  std::optional<double> stabilised;  ///< the stabilised form against y; none if there is no such form
+};
+
+derivation_evidence measure(const architecture& a, const derivation& d);
+
+}  // namespace alphaform

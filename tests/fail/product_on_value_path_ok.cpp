@@ -1,0 +1,8 @@
+// A plain product of two streams that depend on the value input is refused: one of them must be said to be the gate.
+#include <alphaform/algebra/derive.hpp>
+
+namespace alphaform {
+constexpr auto x = input<"x">;
+constexpr auto y = gate(silu(x)) * x;
+constexpr auto derived = derive(y);
+}  // namespace alphaform

@@ -1,0 +1,114 @@
+// The derivation document: its numbers, its sections in every format, and what it says of a refusal.
+#include <doctest/doctest.h>
+
+#include <alphaform/algebra/classify.hpp>
+#include <alphaform/architectures/registry.hpp>
+#include <alphaform/explain/document.hpp>
+#include <alphaform/explain/evidence.hpp>
+#include <nlohmann/json.hpp>
+
+namespace alphaform {
+namespace {
+
+using nlohmann::json;
+
+json document(const architecture& a, const std::optional<measured_miss>& golden = {}) {
+  return json::parse(derivation_document(a, document_format::json, golden));
+}
+std::size_t count(std::string_view text, std::string_view what) {
+  std::size_t n = 0;
+  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + 1)) ++n;
+  return n;
+}
+
+// 1e-12: some hundred roundings of 1e-16 in products of matrices of size below 40 with entries of order one.
+constexpr double rounding = 1e-12;
+
+TEST_CASE("every step and y = H x + r hold to rounding") {
+  for (const architecture& a : registry) {
+    CAPTURE(a.name);
+    const json doc = document(a);
+    CHECK(doc["steps"].size() >= 2);
+    for (const json& s : doc["steps"]) CHECK(s["miss"].get<double>() <= rounding);
+    CHECK(doc["miss"].get<double>() <= rounding);
+  }
+}
+
+TEST_CASE("the residual sees a wrong step") {
+  const architecture& a = find_architecture("mamba");
+  derivation d = derive(a.attention);
+  d.formula = d.log[3].after = d.g.take(a.printed.H.g, a.printed.H.root);  // loses the skip
+  const derivation_evidence e = measure(a, d);
+  CHECK(e.steps[3] > 1e-3);
+  CHECK(*e.whole > 1e-3);
+}
+
+TEST_CASE("Eq. 9 as printed misses y, and the document says by how much") {
+  const architecture& a = find_architecture("mamba");
+  const json doc = document(a, measured_miss{"layer 0 of the golden Mamba", 0.3125});
+  CHECK(doc["printed"]["miss"].get<double>() > 1e-3);
+  CHECK(doc["printed"]["measured"]["miss"] == 0.3125);
+  const std::string text = derivation_document(a, document_format::text, measured_miss{"layer 0", 0.3125});
+  CHECK(count(text, "On layer 0, the equation as printed misses y by 0.31 of its largest entry.") == 1);
+}
+
+TEST_CASE("RWKV-4 has a stabilised form that is the same stream") {
+  const json doc = document(find_architecture("rwkv4"));
+  CHECK(doc["stabilised"]["miss"].get<double>() <= rounding);
+  CHECK(doc["r"]["text"] == "0");
+  CHECK_FALSE(document(find_architecture("mamba")).contains("stabilised"));
+}
+
+TEST_CASE("properties follow from the expression") {
+  const json mamba = document(find_architecture("mamba"))["properties"];
+  CHECK(mamba["class"] == "implicit");
+  CHECK(mamba["data_controlled"] == true);
+  CHECK(mamba["causal"] == true);
+  CHECK(mamba["operations"] == "T·C·(5·N + 2·K + 2)");
+  CHECK(mamba["costs"][0]["operations"] == "O(T·C·(N + K))");
+  CHECK(mamba["costs"][2]["operations"] == "O(T²·(N + K))");
+  CHECK(document(find_architecture("rwkv4"))["properties"]["operations"] == "7·T·C");
+
+  const auto mixing = diag(input<"z">) * op<chan, chan>{build::mix(param<"W">.e, chan, chan)} * delay;
+  CHECK(classify(mixing.e).is == attention_class::tensor);
+  CHECK(classify(centre.e).is == attention_class::tensor);
+  CHECK(classify(fir<"f">.e).is == attention_class::implicit);
+  CHECK_FALSE(classify(fir<"f">.e).data_controlled);
+  CHECK(classify(diag(input<"z">).e).is == attention_class::explicit_);
+}
+
+TEST_CASE("a refused derivation is a document that names the term") {
+  architecture a = find_architecture("mamba");
+  a.attention = (let<"b">(input<"x"> * input<"z">)).e;
+  const json doc = document(a);
+  CHECK(doc["refused"]["text"] == "b");
+  CHECK(doc["miss"].is_null());
+  CHECK_FALSE(doc.contains("H"));
+  const std::string text = derivation_document(a, document_format::text, {});
+  CHECK(count(text, "Refused: this declaration has no implicit attention") == 1);
+}
+
+TEST_CASE("every format has every section") {
+  for (const architecture& a : registry) {
+    CAPTURE(a.name);
+    const std::string text = derivation_document(a, document_format::text, {});
+    const std::string markdown = derivation_document(a, document_format::markdown, {});
+    const std::string latex = derivation_document(a, document_format::latex, {});
+    const std::string html = derivation_document(a, document_format::html, {});
+    const std::size_t sections = count(markdown, "\n## ");
+    CHECK(sections >= 5);
+    CHECK(count(latex, "\\section*{") == sections);
+    CHECK(count(html, "<h4>") == sections);
+    CHECK(count(text, "\n---") == sections);
+    CHECK(count(markdown, "```math\n") * 2 == count(markdown, "```"));
+    CHECK(count(latex, "\\begin{") == count(latex, "\\end{"));
+    CHECK(count(latex, "{") - count(latex, "\\{") == count(latex, "}") - count(latex, "\\}"));
+    CHECK(count(latex, "$") % 2 == 0);
+    for (const unsigned char c : latex) REQUIRE(c < 128);
+    for (const std::string tag : {"table", "tr", "td", "th", "math", "mrow", "mi", "mo", "p"})
+      CHECK(count(html, "<" + tag + ">") + count(html, "<" + tag + " ") == count(html, "</" + tag + ">"));
+  }
+}
+
+}  // namespace
+}  // namespace alphaform
