@@ -45,7 +45,9 @@ std::string mathml_symbol(std::string_view name) { return "<mi>" + in_xml(text_s
 
 std::string text_parameter(std::string_view name) { return std::string(name); }
 std::string latex_parameter(std::string_view name) { return "\\mathtt{" + in_latex(name) + "}"; }
-std::string mathml_parameter(std::string_view name) { return "<mtext>" + in_xml(name) + "</mtext>"; }
+std::string mathml_parameter(std::string_view name) {
+  return "<mtext class=\"parameter\">" + in_xml(name) + "</mtext>";
+}
 
 std::string text_bracket(const std::string& s) { return "(" + s + ")"; }
 std::string latex_bracket(const std::string& s) {
@@ -88,7 +90,7 @@ constexpr style latex{.function = &function_row::latex,
 constexpr style mathml{.function = &function_row::mathml,
                        .comma = "<mo>,</mo>",
                        .plus = "<mo>+</mo>",
-                       .minus = "<mo>-</mo>",
+                       .minus = "<mo>−</mo>",
                        .times = "<mo>⁢</mo>",
                        .then = "<mspace width=\"0.22em\"></mspace>",
                        .ones = "<mn>𝟏</mn>",

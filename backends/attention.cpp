@@ -14,6 +14,12 @@ bound_formula formula_of(const expr& attention) {
   return f;
 }
 
+bound_formula formula_of(const expr& attention, const expr& other) {
+  bound_formula f = formula_of(attention);
+  f.formula = f.g.take(other.g, other.root);
+  return f;
+}
+
 namespace {
 
 extents stream_size(std::size_t tokens, std::size_t channels) {

@@ -33,6 +33,8 @@ struct bound_formula final {
 };
 /// @throws user_error when the declaration has no implicit attention
 bound_formula formula_of(const expr& attention);
+/// The same stream beside another operator than its own H: to measure what that operator misses, or what ablating a term changes.
+bound_formula formula_of(const expr& attention, const expr& other);
 
 template <class T>
 class implicit_attention final {

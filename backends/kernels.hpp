@@ -34,7 +34,7 @@ struct kernels final {
   void (*shift)(std::ptrdiff_t lag, in x, out y);                      ///< y_t = x_{t-lag}, 0 outside
   void (*fir)(in taps, in x, out y);            ///< y_t = sum_k w[K-1-k] x_{t-k}; taps lie along `rank`
   void (*fir_adjoint)(in taps, in g, out y);    ///< y_t = sum_k w[K-1-k] g_{t+k}
-  void (*peak)(bool prior, in log_decay, in key, out y);  ///< p_t = max(p_{t-1} + l_t, k_t), or p_{t-1}; p_{-1} = -1e38
+  void (*peak)(in log_decay, in key, out y);    ///< y_t = max(y_{t-1} + l_t, k_t), y_0 = k_0
 
   /// h_t = a_t h_{t-1} + x_t, y_t = h_t; `h` holds h_{-1} before and the last state after.
   void (*recur)(in a, in x, out h, out y);

@@ -4,8 +4,26 @@
 namespace alphaform {
 
 template <class T>
-engine<T>::engine(const workspace& g, const environment<T>& env, const kernels<T>& k)
-    : g_(g), env_(env), k_(k), shapes_(g, env), arena_(k) {}
+engine<T>::engine(const workspace& g, const environment<T>& env, const kernels<T>& k, carried<T>* carry)
+    : g_(g), env_(env), k_(k), shapes_(g, env), arena_(k), carry_(carry) {}
+
+template <class T>
+tensor<T> engine<T>::state(const extents& size, T initial) {
+  return carry_ != nullptr ? carry_->state(arena_, size, initial) : arena_.filled(size, initial);
+}
+
+/// x with the last `tokens` of what came before it in front; keeps its own last ones for later.
+template <class T>
+tensor<T> engine<T>::after_carried(const tensor<T>& x, std::size_t tokens, T initial) {
+  extents before = x.v.size, all = x.v.size;
+  at(before, axis::token) = tokens;
+  at(all, axis::token) += tokens;
+  const tensor<T> kept = state(before, initial), y = arena_.make(all);
+  k_.copy(kept, y.slice(axis::token, 0, tokens));
+  k_.copy(x, y.slice(axis::token, tokens, at(all, axis::token)));
+  k_.copy(y.slice(axis::token, at(all, axis::token) - tokens, at(all, axis::token)), kept);
+  return y;
+}
 
 // ---- streams -----------------------------------------------------------------------------------------------------------------
 
@@ -73,12 +91,25 @@ tensor<T> engine<T>::block(index i, const window& w) {
 template <class T>
 tensor<T> engine<T>::anchor(index i) {
   const node& n = g_[i];
-  if (n.is<terms::peak>() || n.is<terms::prior_peak>()) {
-    const tensor<T> y = arena_.make(shapes_.of(i));
-    k_.peak(n.is<terms::prior_peak>(), value(n.a), value(n.b), y);
-    return y;
-  }
+  if (n.is<terms::peak>() || n.is<terms::prior_peak>()) return peaks(n);
   return apply(n.a, value(n.b));
+}
+
+/// Running maxima p_t = max(p_{t-1} + x_t, y_t), with one more token in front that stands for everything before.
+template <class T>
+tensor<T> engine<T>::peaks(const node& n) {
+  const tensor<T> log_decay = value(n.a), key = value(n.b);
+  extents size = key.v.size, first = size;
+  const std::size_t tokens = at(size, axis::token);
+  at(first, axis::token) = 1;
+  at(size, axis::token) = tokens + 1;
+  const tensor<T> before = state(first, T(-1e38)), steps = arena_.filled(size, 0), keys = arena_.make(size), p = arena_.make(size);
+  k_.copy(log_decay, steps.slice(axis::token, 1, tokens + 1));
+  k_.copy(before, keys.slice(axis::token, 0, 1));
+  k_.copy(key, keys.slice(axis::token, 1, tokens + 1));
+  k_.peak(steps, keys, p);
+  k_.copy(p.slice(axis::token, tokens, tokens + 1), before);
+  return n.is<terms::prior_peak>() ? p.slice(axis::token, 0, tokens) : p.slice(axis::token, 1, tokens + 1);
 }
 
 // ---- operators ---------------------------------------------------------------------------------------------------------------
@@ -170,7 +201,7 @@ static tensor<T> run_unrolled(engine<T>& e, const unrolled_form& u, const tensor
   at(state_size, axis::token) = 1;
   at(state_size, axis::state) =
       std::max(at(e.sizes().of(u.decay), axis::state), at(e.sizes().of(u.write), axis::state));
-  const tensor<T> h = e.memory().filled(state_size, 0);
+  const tensor<T> h = e.state(state_size, 0);
   const tensor<T> whole = with_tokens(e, x, w);
   const std::size_t blocks = (w.tokens() + token_block - 1) / token_block;
   for (std::size_t b = 0; b < blocks; ++b) {
@@ -194,7 +225,7 @@ tensor<T> engine<T>::scan(index p, tensor<T> x, const window& w, bool transposed
   const tensor<T> y = arena_.make(size);
   extents state_size = size;
   at(state_size, axis::token) = 1;
-  const tensor<T> h = arena_.filled(state_size, 0);
+  const tensor<T> h = state(state_size, 0);
   const std::size_t blocks = (w.tokens() + token_block - 1) / token_block;
   for (std::size_t b = 0; b < blocks; ++b) {
     const std::size_t begin = (transposed ? blocks - 1 - b : b) * token_block, end = std::min(begin + token_block, w.tokens());
@@ -236,14 +267,17 @@ tensor<T> engine<T>::filtered(index p, tensor<T> x, const window& w, bool transp
     (transposed ? k_.linear_adjoint : k_.linear)(weight, slot(n.from), slot(n.to), x, y);
     return y;
   }
-  const tensor<T> y = arena_.make(size);
+  const view<const T> taps =
+      n.is<terms::delay>() ? view<const T>{} : taps_parameter(env_, g_[n.a]).slice(axis::chan, w.channel_begin, w.channel_end);
+  const std::size_t reach = carry_ == nullptr ? 0 : n.is<terms::delay>() ? 1 : taps.of(axis::rank) - 1;
+  if (reach > 0) x = after_carried(x, reach, 0);
+  const tensor<T> y = arena_.make(x.v.size);
   if (n.is<terms::delay>()) {
     k_.shift(transposed ? -1 : 1, x, y);
   } else {
-    const view<const T> taps = taps_parameter(env_, g_[n.a]).slice(axis::chan, w.channel_begin, w.channel_end);
     (transposed ? k_.fir_adjoint : k_.fir)(taps, x, y);
   }
-  return y;
+  return y.slice(axis::token, reach, x.v.of(axis::token));
 }
 
 template <class T>

@@ -2,6 +2,7 @@
 // channels, so that no tensor over tokens, channels and states, let alone over pairs of tokens, is ever stored whole.
 #pragma once
 #include <alphaform/algebra/derive.hpp>
+#include <alphaform/backends/engine/carried.hpp>
 #include <alphaform/backends/engine/shapes.hpp>
 
 namespace alphaform {
@@ -19,7 +20,8 @@ class engine final {
  public:
   /// @param g     the expression; must outlive the engine, as must the environment
   /// @param env   what its names stand for; input streams [T, C]
-  engine(const workspace& g, const environment<T>& env, const kernels<T>& k);
+  /// @param carry what was left by the tokens before these, and is left for those after; none if these are all tokens
+  engine(const workspace& g, const environment<T>& env, const kernels<T>& k, carried<T>* carry = nullptr);
 
   /// The stream at `i`, whole: [T, axes]. Streams that are more than pointwise are evaluated once and kept.
   tensor<T> value(index i);
@@ -46,6 +48,8 @@ class engine final {
   shapes<T>& sizes() { return shapes_; }
   arena<T>& memory() { return arena_; }
   const memory_count& count() const { return arena_.count(); }
+  /// A state before the first token: what was carried here, or `initial`.
+  tensor<T> state(const extents& size, T initial);
 
  private:
   bool pointwise(index stream) const;
@@ -55,6 +59,8 @@ class engine final {
   tensor<T> scaled(index stream, const tensor<T>& x, const window&);
   tensor<T> scan(index p, tensor<T> x, const window&, bool transposed);
   tensor<T> filtered(index p, tensor<T> x, const window&, bool transposed);
+  tensor<T> peaks(const node&);
+  tensor<T> after_carried(const tensor<T>& x, std::size_t tokens, T initial);
   tensor<T> row_sums(index p, const window&);
 
   const workspace& g_;
@@ -62,6 +68,7 @@ class engine final {
   const kernels<T>& k_;
   shapes<T> shapes_;
   arena<T> arena_;
+  carried<T>* carry_;
   std::map<index, tensor<T>> kept_;
 };
 

@@ -20,9 +20,10 @@ extents stream_extents(std::size_t tokens, std::size_t channels) {
 
 /// The expression's stream for one input called `name`.
 template <class T>
-tensor<T> evaluated(const expression& e, environment<T> env, std::string name, const tensor<T>& x, const kernels<T>& k) {
+tensor<T> evaluated(const expression& e, environment<T> env, std::string name, const tensor<T>& x, const kernels<T>& k,
+                    decoding_state<T>* s) {
   env.inputs[std::move(name)] = x;
-  return engine<T>(e.g, env, k).value(e.root);
+  return engine<T>(e.g, env, k, s != nullptr ? s->next() : nullptr).value(e.root);
 }
 
 template <class T>
@@ -94,7 +95,7 @@ model<T>::model(const checkpoint& file, const kernels<T>& backend)
   // One token through kernels that only count: every name and shape is checked, nothing is computed.
   const std::int64_t first_id = 0;
   if (vocabulary_ == 0 || width_ == 0) throw user_error(fmt::format("'{}' is empty", embeddings));
-  run(std::span(&first_id, 1), counting_kernels<T>());
+  run(std::span(&first_id, 1), counting_kernels<T>(), nullptr);
 }
 
 template <class T>
@@ -109,47 +110,60 @@ tensor<T> model<T>::embedded(std::span<const std::int64_t> ids, const kernels<T>
 }
 
 template <class T>
-environment<T> model<T>::attention_inputs(std::size_t layer, const tensor<T>& u, const kernels<T>& k) const {
+environment<T> model<T>::attention_inputs(std::size_t layer, const tensor<T>& u, const kernels<T>& k,
+                                           decoding_state<T>* s) const {
   environment<T> env = blocks_[layer].mixer;
   for (std::size_t p = 0; p < inputs_.size(); ++p)
-    env.inputs[std::string(architecture_.inputs[p].input)] = evaluated(inputs_[p], blocks_[layer].mixer, "u", u, k);
+    env.inputs[std::string(architecture_.inputs[p].input)] = evaluated(inputs_[p], blocks_[layer].mixer, "u", u, k, s);
   return env;
 }
 
 template <class T>
-tensor<T> model<T>::mixed(std::size_t layer, const tensor<T>& u, const kernels<T>& k) const {
-  const environment<T> env = attention_inputs(layer, u, k);
-  const tensor<T> y = engine<T>(formula_.g, env, k).value(formula_.output);
-  return evaluated(output_, blocks_[layer].mixer, "y", y, k);
+tensor<T> model<T>::mixed(std::size_t layer, const tensor<T>& u, const kernels<T>& k, decoding_state<T>* s) const {
+  const environment<T> env = attention_inputs(layer, u, k, s);
+  const tensor<T> y = engine<T>(formula_.g, env, k, s != nullptr ? s->next() : nullptr).value(formula_.output);
+  return evaluated(output_, blocks_[layer].mixer, "y", y, k, s);
 }
 
 template <class T>
-forward_pass<T> model<T>::run(std::span<const std::int64_t> ids, const kernels<T>& k) const {
+forward_pass<T> model<T>::run(std::span<const std::int64_t> ids, const kernels<T>& k, decoding_state<T>* s) const {
+  if (s != nullptr) s->rewind();
   const unsigned before = k.enter();
   forward_pass<T> pass;
   tensor<T> h = embedded(ids, k);
-  for (std::size_t f = 0; f < first_.size(); ++f) h = evaluated(first_[f], first_env_[f], "x", h, k);
+  for (std::size_t f = 0; f < first_.size(); ++f) h = evaluated(first_[f], first_env_[f], "x", h, k, s);
   const tensor<T> half = arena<T>(k).filled(single, T(0.5));
   for (std::size_t i = 0; i < layers(); ++i) {
-    pass.mixer_in.push_back(evaluated(norm_, blocks_[i].norm, "x", h, k));
-    pass.mixer_out.push_back(mixed(i, pass.mixer_in.back(), k));
+    pass.mixer_in.push_back(evaluated(norm_, blocks_[i].norm, "x", h, k, s));
+    pass.mixer_out.push_back(mixed(i, pass.mixer_in.back(), k, s));
     add(h, pass.mixer_out.back(), k);
-    for (std::size_t f = 0; f < feed_.size(); ++f) add(h, evaluated(feed_[f], blocks_[i].feed[f], "x", h, k), k);
+    for (std::size_t f = 0; f < feed_.size(); ++f) add(h, evaluated(feed_[f], blocks_[i].feed[f], "x", h, k, s), k);
     if (binder_.rescale_every() > 0 && (i + 1) % binder_.rescale_every() == 0) k.times(h, half, h);
   }
   if (classifier_) h = h.slice(axis::token, ids.size() - 1, ids.size());
-  pass.logits = evaluated(head_, head_env_, "x", evaluated(last_, last_env_, "x", h, k), k);
+  pass.logits = evaluated(head_, head_env_, "x", evaluated(last_, last_env_, "x", h, k, s), k, s);
   k.leave(before);
   return pass;
 }
 
 template <class T>
-forward_pass<T> model<T>::run(std::span<const std::int64_t> ids) const {
+void model<T>::needs_ids(std::span<const std::int64_t> ids) const {
   if (ids.empty()) throw user_error("the text is empty: a model needs at least one token");
   for (const std::int64_t id : ids)
     if (id < 0 || static_cast<std::size_t>(id) >= vocabulary_)
       throw user_error(fmt::format("token id {} is outside the vocabulary of {} entries (0 to {})", id, vocabulary_, vocabulary_ - 1));
-  return run(ids, backend_);
+}
+
+template <class T>
+forward_pass<T> model<T>::run(std::span<const std::int64_t> ids) const {
+  needs_ids(ids);
+  return run(ids, backend_, nullptr);
+}
+
+template <class T>
+forward_pass<T> model<T>::run(std::span<const std::int64_t> ids, decoding_state<T>& state) const {
+  needs_ids(ids);
+  return run(ids, backend_, &state);
 }
 
 template <class T>
@@ -162,15 +176,20 @@ template <class T>
 tensor<T> model<T>::mixer(std::size_t layer, const tensor<T>& u) const {
   needs_layer(layer);
   const unsigned before = backend_.enter();
-  tensor<T> y = mixed(layer, u, backend_);
+  tensor<T> y = mixed(layer, u, backend_, nullptr);
   backend_.leave(before);
   return y;
 }
 
 template <class T>
 implicit_attention<T> model<T>::attention(std::size_t layer, const tensor<T>& u) const {
+  return attention(layer, u, formula_);
+}
+
+template <class T>
+implicit_attention<T> model<T>::attention(std::size_t layer, const tensor<T>& u, const bound_formula& formula) const {
   needs_layer(layer);
-  return implicit_attention<T>(formula_, attention_inputs(layer, u, backend_), backend_);
+  return implicit_attention<T>(formula, attention_inputs(layer, u, backend_, nullptr), backend_);
 }
 
 template <class T>

@@ -33,10 +33,14 @@ class model final {
 
   /// @param ids [T], each below vocabulary(); @throws user_error for an empty text or an id outside the vocabulary
   forward_pass<T> run(std::span<const std::int64_t> ids) const;
+  /// The same for tokens that continue those of earlier calls with the same state (a fresh one to begin with).
+  forward_pass<T> run(std::span<const std::int64_t> ids, decoding_state<T>& state) const;
   /// The mixer of a layer on its input u [T, D].
   tensor<T> mixer(std::size_t layer, const tensor<T>& u) const;
   /// The implicit attention of a layer on its mixer's input u [T, D].
   implicit_attention<T> attention(std::size_t layer, const tensor<T>& u) const;
+  /// The same with another formula, which must outlive the result.
+  implicit_attention<T> attention(std::size_t layer, const tensor<T>& u, const bound_formula&) const;
   /// A stream [tokens, width] from numbers in row-major order.
   tensor<T> stream(std::span<const float> numbers, std::size_t tokens) const;
 
@@ -45,11 +49,12 @@ class model final {
     environment<T> norm, mixer;
     std::vector<environment<T>> feed;
   };
-  forward_pass<T> run(std::span<const std::int64_t> ids, const kernels<T>&) const;
-  environment<T> attention_inputs(std::size_t layer, const tensor<T>& u, const kernels<T>&) const;
-  tensor<T> mixed(std::size_t layer, const tensor<T>& u, const kernels<T>&) const;
+  forward_pass<T> run(std::span<const std::int64_t> ids, const kernels<T>&, decoding_state<T>*) const;
+  environment<T> attention_inputs(std::size_t layer, const tensor<T>& u, const kernels<T>&, decoding_state<T>*) const;
+  tensor<T> mixed(std::size_t layer, const tensor<T>& u, const kernels<T>&, decoding_state<T>*) const;
   tensor<T> embedded(std::span<const std::int64_t> ids, const kernels<T>&) const;
   void needs_layer(std::size_t) const;
+  void needs_ids(std::span<const std::int64_t>) const;
 
   const kernels<T>& backend_;
   const family& family_;

@@ -47,7 +47,7 @@ kernels<T> make_table() {
   };
   k.shift = [](std::ptrdiff_t, in x, out y) { count<T>(0, 0, x, y); };
   k.fir = k.fir_adjoint = [](in w, in x, out y) { count<T>(2 * static_cast<double>(w.of(axis::rank)), volume(y.size), w, x, y); };
-  k.peak = [](bool, in l, in key, out y) { count<T>(2, volume(y.size), l, key, y); };
+  k.peak = [](in l, in key, out y) { count<T>(2, volume(y.size), l, key, y); };
   k.recur = k.recur_adjoint = [](in a, in x, out, out y) { count<T>(2, volume(y.size), a, x, y); };
   k.unrolled = k.unrolled_adjoint = [](in a, in b, in c, in x, out h, out y) {
     count<T>(5, volume(h.size) * y.of(axis::token), a, b, c, x, y);

@@ -72,25 +72,12 @@ struct definition final {
     }
   }
 
-  static void peak(bool prior, in log_decay, in key, out y) {
-    const extents row = one_token(y.size);
-    for (std::size_t t = 0; t < y.of(time); ++t) {
-      if (prior && t == 0) {
-        each(
-            row, [](T& p) { p = T(-1e38); }, token(y, 0));
-      } else if (prior) {
-        each(
-            row, [](const T& l, const T& k, const T& before, T& p) { p = std::max(before + l, k); },
-            token(log_decay, t - 1), token(key, t - 1), token(in(y), t - 1), token(y, t));
-      } else if (t == 0) {
-        each(
-            row, [](const T& k, T& p) { p = k; }, token(key, 0), token(y, 0));
-      } else {
-        each(
-            row, [](const T& l, const T& k, const T& before, T& p) { p = std::max(before + l, k); },
-            token(log_decay, t), token(key, t), token(in(y), t - 1), token(y, t));
-      }
-    }
+  static void peak(in log_decay, in key, out y) {
+    each(one_token(y.size), [](const T& k, T& p) { p = k; }, token(key, 0), token(y, 0));
+    for (std::size_t t = 1; t < y.of(time); ++t)
+      each(
+          one_token(y.size), [](const T& l, const T& k, const T& before, T& p) { p = std::max(before + l, k); },
+          token(log_decay, t), token(key, t), token(in(y), t - 1), token(y, t));
   }
 
   static void recur(in a, in x, out h, out y) {

@@ -3,6 +3,7 @@
 #include <alphaform/algebra/classify.hpp>
 #include <alphaform/algebra/print.hpp>
 #include <alphaform/explain/document/blocks.hpp>
+#include <utility>
 
 namespace alphaform::documents {
 namespace {
@@ -172,9 +173,9 @@ class composer final {
     heading("Evaluating");
     const expr stable = named_stabilised(a_);
     std::vector<std::vector<line>> rows{{{symbol_span("y")}, {formula(stable)}}};
-    for (const symbol& s : symbols_of(stable))
-      if (s.kind == symbol_kind::label && (s.name == "p" || s.name == "m"))
-        rows.push_back({{symbol_span(s.name)}, {formula(term_view(stable).at(s.definition))}});
+    for (const std::string_view name : {"p", "m"})
+      for (const symbol& s : symbols_of(stable))
+        if (s.name == name) rows.push_back({{symbol_span(name)}, {formula(term_view(stable).at(s.definition))}});
     for (const rule& u : rules)
       if (u.is == rule_class::stabilising)
         say({{fmt::format(
@@ -186,7 +187,7 @@ class composer final {
   }
 
   void printed_equation(const std::optional<measured_miss>& on_golden) {
-    heading(fmt::format("Where the paper's printed {} differs", a_.printed.equation));
+    heading(fmt::format("Where the paper's printed equation differs ({})", a_.printed.equation));
     say({{std::string(a_.printed.difference)}});
     if (a_.printed.H.root != absent) {
       say({{"Printed:"}});

@@ -19,7 +19,7 @@ std::string escaped(std::string_view s) {
   return out;
 }
 
-std::string inline_math(const std::string& row) { return "<math>" + row + "</math>"; }
+std::string inline_math(const std::string& row) { return "<math displaystyle=\"true\">" + row + "</math>"; }
 
 std::string written(const line& l) {
   std::string out;

@@ -34,6 +34,23 @@ TEST_CASE("every step and y = H x + r hold to rounding") {
   }
 }
 
+TEST_CASE("norms, shifts and stacked filters hold to rounding too") {
+  const auto x = input<"x">;
+  const auto recurrence =
+      unrolled(decay(exp(-exp(param<"A">))), write(input<"k">), bonus(param<"u">)) * silu(conv<"f", "b">(x));
+  architecture a = find_architecture("mamba");
+  a.printed = {};
+  for (const expr& y : {norm<"w", "eps">(recurrence).e, norm<"w", "bias", "eps">(recurrence).e,
+                        (gate(sigmoid(x)) * silu(shift<"mu">(silu(conv<"f", "b">(x))))).e}) {
+    a.attention = y;
+    const derivation d = derive(y);
+    REQUIRE(d.refused == absent);
+    const derivation_evidence e = measure(a, d);
+    for (const double miss : e.steps) CHECK(miss <= rounding);
+    CHECK(*e.whole <= rounding);
+  }
+}
+
 TEST_CASE("the residual sees a wrong step") {
   const architecture& a = find_architecture("mamba");
   derivation d = derive(a.attention);
@@ -104,7 +121,7 @@ TEST_CASE("every format has every section") {
     CHECK(count(latex, "\\begin{") == count(latex, "\\end{"));
     CHECK(count(latex, "{") - count(latex, "\\{") == count(latex, "}") - count(latex, "\\}"));
     CHECK(count(latex, "$") % 2 == 0);
-    for (const unsigned char c : latex) REQUIRE(c < 128);
+    for (const char c : latex) REQUIRE(static_cast<unsigned char>(c) < 128);
     for (const std::string tag : {"table", "tr", "td", "th", "math", "mrow", "mi", "mo", "p"})
       CHECK(count(html, "<" + tag + ">") + count(html, "<" + tag + " ") == count(html, "</" + tag + ">"));
   }

@@ -1,6 +1,7 @@
 // Random terms to try rules on: streams with given axes, with or without the value input, and operators on them.
 #pragma once
 #include <alphaform/algebra/language.hpp>
+#include <alphaform/algebra/properties.hpp>
 #include <random>
 
 namespace alphaform {

@@ -1,0 +1,41 @@
+// What a recurrent evaluation hands from one stretch of tokens to the next: states of scans, the last inputs of filters and delays.
+// Evaluation asks for them in the same order every time, so they need no names.
+#pragma once
+#include <alphaform/backends/tensor.hpp>
+#include <vector>
+
+namespace alphaform {
+
+template <class T>
+class carried final {
+ public:
+  /// To be called before each stretch.
+  void rewind() { next_ = 0; }
+  /// The next state; the first time around, one of this size that is `initial` everywhere.
+  tensor<T> state(const arena<T>& memory, const extents& size, T initial) {
+    if (next_ == states_.size()) states_.push_back(memory.filled(size, initial));
+    return states_[next_++];
+  }
+
+ private:
+  std::vector<tensor<T>> states_;
+  std::size_t next_ = 0;
+};
+
+/// One `carried` for each expression of a model, again in the order of evaluation.
+template <class T>
+class decoding_state final {
+ public:
+  void rewind() { next_ = 0; }
+  carried<T>* next() {
+    if (next_ == all_.size()) all_.push_back(std::make_unique<carried<T>>());
+    all_[next_]->rewind();
+    return all_[next_++].get();
+  }
+
+ private:
+  std::vector<std::unique_ptr<carried<T>>> all_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace alphaform

@@ -1,0 +1,26 @@
+# Runs an example: it must exit with 0 and its output must match every line `// prints: regex` of its source.
+cmake_minimum_required(VERSION 3.25)
+
+execute_process(COMMAND ${PROGRAM} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+message("${output}")
+if(NOT status EQUAL 0)
+  message(FATAL_ERROR "${PROGRAM} exits with ${status}")
+endif()
+
+# Lines are taken off one by one: a list would break at brackets and semicolons.
+file(READ ${SOURCE} text)
+string(FIND "${text}" "// prints: " at)
+if(at EQUAL -1)
+  message(FATAL_ERROR "${SOURCE} has no line '// prints: regex'")
+endif()
+while(NOT at EQUAL -1)
+  string(SUBSTRING "${text}" ${at} -1 text)
+  string(REGEX MATCH "^// prints: ([^\n]*)\n" line "${text}")
+  set(expected "${CMAKE_MATCH_1}")
+  if(NOT output MATCHES "${expected}")
+    message(FATAL_ERROR "the output does not match\n  ${expected}")
+  endif()
+  string(LENGTH "${line}" length)
+  string(SUBSTRING "${text}" ${length} -1 text)
+  string(FIND "${text}" "// prints: " at)
+endwhile()

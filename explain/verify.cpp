@@ -1,0 +1,167 @@
+#include <alphaform/explain/verify.hpp>
+#include <fmt/core.h>
+#include <cmath>
+
+namespace alphaform {
+
+namespace {
+
+/// Collects the largest difference and the largest magnitude of a reference.
+struct comparison final {
+  double max_abs = 0, scale = 0;
+  void add(double found, double expected) {
+    const double difference = std::abs(found - expected);
+    if (!(difference <= max_abs)) max_abs = difference;  // a NaN counts as a difference
+    scale = std::max(scale, std::abs(expected));
+  }
+  check as(std::string name, double tolerance) const {
+    return {std::move(name), max_abs, scale, tolerance, max_abs <= tolerance * scale, {}};
+  }
+};
+
+template <class T>
+T number(const tensor<T>& x, std::size_t token, std::size_t channel) {
+  return x.v.data[token * x.v.step(axis::token) + channel * x.v.step(axis::chan)];
+}
+
+/// Tokens whose rows are checked: the first, the last and some between.
+std::vector<std::size_t> some_tokens(std::size_t tokens) {
+  std::vector<std::size_t> some{0};
+  for (const std::size_t t : {tokens / 3, tokens / 2, tokens - 1})
+    if (t > some.back()) some.push_back(t);
+  return some;
+}
+
+template <class T>
+void compare_identity(const model<T>& m, std::size_t layer, const tensor<T>& u, comparison& whole, comparison& rows) {
+  implicit_attention<T> a = m.attention(layer, u);
+  const tensor<T> y = a.output(), hx = a.apply(a.x()), r = a.remainder();
+  for (std::size_t t = 0; t < a.tokens(); ++t)
+    for (std::size_t c = 0; c < a.channels(); ++c) whole.add(number(hx, t, c) + number(r, t, c), number(y, t, c));
+  for (const std::size_t t : some_tokens(a.tokens())) {
+    const tensor<T> row = a.row(t);
+    for (std::size_t c = 0; c < a.channels(); ++c) {
+      double sum = number(r, t, c);
+      for (std::size_t s = 0; s <= t; ++s) sum += static_cast<double>(number(row, s, c)) * number(a.x(), s, c);
+      rows.add(sum, number(y, t, c));
+    }
+  }
+}
+
+template <class T>
+std::vector<check> as_checks(std::size_t layer, const comparison& whole, const comparison& rows) {
+  return {whole.as(fmt::format("identity.{}", layer), tolerance<T>::identity),
+          rows.as(fmt::format("identity_rows.{}", layer), tolerance<T>::identity)};
+}
+
+/// A record's tensor of float32 numbers with the given number of dimensions.
+struct recorded final {
+  std::vector<float> numbers;
+  std::vector<std::size_t> shape;
+};
+recorded read(const checkpoint& record, const std::string& name, std::size_t dimensions) {
+  const stored_tensor& t = record.at(name);
+  recorded r{values<float>(t), {t.shape.begin(), t.shape.end()}};
+  if (r.shape.size() != dimensions)
+    throw user_error(fmt::format("the record's '{}' should have {} dimensions, but has {}", name, dimensions, r.shape.size()));
+  return r;
+}
+
+}  // namespace
+
+template <class T>
+std::vector<check> identity_checks(const model<T>& m, std::size_t layer, const tensor<T>& u) {
+  comparison whole, rows;
+  compare_identity(m, layer, u, whole, rows);
+  return as_checks<T>(layer, whole, rows);
+}
+
+template <class T>
+std::vector<check> identity_checks(const model<T>& m, std::span<const std::int64_t> ids) {
+  const forward_pass<T> pass = m.run(ids);
+  std::vector<check> checks;
+  for (std::size_t i = 0; i < m.layers(); ++i)
+    for (check& c : identity_checks(m, i, pass.mixer_in[i])) checks.push_back(std::move(c));
+  return checks;
+}
+
+template <class T>
+std::vector<check> record_checks(const model<T>& m, const checkpoint& record) {
+  const stored_tensor& stored_ids = record.at("input_ids");
+  const std::vector<std::int64_t> ids = values<std::int64_t>(stored_ids);
+  if (stored_ids.shape.size() != 2) throw user_error("the record's 'input_ids' should have the shape [samples, tokens]");
+  const auto samples = static_cast<std::size_t>(stored_ids.shape[0]), longest = static_cast<std::size_t>(stored_ids.shape[1]);
+  const bool padded = record.find("lengths") != nullptr;
+  const std::vector<std::int64_t> lengths =
+      padded ? values<std::int64_t>(record.at("lengths")) : std::vector<std::int64_t>(samples, stored_ids.shape[1]);
+  if (lengths.size() != samples) throw user_error("the record's 'lengths' should have one entry for each sample");
+  for (const std::int64_t n : lengths)
+    if (n < 1 || static_cast<std::size_t>(n) > longest)
+      throw user_error(fmt::format("the record says that a sample has {} tokens, but it has room for 1 to {}", n, longest));
+  const auto length = [&](std::size_t b) { return static_cast<std::size_t>(lengths[b]); };
+
+  std::vector<check> checks;
+  const bool classifier = !m.labels().empty();
+  const recorded logits = read(record, "logits", classifier ? 2 : 3);
+  const std::size_t outputs = logits.shape.back(), per_sample = classifier ? outputs : longest * outputs;
+  if (logits.numbers.size() != samples * per_sample)
+    throw user_error("the record's 'logits' do not fit its 'input_ids': it belongs to another kind of model");
+  comparison all;
+  for (std::size_t b = 0; b < samples; ++b) {
+    const forward_pass<T> pass = m.run(std::span(ids).subspan(b * longest, length(b)));
+    if (pass.logits.v.of(axis::chan) != outputs)
+      throw user_error(fmt::format("the record has {} logits a token, but the model has {}", outputs, pass.logits.v.of(axis::chan)));
+    for (std::size_t t = 0; t < (classifier ? 1 : length(b)); ++t)
+      for (std::size_t v = 0; v < outputs; ++v) all.add(number(pass.logits, t, v), logits.numbers[b * per_sample + t * outputs + v]);
+  }
+  checks.push_back(all.as("logits", tolerance<T>::recorded));
+
+  for (std::size_t i = 0; i < m.layers(); ++i) {
+    const recorded in = read(record, fmt::format("mixer_in.{}", i), 3), out = read(record, fmt::format("mixer_out.{}", i), 3);
+    if (in.shape != out.shape || in.shape[2] != m.width() || in.shape[0] > samples)
+      throw user_error(fmt::format("the record's 'mixer_in.{}' and 'mixer_out.{}' do not fit this model of width {}", i, i, m.width()));
+    comparison mixers, whole, rows;
+    const std::size_t room = in.shape[1], width = in.shape[2];
+    for (std::size_t b = 0; b < in.shape[0]; ++b) {
+      const std::size_t tokens = std::min(length(b), room);
+      const tensor<T> u = m.stream(std::span(in.numbers).subspan(b * room * width, tokens * width), tokens);
+      const tensor<T> y = m.mixer(i, u);
+      for (std::size_t t = 0; t < tokens; ++t)
+        for (std::size_t d = 0; d < width; ++d) mixers.add(number(y, t, d), out.numbers[(b * room + t) * width + d]);
+      compare_identity(m, i, u, whole, rows);
+    }
+    checks.push_back(mixers.as(fmt::format("mixer_out.{}", i), tolerance<T>::recorded));
+    for (check& c : as_checks<T>(i, whole, rows)) checks.push_back(std::move(c));
+  }
+  return checks;
+}
+
+template <class T>
+std::vector<check> logit_checks(const model<T>& m, std::span<const std::int64_t> ids, std::span<const float> logits) {
+  const forward_pass<T> pass = m.run(ids);
+  const std::size_t outputs = pass.logits.v.of(axis::chan);
+  if (logits.size() != outputs)
+    throw user_error(fmt::format("the logits file holds {} numbers, but the model has {} logits", logits.size(), outputs));
+  comparison sequence;
+  for (std::size_t v = 0; v < outputs; ++v) sequence.add(number(pass.logits, ids.size() - 1, v), logits[v]);
+  decoding_state<T> state;
+  forward_pass<T> last;
+  for (std::size_t t = 0; t < ids.size(); ++t) last = m.run(ids.subspan(t, 1), state);
+  comparison stepwise;
+  for (std::size_t v = 0; v < outputs; ++v) stepwise.add(number(last.logits, 0, v), logits[v]);
+  sequence.scale = stepwise.scale = 1;  // an absolute bound
+  std::vector<check> checks{sequence.as("logits.sequence", 1e-5), stepwise.as("logits.token_by_token", 1e-5)};
+  for (check& c : identity_checks(m, ids)) checks.push_back(std::move(c));
+  return checks;
+}
+
+template std::vector<check> identity_checks(const model<float>&, std::size_t, const tensor<float>&);
+template std::vector<check> identity_checks(const model<double>&, std::size_t, const tensor<double>&);
+template std::vector<check> identity_checks(const model<float>&, std::span<const std::int64_t>);
+template std::vector<check> identity_checks(const model<double>&, std::span<const std::int64_t>);
+template std::vector<check> record_checks(const model<float>&, const checkpoint&);
+template std::vector<check> record_checks(const model<double>&, const checkpoint&);
+template std::vector<check> logit_checks(const model<float>&, std::span<const std::int64_t>, std::span<const float>);
+template std::vector<check> logit_checks(const model<double>&, std::span<const std::int64_t>, std::span<const float>);
+
+}  // namespace alphaform

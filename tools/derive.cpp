@@ -1,0 +1,34 @@
+#include <alphaform/architectures/registry.hpp>
+#include <alphaform/explain/printed_miss.hpp>
+#include <alphaform/tools/command.hpp>
+#include <alphaform/tools/input.hpp>
+#include <map>
+
+namespace alphaform::tools {
+
+subcommand add_derive(CLI::App& app) {
+  struct options {
+    std::string name;
+    document_format format = document_format::text;
+    std::optional<std::string> output;
+  };
+  static options o;
+  CLI::App* c = app.add_subcommand("derive", "Derives an architecture's implicit attention y = H x + r, step by step");
+  c->add_option("architecture", o.name, "A name from `alphaform list`")->required();
+  const std::map<std::string, document_format> formats{{"text", document_format::text},
+                                                       {"markdown", document_format::markdown},
+                                                       {"latex", document_format::latex},
+                                                       {"json", document_format::json}};
+  c->add_option("--format", o.format, "text, markdown, latex or json")
+      ->transform(CLI::CheckedTransformer(formats).description(""))
+      ->option_text("FORMAT");
+  c->add_option("-o,--output", o.output, "File to write; the terminal otherwise");
+  c->footer("Example: alphaform derive mamba --format markdown -o mamba.md");
+  return {c, [] {
+            const architecture& a = find_architecture(o.name);
+            write_or_print(o.output, derivation_document(a, o.format, printed_miss(a)));
+            return 0;
+          }};
+}
+
+}  // namespace alphaform::tools

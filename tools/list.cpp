@@ -1,0 +1,20 @@
+#include <alphaform/architectures/models/families.hpp>
+#include <alphaform/architectures/registry.hpp>
+#include <alphaform/tools/command.hpp>
+#include <fmt/core.h>
+
+namespace alphaform::tools {
+
+subcommand add_list(CLI::App& app) {
+  CLI::App* c = app.add_subcommand("list", "The architectures that can be derived, and the models that can be loaded");
+  c->footer("Example: alphaform list");
+  return {c, [] {
+            fmt::print("architectures (alphaform derive NAME)\n");
+            for (const architecture& a : registry) fmt::print("  {:<10} {:<12} {}\n", a.name, a.title, a.source);
+            fmt::print("\nmodels (model_type of config.json, or a file of rwkv.cpp)\n");
+            for (const family& f : models::families) fmt::print("  {:<10} with the mixer {}\n", f.model_type, f.mixer);
+            return 0;
+          }};
+}
+
+}  // namespace alphaform::tools

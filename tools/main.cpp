@@ -1,0 +1,36 @@
+// alphaform: derive, inspect, verify, evaluate and explain. Exit status 0: done; 1: a check failed; 2: the request, a file or the
+// system was at fault; 3: alphaform was.
+#include <alphaform/error.hpp>
+#include <alphaform/tools/command.hpp>
+#include <fmt/core.h>
+#include <new>
+#include <vector>
+
+int main(int argc, char** argv) {
+  using namespace alphaform;
+  CLI::App app{"alphaform: implicit attention of gated linear RNNs, derived, evaluated and explained", "alphaform"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", ALPHAFORM_VERSION);
+  const std::vector<tools::subcommand> all{tools::add_list(app),   tools::add_derive(app),    tools::add_inspect(app),
+                                           tools::add_verify(app), tools::add_attention(app), tools::add_explain(app)};
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  const auto fails = [](int status, const std::string& sentence) {
+    fmt::print(stderr, "alphaform: {}\n", sentence);
+    return status;
+  };
+  try {
+    for (const tools::subcommand& s : all)
+      if (s.app->parsed()) return s.run();
+  } catch (const internal_error& e) {
+    return fails(3, fmt::format("{} (this is a defect of alphaform; please report it with the command that led here)", e.what()));
+  } catch (const std::bad_alloc&) {
+    return fails(2, "there is not enough memory for this request; --plan says how much it takes");
+  } catch (const std::exception& e) {
+    return fails(2, e.what());
+  }
+  return 3;
+}
