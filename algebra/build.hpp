@@ -15,7 +15,7 @@ constexpr expr leaf(std::string_view id = {}, axes to = {}, axes from = {}) {
 template <class Term>
 constexpr expr with(const expr& a, code function = no_function) {
   expr e;
-  const index i = e.g.take(a.g, a.root);
+  const node_index i = e.g.take(a.g, a.root);
   e.root = e.g.put(inferred(e.g, {.term = term_code<Term>, .function = function, .a = i}));
   return e;
 }
@@ -23,7 +23,7 @@ constexpr expr with(const expr& a, code function = no_function) {
 template <class Term>
 constexpr expr with(const expr& a, const expr& b) {
   expr e;
-  const index i = e.g.take(a.g, a.root), j = e.g.take(b.g, b.root);
+  const node_index i = e.g.take(a.g, a.root), j = e.g.take(b.g, b.root);
   e.root = e.g.put(inferred(e.g, {.term = term_code<Term>, .a = i, .b = j}));
   return e;
 }
@@ -31,7 +31,7 @@ constexpr expr with(const expr& a, const expr& b) {
 /// W over one axis: consumes `from`, makes `to`.
 constexpr expr mix(const expr& weight, axes to, axes from) {
   expr e;
-  const index i = e.g.take(weight.g, weight.root);
+  const node_index i = e.g.take(weight.g, weight.root);
   e.root = e.g.put({.term = term_code<terms::mix>, .to = to, .from = from, .a = i});
   return e;
 }

@@ -15,26 +15,26 @@ struct role_of final {
   const node& n;
   place_in_product place;
 
-  bool controlled(index i) const {
+  bool controlled(node_index i) const {
     return occurs(v.at(i), [](const node& k) { return k.is<terms::input>(); });
   }
-  bool by_value(index i) const {
+  bool by_value(node_index i) const {
     return occurs(v.at(i), [](const node& k) { return k.is<terms::input>() && k.id == value_input; });
   }
-  std::string input_of(index s) const {
+  std::string input_of(node_index s) const {
     std::string name;
-    for (const index i : parts_of(v.at(s)))
+    for (const node_index i : parts_of(v.at(s)))
       if (v[i].is<terms::input>()) name = v[i].id;
     return name;
   }
   /// 1 / (P 1)
-  bool normalises_rows(index s) const {
+  bool normalises_rows(node_index s) const {
     return v[s].function == function_code<functions::reciprocal> && v[v[s].a].is<terms::applied>() &&
            v[v[v[s].a].b].is<terms::one>();
   }
 
   phrase operator()(terms::diag) const {
-    const index s = n.a;
+    const node_index s = n.a;
     if (normalises_rows(s))
       return {"Normalises: divides every row of @ by its sum, so that a token's weights sum to one.", {v[v[s].a].a}};
     if (place.in_sum) return {"Skip: the token itself, past the memory, scaled by @.", {s}};
@@ -84,7 +84,7 @@ void tell(const term_view& v, place_in_product place, std::vector<factor_role>& 
             "of the tokens after s.",
             {f.read, f.write, f.decay}}});
     } else if (n.is<terms::sum>()) {
-      for (const index i : summands_of(v.at(f.term))) tell(v.at(i), {place.mixing_to_the_left, true}, roles);
+      for (const node_index i : summands_of(v.at(f.term))) tell(v.at(i), {place.mixing_to_the_left, true}, roles);
     } else if (n.is<terms::product>()) {
       tell(v.at(f.term), place, roles);
     } else {

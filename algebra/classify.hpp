@@ -14,7 +14,7 @@ std::string_view text_of(attention_class c);
 /// A sentence in which every @ stands for one of `terms`, in order.
 struct phrase final {
   std::string text;
-  std::vector<index> terms{};
+  std::vector<node_index> terms{};
 };
 struct factor_role final {
   factor what;

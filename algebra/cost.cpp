@@ -41,7 +41,7 @@ struct counter final {
   const node& n;
   axes in;
 
-  application nested(index i, axes on) const {
+  application nested(node_index i, axes on) const {
     counter inner{v, v[i], on};
     return visit<application>(v[i].term, inner);
   }

@@ -8,23 +8,23 @@ namespace alphaform {
 
 /// One application of a visible rule, wherever it applied.
 struct step final {
-  index rule = absent;  ///< row of `rules`
+  node_index rule = absent;  ///< row of `rules`
   int times = 0;
-  index before = absent, after = absent;
+  node_index before = absent, after = absent;
 };
 
 /// The result of derive(y): terms are indices into `g`.
 struct derivation final {
   static constexpr std::size_t most_steps = 24;
   graph<320> g{};
-  index output = absent;     ///< y as declared
-  index formula = absent;    ///< H
-  index remainder = absent;  ///< r
-  index refused = absent;    ///< the term at which derivation stopped, or `absent`
+  node_index output = absent;     ///< y as declared
+  node_index formula = absent;    ///< H
+  node_index remainder = absent;  ///< r
+  node_index refused = absent;    ///< the term at which derivation stopped, or `absent`
   std::array<step, most_steps> log{};
   std::size_t steps = 0;
 
-  constexpr expr term(index i) const {
+  constexpr expr term(node_index i) const {
     expr e;
     e.root = e.g.take(g, i);
     return e;
@@ -40,14 +40,14 @@ struct derivation final {
 constexpr derivation derive(const expr& y) {
   workspace g;
   derivation d;
-  const index out = g.take(y.g, y.root);
-  index at = exhaust(g, g.put(inferred(g, {.term = term_code<terms::frozen>, .a = out})), rule_class::canonical);
+  const node_index out = g.take(y.g, y.root);
+  node_index at = exhaust(g, g.put(inferred(g, {.term = term_code<terms::frozen>, .a = out})), rule_class::canonical);
   for (bool again = true; again;) {
     again = false;
     for (std::size_t u = 0; u < rules.size(); ++u) {
       if (rules[u].is != rule_class::frozen && rules[u].is != rule_class::mathematical) continue;
       int times = 0;
-      const index before = at;
+      const node_index before = at;
       for (int fired = -1; fired != 0; times += fired) {
         fired = 0;
         memo seen;
@@ -55,16 +55,16 @@ constexpr derivation derive(const expr& y) {
       }
       if (times == 0) continue;
       if (d.steps == derivation::most_steps) throw user_error("this derivation needs more steps than alphaform keeps");
-      d.log[d.steps++] = {static_cast<index>(u), times, before, at};
+      d.log[d.steps++] = {static_cast<node_index>(u), times, before, at};
       again = true;
     }
   }
-  index rest = g.put(inferred(g, {.term = term_code<terms::remainder>, .a = out}));
-  for (index last = absent; last != rest;) {
+  node_index rest = g.put(inferred(g, {.term = term_code<terms::remainder>, .a = out}));
+  for (node_index last = absent; last != rest;) {
     last = rest;
     rest = exhaust(g, exhaust(g, rest, rule_class::remainder), rule_class::canonical);
   }
-  for (index i = 0; i < g.size && d.refused == absent; ++i)
+  for (node_index i = 0; i < g.size && d.refused == absent; ++i)
     if (g[i].is<terms::frozen>() && any_of(g, at, [&](const node& n) { return n == g[i]; })) d.refused = g[i].a;
 
   d.output = d.g.take(g, out);

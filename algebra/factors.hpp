@@ -7,8 +7,8 @@ namespace alphaform {
 
 /// One factor. For Unrolled the streams decay, write and read are set; otherwise `term` is the factor itself.
 struct factor final {
-  index term = absent;
-  index decay = absent, write = absent, read = absent;
+  node_index term = absent;
+  node_index decay = absent, write = absent, read = absent;
   bool is_unrolled() const { return decay != absent; }
 };
 
@@ -16,6 +16,6 @@ struct factor final {
 std::vector<factor> factors_of(const term_view& v);
 
 /// The terms of the sum (of operators or of streams) that starts at v.root; labelled ones are left whole.
-std::vector<index> summands_of(const term_view& v);
+std::vector<node_index> summands_of(const term_view& v);
 
 }  // namespace alphaform

@@ -12,8 +12,8 @@
 
 namespace alphaform {
 
-using index = std::uint16_t;
-inline constexpr index absent = 0xffff;
+using node_index = std::uint16_t;
+inline constexpr node_index absent = 0xffff;
 
 /// One term with at most two arguments. An operator consumes the axes `from` and makes the axes `to`; other axes pass
 /// through.
@@ -21,7 +21,7 @@ struct node final {
   code term = 0;
   code function = no_function;
   axes to{}, from{};
-  index a = absent, b = absent;
+  node_index a = absent, b = absent;
   std::string_view id{};
   constexpr bool operator==(const node&) const = default;
   template <class Term>
@@ -38,35 +38,35 @@ struct graph final {
   static constexpr std::size_t buckets = 128;
   node nodes[Capacity]{};
   std::string_view labels[Capacity]{};
-  index size = 0;
-  index first[buckets]{};  // 1 + node, 0 for an empty bucket
-  index next[Capacity]{};
+  node_index size = 0;
+  node_index first[buckets]{};  // 1 + node, 0 for an empty bucket
+  node_index next[Capacity]{};
 
-  constexpr const node& operator[](index i) const { return nodes[i]; }
+  constexpr const node& operator[](node_index i) const { return nodes[i]; }
 
   /// The node's index; an equal node is found, not stored again. @throws user_error when the expression is too large.
-  constexpr index put(const node& n) {
+  constexpr node_index put(const node& n) {
     const auto hash = (n.term * 31u + n.function * 7u + n.a * 5u + n.b * 3u + n.id.size()) % buckets;
-    for (index i = first[hash]; i != 0; i = next[i - 1])
-      if (nodes[i - 1] == n) return static_cast<index>(i - 1);
+    for (node_index i = first[hash]; i != 0; i = next[i - 1])
+      if (nodes[i - 1] == n) return static_cast<node_index>(i - 1);
     if (size == Capacity) throw user_error("this expression has more distinct subterms than alphaform's graph holds");
     nodes[size] = n;
     next[size] = first[hash];
     first[hash] = ++size;
-    return static_cast<index>(size - 1);
+    return static_cast<node_index>(size - 1);
   }
 
   /// Copies the part of `other` that is reachable from `root`, labels included, and returns where the root is here.
   template <std::size_t Other>
-  constexpr index take(const graph<Other>& other, index root) {
-    index at[Other];
-    for (index& i : at) i = absent;
+  constexpr node_index take(const graph<Other>& other, node_index root) {
+    node_index at[Other];
+    for (node_index& i : at) i = absent;
     return take(other, root, at);
   }
 
  private:
   template <std::size_t Other>
-  constexpr index take(const graph<Other>& other, index root, index (&at)[Other]) {
+  constexpr node_index take(const graph<Other>& other, node_index root, node_index (&at)[Other]) {
     if (root == absent) return absent;
     if (at[root] != absent) return at[root];
     node n = other[root];
@@ -81,7 +81,7 @@ struct graph final {
 /// A term of the language: a small graph and where it starts.
 struct expr final {
   graph<160> g{};
-  index root = absent;
+  node_index root = absent;
   constexpr const node& top() const { return g[root]; }
 };
 

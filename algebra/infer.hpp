@@ -25,7 +25,7 @@ constexpr axes after(effect p, axes in) {
 }
 
 template <std::size_t N>
-constexpr effect effect_of(const graph<N>& g, index i) {
+constexpr effect effect_of(const graph<N>& g, node_index i) {
   return {g[i].from, g[i].to};
 }
 

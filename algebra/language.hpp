@@ -93,7 +93,7 @@ template <axes A>
 constexpr op<A, A> scan(const stream<A>& decay) {
   return {build::with<terms::scan>(diag(decay).e)};
 }
-/// Divides every row by its sum. @see spec rule 21: RowNorm(P) = Diag(1 / (P 1)) P.
+/// Divides every row by its sum. RowNorm(P) = Diag(1 / (P 1)) P.
 template <axes A>
 constexpr op<A, A> rownorm(const op<A, A>& p) {
   return {build::with<terms::rownorm>(p.e)};

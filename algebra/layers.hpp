@@ -79,19 +79,19 @@ constexpr op<chan, chan> unrolled(const decay_of<A>& a, const write_of<W>& b, co
   return (delay * scan(a.s) + diag(u.s)) * diag(b.s);
 }
 
-/// The factor of an RMS norm: rho_t = (mean_c s_tc^2 + epsilon)^(-1/2). @see spec 2.4
+/// The factor of an RMS norm: rho_t = (mean_c s_tc^2 + epsilon)^(-1/2). @see docs/mathematics.md
 template <name Epsilon>
 constexpr stream<no_axes> rho(const stream<chan>& s) {
   return rsqrt(diag(inverse_size<chan>) * (contract<chan> * square(s)) + param<Epsilon, no_axes>);
 }
-/// RMSNorm(s) = Diag(w) Diag(rho) s. @see spec rule 11
+/// RMSNorm(s) = Diag(w) Diag(rho) s. @see docs/mathematics.md
 template <name Weight, name Epsilon>
 constexpr stream<chan> norm(const stream<chan>& s) {
   return diag(param<Weight>) * (diag(rho<Epsilon>(s)) * s);
 }
-/// The centring projector I - 1 1^T / n over the channels. @see spec rule 12
+/// The centring projector I - 1 1^T / n over the channels. @see docs/mathematics.md
 inline constexpr op<chan, chan> centre{(id + diag(-inverse_size<chan>) * (expand<chan> * contract<chan>)).e};
-/// LayerNorm(s) = Diag(w) Diag(rho) (I - 1 1^T / n) s + b. @see spec 2.5
+/// LayerNorm(s) = Diag(w) Diag(rho) (I - 1 1^T / n) s + b. @see docs/mathematics.md
 template <name Weight, name Bias, name Epsilon>
 constexpr stream<chan> norm(const stream<chan>& s) {
   const auto centred = centre * s;

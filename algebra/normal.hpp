@@ -8,9 +8,9 @@ namespace alphaform {
 
 /// Where a node of the workspace went in one pass.
 struct memo final {
-  index to[1024];
+  node_index to[1024];
   constexpr memo() {
-    for (index& t : to) t = absent;
+    for (node_index& t : to) t = absent;
   }
 };
 
@@ -22,9 +22,9 @@ constexpr bool is_composite(const node& n) {
 
 /// The term that the rule makes of node i, or `absent` if it does not apply. In a product A (B rest) the pair A B is
 /// tried too.
-constexpr index fire(const rule& u, workspace& g, index i) {
+constexpr node_index fire(const rule& u, workspace& g, node_index i) {
   binding bound;
-  const auto applies = [&](index at) {
+  const auto applies = [&](node_index at) {
     bound = {};
     return match(u.pattern.g, u.pattern.root, g, at, bound) && (!u.when.holds || u.when.holds(g, bound[u.when.symbol]));
   };
@@ -32,9 +32,9 @@ constexpr index fire(const rule& u, workspace& g, index i) {
   const node n = g[i];
   if (u.pattern.top().is<terms::product>() && n.is<terms::product>() && g[n.b].is<terms::product>()) {
     const node rest = g[n.b];
-    const index pair = g.put(inferred(g, {.term = term_code<terms::product>, .a = n.a, .b = rest.a}));
+    const node_index pair = g.put(inferred(g, {.term = term_code<terms::product>, .a = n.a, .b = rest.a}));
     if (applies(pair)) {
-      const index first = substitute(u.result.g, u.result.root, g, bound);
+      const node_index first = substitute(u.result.g, u.result.root, g, bound);
       return g.put(inferred(g, {.term = term_code<terms::product>, .a = first, .b = rest.b}));
     }
   }
@@ -43,26 +43,26 @@ constexpr index fire(const rule& u, workspace& g, index i) {
 
 /// The node with its arguments mapped by `f`.
 template <class Map>
-constexpr index rebuilt(workspace& g, index i, Map f) {
+constexpr node_index rebuilt(workspace& g, node_index i, Map f) {
   node n = g[i];
   if (!is_composite(n)) return i;
   n.a = f(n.a);
   if (n.b != absent) n.b = f(n.b);
-  const index made = g.put(inferred(g, n));
+  const node_index made = g.put(inferred(g, n));
   if (g.labels[made].empty()) g.labels[made] = g.labels[i];
   return made;
 }
 
 /// Applies all rules of the class, innermost first, until none applies.
-constexpr index exhaust(workspace& g, index i, rule_class c, memo& seen) {
+constexpr node_index exhaust(workspace& g, node_index i, rule_class c, memo& seen) {
   if (seen.to[i] != absent) return seen.to[i];
-  const index start = i;
+  const node_index start = i;
   for (bool changed = true; changed;) {
     changed = false;
-    i = rebuilt(g, i, [&](index k) { return exhaust(g, k, c, seen); });
+    i = rebuilt(g, i, [&](node_index k) { return exhaust(g, k, c, seen); });
     for (const rule& u : rules) {
       if (u.is != c) continue;
-      const index j = fire(u, g, i);
+      const node_index j = fire(u, g, i);
       if (j == absent || j == i) continue;
       i = j;
       changed = true;
@@ -73,19 +73,19 @@ constexpr index exhaust(workspace& g, index i, rule_class c, memo& seen) {
   seen.to[i] = i;
   return i;
 }
-constexpr index exhaust(workspace& g, index i, rule_class c) {
+constexpr node_index exhaust(workspace& g, node_index i, rule_class c) {
   memo seen;
   return exhaust(g, i, c, seen);
 }
 
 /// Applies one rule wherever it applies, outermost first, and counts how often it did.
-constexpr index pass(const rule& u, workspace& g, index i, memo& seen, int& times) {
+constexpr node_index pass(const rule& u, workspace& g, node_index i, memo& seen, int& times) {
   if (seen.to[i] != absent) return seen.to[i];
-  index j = fire(u, g, i);
+  node_index j = fire(u, g, i);
   if (j != absent && j != i) {
     ++times;
   } else {
-    j = rebuilt(g, i, [&](index k) { return pass(u, g, k, seen, times); });
+    j = rebuilt(g, i, [&](node_index k) { return pass(u, g, k, seen, times); });
   }
   seen.to[i] = j;
   return j;

@@ -23,7 +23,7 @@ constexpr std::string_view text_of(rule_class c) {
 /// A predicate over what one symbol of the pattern stands for.
 struct condition final {
   std::string_view text{};
-  bool (*holds)(const workspace&, index) = nullptr;
+  bool (*holds)(const workspace&, node_index) = nullptr;
   std::string_view symbol{};
 };
 inline constexpr condition always{};
@@ -39,19 +39,19 @@ struct rule final {
 
 /// What the symbols of a pattern stand for. A symbol is one letter from p to z.
 struct binding final {
-  index to[11]{absent, absent, absent, absent, absent, absent, absent, absent, absent, absent, absent};
-  constexpr index& operator[](std::string_view symbol) { return to[symbol[0] - 'p']; }
-  constexpr index operator[](std::string_view symbol) const { return to[symbol[0] - 'p']; }
+  node_index to[11]{absent, absent, absent, absent, absent, absent, absent, absent, absent, absent, absent};
+  constexpr node_index& operator[](std::string_view symbol) { return to[symbol[0] - 'p']; }
+  constexpr node_index operator[](std::string_view symbol) const { return to[symbol[0] - 'p']; }
 };
 
 constexpr bool is_wildcard(const node& n) { return n.is<terms::any_stream>() || n.is<terms::any_operator>(); }
 
 /// Does the term at `j` have the form of the pattern at `i`? Fills in the binding.
-constexpr bool match(const graph<160>& pattern, index i, const workspace& g, index j, binding& bound) {
+constexpr bool match(const graph<160>& pattern, node_index i, const workspace& g, node_index j, binding& bound) {
   const node &want = pattern[i], &have = g[j];
   if (is_wildcard(want)) {
     if (want.is<terms::any_stream>() != have.is_stream()) return false;
-    index& at = bound[want.id];
+    node_index& at = bound[want.id];
     if (at == absent) at = j;
     return at == j;
   }
@@ -62,7 +62,7 @@ constexpr bool match(const graph<160>& pattern, index i, const workspace& g, ind
 }
 
 /// The result of a rule with its symbols replaced.
-constexpr index substitute(const graph<160>& result, index i, workspace& g, const binding& bound) {
+constexpr node_index substitute(const graph<160>& result, node_index i, workspace& g, const binding& bound) {
   node n = result[i];
   if (is_wildcard(n)) return bound[n.id];
   if (n.a != absent) n.a = substitute(result, n.a, g, bound);
@@ -80,7 +80,7 @@ constexpr rule row(std::string_view name, const expr& pattern, const expr& resul
   const auto binds = [&pattern](std::string_view symbol) {
     return any_of(pattern.g, pattern.root, [symbol](const node& n) { return is_wildcard(n) && n.id == symbol; });
   };
-  for (index i = 0; i < result.g.size; ++i)
+  for (node_index i = 0; i < result.g.size; ++i)
     if (is_wildcard(result.g[i]) && !binds(result.g[i].id))
       throw user_error("the result of a rule uses a symbol that its pattern does not bind");
   if (!when.symbol.empty() && !binds(when.symbol))

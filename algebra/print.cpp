@@ -16,20 +16,20 @@ struct printer final {
 
   const node& here() const { return v.top(); }
 
-  printed opened(index i) const {
+  printed opened(node_index i) const {
     printer inner{v.at(i), s};
     return visit<printed>(v[i].term, inner);
   }
-  printed term(index i) const { return v.labels[i].empty() ? opened(i) : printed{s.symbol(v.labels[i])}; }
+  printed term(node_index i) const { return v.labels[i].empty() ? opened(i) : printed{s.symbol(v.labels[i])}; }
   std::string at_least(level wanted, const printed& p) const { return p.is < wanted ? s.bracket(p.text) : p.text; }
-  std::string at_least(level wanted, index i) const { return at_least(wanted, term(i)); }
-  std::string all(index i) const { return term(i).text; }
+  std::string at_least(level wanted, node_index i) const { return at_least(wanted, term(i)); }
+  std::string all(node_index i) const { return term(i).text; }
 
   std::string word(std::string_view name) const { return filled(s.word, std::string(name), ""); }
   printed call(std::string_view name, const std::string& arguments) const {
     return {word(name) + s.bracket(arguments)};
   }
-  std::string listed(index a, index b) const { return all(a) + std::string(s.comma) + all(b); }
+  std::string listed(node_index a, node_index b) const { return all(a) + std::string(s.comma) + all(b); }
 
   /// A product of the parts; one part stays as it is.
   printed product_of(const std::vector<printed>& parts, std::string_view by) const {
@@ -43,7 +43,7 @@ struct printer final {
     if (!f.is_unrolled()) return term(f.term);
     return call("Unrolled", listed(f.decay, f.write) + std::string(s.comma) + all(f.read));
   }
-  void append_factors(index i, std::vector<printed>& parts) const {
+  void append_factors(node_index i, std::vector<printed>& parts) const {
     if (!v.labels[i].empty() && i != v.root) return parts.push_back(term(i));
     for (const factor& f : factors_of(v.at(i))) parts.push_back(of(f));
   }
@@ -51,7 +51,7 @@ struct printer final {
   /// a + b - c
   printed summed() const {
     std::string text;
-    for (const index i : summands_of(v)) {
+    for (const node_index i : summands_of(v)) {
       const bool negative = v.labels[i].empty() && v[i].function == function_code<functions::neg>;
       if (text.empty()) {
         text = all(i);
@@ -62,7 +62,7 @@ struct printer final {
     }
     return {text, level::sum};
   }
-  void append_times(index i, std::vector<printed>& parts) const {
+  void append_times(node_index i, std::vector<printed>& parts) const {
     if (v[i].is<terms::times>() && (i == v.root || v.labels[i].empty())) {
       append_times(v[i].a, parts);
       append_times(v[i].b, parts);
@@ -101,7 +101,7 @@ struct printer final {
   printed operator()(terms::larger) const { return call("max", listed(here().a, here().b)); }
   printed operator()(terms::applied) const {
     std::vector<printed> parts;
-    index i = v.root;
+    node_index i = v.root;
     for (; v[i].is<terms::applied>() && (i == v.root || v.labels[i].empty()); i = v[i].b)
       if (!v[v[i].a].is<terms::expand>()) append_factors(v[i].a, parts);
     parts.push_back(term(i));
@@ -109,7 +109,7 @@ struct printer final {
   }
   printed operator()(terms::peak) const { return call("peak", listed(here().a, here().b)); }
   printed operator()(terms::prior_peak) const {
-    for (index i = 0; i < v.nodes.size(); ++i)
+    for (node_index i = 0; i < v.nodes.size(); ++i)
       if (v[i].is<terms::peak>() && v[i].a == here().a && v[i].b == here().b) return call("prior", all(i));
     return call("prior", call("peak", listed(here().a, here().b)).text);
   }
@@ -121,7 +121,7 @@ struct printer final {
   printed operator()(terms::conv) const { return call("Conv", all(here().a)); }
   printed operator()(terms::delay) const { return {word("Delay")}; }
   printed operator()(terms::scan) const {
-    const index step = here().a;
+    const node_index step = here().a;
     return call("Scan", all(v[step].is<terms::diag>() && v.labels[step].empty() ? v[step].a : step));
   }
   printed operator()(terms::mix) const { return term(here().a); }

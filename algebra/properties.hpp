@@ -11,13 +11,13 @@ inline constexpr std::string_view value_input = "x";
 /// Does a term occur in the subgraph of `i` for which `is` holds? Linear in the graph: arguments come before their
 /// node.
 template <std::size_t N, class Predicate>
-constexpr bool any_of(const graph<N>& g, index i, Predicate is) {
+constexpr bool any_of(const graph<N>& g, node_index i, Predicate is) {
   if (i == absent) return false;
   bool needed[N]{};
   needed[i] = true;
   for (int k = i; k >= 0; --k) {
     if (!needed[k]) continue;
-    const node& n = g[static_cast<index>(k)];
+    const node& n = g[static_cast<node_index>(k)];
     if (is(n)) return true;
     if (n.a != absent) needed[n.a] = true;
     if (n.b != absent) needed[n.b] = true;
@@ -27,17 +27,17 @@ constexpr bool any_of(const graph<N>& g, index i, Predicate is) {
 
 /// The term does not contain the value input at all.
 template <std::size_t N>
-constexpr bool independent_of_value(const graph<N>& g, index i) {
+constexpr bool independent_of_value(const graph<N>& g, node_index i) {
   return !any_of(g, i, [](const node& n) { return n.is<terms::input>() && n.id == value_input; });
 }
 /// The term contains parameters and constants only: it is the same for every token and every text (time-invariant).
 template <std::size_t N>
-constexpr bool fixed_parameter(const graph<N>& g, index i) {
+constexpr bool fixed_parameter(const graph<N>& g, node_index i) {
   return !any_of(g, i, [](const node& n) { return n.is<terms::input>(); });
 }
 /// A marker is left in the term: what it stands for was refused.
 template <std::size_t N>
-constexpr bool has_marker(const graph<N>& g, index i) {
+constexpr bool has_marker(const graph<N>& g, node_index i) {
   return any_of(g, i, [](const node& n) { return n.is<terms::frozen>() || n.is<terms::remainder>(); });
 }
 

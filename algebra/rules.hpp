@@ -32,8 +32,8 @@ constexpr expr ones(const expr& a) { return build::with<terms::ones_for>(a); }
 
 /// "does not contain the value input"
 constexpr condition independent(std::string_view symbol) {
-  return {"does not depend on the value path", [](const workspace& g, index i) { return independent_of_value(g, i); },
-          symbol};
+  return {"does not depend on the value path",
+          [](const workspace& g, node_index i) { return independent_of_value(g, i); }, symbol};
 }
 
 // The stabilised exclusive recurrence: p_t = max(p_{t-1} + decay, key) keeps every exponent below or at 0.

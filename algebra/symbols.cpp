@@ -15,15 +15,15 @@ std::string bracketed(bool per_token, axes a) {
 
 std::vector<std::string_view> inputs_of(const term_view& v) {
   std::vector<std::string_view> names;
-  for (const index i : parts_of(v))
+  for (const node_index i : parts_of(v))
     if (v[i].is<terms::input>()) names.push_back(v[i].id);
   std::sort(names.begin(), names.end());
   return names;
 }
 
 /// A weight is [to, from] and a filter [C, K], which only the operator that uses the parameter knows.
-std::string parameter_shape(const term_view& v, index i, std::span<const index> parts) {
-  for (const index k : parts) {
+std::string parameter_shape(const term_view& v, node_index i, std::span<const node_index> parts) {
+  for (const node_index k : parts) {
     if (v[k].a != i) continue;
     std::string shape;
     if (v[k].is<terms::mix>()) {
@@ -37,7 +37,7 @@ std::string parameter_shape(const term_view& v, index i, std::span<const index> 
   return bracketed(false, v[i].to);
 }
 
-std::string shape_of(const term_view& v, index i, bool per_token, std::span<const index> parts) {
+std::string shape_of(const term_view& v, node_index i, bool per_token, std::span<const node_index> parts) {
   const node& n = v[i];
   if (n.is<terms::parameter>()) return parameter_shape(v, i, parts);
   if (n.is_stream()) return bracketed(per_token, n.to);
@@ -47,19 +47,19 @@ std::string shape_of(const term_view& v, index i, bool per_token, std::span<cons
 }  // namespace
 
 std::vector<symbol> symbols_of(const term_view& v) {
-  const std::vector<index> parts = parts_of(v);
+  const std::vector<node_index> parts = parts_of(v);
   std::vector<symbol> symbols;
-  const auto add = [&](index i, std::string_view name, symbol_kind kind) {
+  const auto add = [&](node_index i, std::string_view name, symbol_kind kind) {
     auto inputs = inputs_of(v.at(i));
     const bool per_token = !inputs.empty();
     symbols.push_back(
         {name, kind, i, term_table[v[i].term].is, v[i].to, shape_of(v, i, per_token, parts), std::move(inputs)});
   };
-  for (const index i : parts)
+  for (const node_index i : parts)
     if (v[i].is<terms::input>()) add(i, v[i].id, symbol_kind::input);
-  for (const index i : parts)
+  for (const node_index i : parts)
     if (!v.labels[i].empty()) add(i, v.labels[i], symbol_kind::label);
-  for (const index i : parts)
+  for (const node_index i : parts)
     if (v[i].is<terms::parameter>()) add(i, v[i].id, symbol_kind::parameter);
   return symbols;
 }

@@ -10,7 +10,7 @@ enum class symbol_kind : std::uint8_t { input, label, parameter };
 struct symbol final {
   std::string_view name;  ///< as declared: "x", "Delta", "conv1d.weight"
   symbol_kind kind;
-  index definition;  ///< the term that it names
+  node_index definition;  ///< the term that it names
   sort is;
   axes has;                              ///< of a stream; what an operator makes
   std::string shape;                     ///< "[T, C, N]"; K is the length of a filter

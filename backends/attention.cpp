@@ -1,12 +1,14 @@
+#include <fmt/core.h>
+
 #include <alphaform/backends/attention.hpp>
 #include <alphaform/backends/plan/counting.hpp>
-#include <fmt/core.h>
 
 namespace alphaform {
 
 bound_formula formula_of(const expr& attention) {
   const derivation d = derive(stabilised(attention));
-  if (d.refused != absent) throw user_error("this declaration has no implicit attention: see its derivation for the term that refused");
+  if (d.refused != absent)
+    throw user_error("this declaration has no implicit attention: see its derivation for the term that refused");
   bound_formula f;
   f.output = f.g.take(d.g, d.output);
   f.formula = f.g.take(d.g, d.formula);
@@ -51,7 +53,7 @@ class entered final {
 
 /// H_c for the channels of the window, a block of columns at a time: f(first column, [T - first, C, columns]).
 template <class T, class F>
-void each_column_block(engine<T>& e, index h, const window& w, F f) {
+void each_column_block(engine<T>& e, node_index h, const window& w, F f) {
   for (std::size_t s = 0; s < w.token_end; s += token_block) {
     const std::size_t columns = std::min(token_block, w.token_end - s);
     extents size = stream_size(w.token_end - s, w.channels());
@@ -72,15 +74,19 @@ tensor<T> run(engine<T>& e, const bound_formula& f, const query& q, std::size_t 
     return g;
   };
   switch (q.is) {
-    case query::kind::apply: return e.apply(f.formula, operand);
-    case query::kind::adjoint: return e.adjoint(f.formula, operand);
+    case query::kind::apply:
+      return e.apply(f.formula, operand);
+    case query::kind::adjoint:
+      return e.adjoint(f.formula, operand);
     case query::kind::remainder: {
       const tensor<T> r = e.memory().make(stream_size(tokens, channels));
       k.copy(e.value(f.remainder), r);
       return r;
     }
-    case query::kind::row: return e.adjoint(f.formula, unit(q.at));
-    case query::kind::column: return e.apply(f.formula, unit(q.at));
+    case query::kind::row:
+      return e.adjoint(f.formula, unit(q.at));
+    case query::kind::column:
+      return e.apply(f.formula, unit(q.at));
     case query::kind::reduced_row: {
       const tensor<T> sum = e.memory().filled(map_size(tokens, 1), 0);
       k.total(T(1) / static_cast<T>(channels), q.over == reduction::abs_mean, e.adjoint(f.formula, unit(q.at)), sum);
@@ -104,7 +110,8 @@ tensor<T> run(engine<T>& e, const bound_formula& f, const query& q, std::size_t 
       for (std::size_t c = 0; c < channels; c += channel_block) {
         const window w{0, tokens, c, std::min(c + channel_block, channels)};
         each_column_block(e, f.formula, w, [&](std::size_t s, const tensor<T>& part) {
-          k.total(weight, absolute, part, map.slice(axis::token, s, tokens).slice(axis::column, s, s + part.v.of(axis::column)));
+          k.total(weight, absolute, part,
+                  map.slice(axis::token, s, tokens).slice(axis::column, s, s + part.v.of(axis::column)));
         });
       }
       return map;
@@ -177,13 +184,15 @@ tensor<T> implicit_attention<T>::answer(const query& q) {
 
 template <class T>
 void implicit_attention<T>::needs_token(std::size_t i) const {
-  if (i >= tokens_) throw user_error(fmt::format("token {} was asked for, but the text has tokens 0 to {}", i, tokens_ - 1));
+  if (i >= tokens_)
+    throw user_error(fmt::format("token {} was asked for, but the text has tokens 0 to {}", i, tokens_ - 1));
 }
 
 template <class T>
 void implicit_attention<T>::needs_separate_channels() {
   if (!engine_.keeps_channels_apart(f_.formula))
-    throw user_error("H of this architecture mixes channels: it has no matrix per channel; ask for H x or its transpose instead");
+    throw user_error(
+        "H of this architecture mixes channels: it has no matrix per channel; ask for H x or its transpose instead");
 }
 
 template <class T>
@@ -206,7 +215,14 @@ query_plan implicit_attention<T>::plan(const query& q) const {
                            : q.is == kind::column                         ? fmt::format(" {}", q.at)
                            : q.is == kind::matrix                         ? fmt::format(" of channel {}", q.at)
                                                                           : "";
-  constexpr std::array names{"H x", "H' g", "remainder r", "row", "column", "matrix", "row reduced over channels", "map reduced over channels"};
+  constexpr std::array names{"H x",
+                             "H' g",
+                             "remainder r",
+                             "row",
+                             "column",
+                             "matrix",
+                             "row reduced over channels",
+                             "map reduced over channels"};
   p.query = names[static_cast<std::size_t>(q.is)] + what;
   if (q.is == kind::reduced_row || q.is == kind::reduced_matrix) p.query += fmt::format(" ({})", text_of(q.over));
   const bool scan = q.is != kind::matrix && q.is != kind::reduced_matrix;

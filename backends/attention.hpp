@@ -1,5 +1,6 @@
-// Implicit attention of one mixer on one text, lazily: bind a declaration to parameters and inputs, then ask for H x, rows, columns,
-// matrices or reductions. Nothing runs until it is asked, and nothing larger than the answer is stored for long.
+// Implicit attention of one mixer on one text, lazily: bind a declaration to parameters and inputs, then ask for H x,
+// rows, columns, matrices or reductions. Nothing runs until it is asked, and nothing larger than the answer is stored
+// for long.
 #pragma once
 #include <alphaform/architectures/architecture.hpp>
 #include <alphaform/backends/engine/semiseparable.hpp>
@@ -29,11 +30,12 @@ struct query_plan final {
 /// y = H x + r, with H, r and y sharing one graph.
 struct bound_formula final {
   workspace g{};
-  index output = absent, formula = absent, remainder = absent;
+  node_index output = absent, formula = absent, remainder = absent;
 };
 /// @throws user_error when the declaration has no implicit attention
 bound_formula formula_of(const expr& attention);
-/// The same stream beside another operator than its own H: to measure what that operator misses, or what ablating a term changes.
+/// The same stream beside another operator than its own H: to measure what that operator misses, or what ablating a
+/// term changes.
 bound_formula formula_of(const expr& attention, const expr& other);
 
 template <class T>
@@ -50,13 +52,13 @@ class implicit_attention final {
   /// The value path's input x, [T, C].
   const tensor<T>& x() const { return env_.inputs.find(value_input)->second; }
 
-  tensor<T> output();                    ///< y by its recurrence, [T, C]
-  tensor<T> remainder();                 ///< r, [T, C]
-  tensor<T> apply(const tensor<T>& x);   ///< H x, [T, C]
-  tensor<T> adjoint(const tensor<T>& g); ///< H' g, [T, C]
-  tensor<T> row(std::size_t i);          ///< H_c[i, s] as [T, C]; @throws user_error for a token that does not exist
-  tensor<T> column(std::size_t j);       ///< H_c[t, j] as [T, C]
-  tensor<T> matrix(std::size_t channel); ///< H_c as [T, column T]
+  tensor<T> output();                     ///< y by its recurrence, [T, C]
+  tensor<T> remainder();                  ///< r, [T, C]
+  tensor<T> apply(const tensor<T>& x);    ///< H x, [T, C]
+  tensor<T> adjoint(const tensor<T>& g);  ///< H' g, [T, C]
+  tensor<T> row(std::size_t i);           ///< H_c[i, s] as [T, C]; @throws user_error for a token that does not exist
+  tensor<T> column(std::size_t j);        ///< H_c[t, j] as [T, C]
+  tensor<T> matrix(std::size_t channel);  ///< H_c as [T, column T]
   tensor<T> reduced_row(std::size_t i, reduction);  ///< over channels, [T]
   tensor<T> reduced_matrix(reduction);              ///< over channels, [T, column T]
 

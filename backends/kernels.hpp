@@ -16,25 +16,26 @@ struct kernels final {
 
   T* (*allocate)(std::size_t count);  ///< uninitialised
   void (*release)(T*);
-  unsigned (*enter)();           ///< prepares the calling thread (denormals), returns what `leave` restores
+  unsigned (*enter)();  ///< prepares the calling thread (denormals), returns what `leave` restores
   void (*leave)(unsigned before);
 
-  void (*fill)(T value, out y);                      ///< y = value
-  void (*unit)(std::size_t token, out y);            ///< y = 1 at one token, 0 elsewhere
-  void (*eye)(out y);                                ///< y[t, ..., s] = (t == s)
-  void (*copy)(in x, out y);                         ///< y = x, x repeated where it is short
-  void (*map)(code function, in x, out y);           ///< y = f(x)
-  void (*times)(in a, in b, out y);                  ///< y = a b; y may be a
-  void (*plus)(in a, in b, out y);                   ///< y = a + b; y may be a
-  void (*larger)(in a, in b, out y);                 ///< y = max(a, b)
+  void (*fill)(T value, out y);                         ///< y = value
+  void (*unit)(std::size_t token, out y);               ///< y = 1 at one token, 0 elsewhere
+  void (*eye)(out y);                                   ///< y[t, ..., s] = (t == s)
+  void (*copy)(in x, out y);                            ///< y = x, x repeated where it is short
+  void (*map)(code function, in x, out y);              ///< y = f(x)
+  void (*times)(in a, in b, out y);                     ///< y = a b; y may be a
+  void (*plus)(in a, in b, out y);                      ///< y = a + b; y may be a
+  void (*larger)(in a, in b, out y);                    ///< y = max(a, b)
   void (*total)(T weight, bool absolute, in x, out y);  ///< y += weight times the sum of x (or |x|) over y's short axes
 
-  void (*linear)(in weight, axis from, axis to, in x, out y);          ///< y[t, o] = sum_i W[o, i] x[t, i], W has rows on the token axis, columns on head
+  void (*linear)(in weight, axis from, axis to, in x,
+                 out y);  ///< y[t, o] = sum_i W[o, i] x[t, i], W has rows on the token axis, columns on head
   void (*linear_adjoint)(in weight, axis from, axis to, in g, out y);  ///< y[t, i] = sum_o W[o, i] g[t, o]
   void (*shift)(std::ptrdiff_t lag, in x, out y);                      ///< y_t = x_{t-lag}, 0 outside
-  void (*fir)(in taps, in x, out y);            ///< y_t = sum_k w[K-1-k] x_{t-k}; taps lie along `rank`
-  void (*fir_adjoint)(in taps, in g, out y);    ///< y_t = sum_k w[K-1-k] g_{t+k}
-  void (*peak)(in log_decay, in key, out y);    ///< y_t = max(y_{t-1} + l_t, k_t), y_0 = k_0
+  void (*fir)(in taps, in x, out y);          ///< y_t = sum_k w[K-1-k] x_{t-k}; taps lie along `rank`
+  void (*fir_adjoint)(in taps, in g, out y);  ///< y_t = sum_k w[K-1-k] g_{t+k}
+  void (*peak)(in log_decay, in key, out y);  ///< y_t = max(y_{t-1} + l_t, k_t), y_0 = k_0
 
   /// h_t = a_t h_{t-1} + x_t, y_t = h_t; `h` holds h_{-1} before and the last state after.
   void (*recur)(in a, in x, out h, out y);
@@ -45,8 +46,8 @@ struct kernels final {
   void (*unrolled_adjoint)(in a, in b, in c, in g, out h, out y);
 
   /// y[m, n] += sum_k a[m, k] b[n, k]; rows lie `*_row` elements apart.
-  void (*product)(std::size_t m, std::size_t n, std::size_t k, const T* a, std::size_t a_row, const T* b, std::size_t b_row,
-                  T* y, std::size_t y_row);
+  void (*product)(std::size_t m, std::size_t n, std::size_t k, const T* a, std::size_t a_row, const T* b,
+                  std::size_t b_row, T* y, std::size_t y_row);
 };
 
 const kernels<double>& reference_kernels();  ///< sequential, double, the truth

@@ -1,8 +1,8 @@
-// Storage of numbers with an owner. An arena hands it out and keeps count, so that a query's peak memory is known: exactly,
-// before it runs (with kernels that only count) and after.
+// Storage of numbers with an owner. An arena hands it out and keeps count, so that a query's peak memory is known:
+// exactly, before it runs (with kernels that only count) and after.
 #pragma once
-#include <alphaform/backends/kernels.hpp>
 #include <algorithm>
+#include <alphaform/backends/kernels.hpp>
 #include <memory>
 
 namespace alphaform {

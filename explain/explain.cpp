@@ -1,21 +1,24 @@
+#include <fmt/core.h>
+
 #include <alphaform/algebra/print.hpp>
 #include <alphaform/explain/document.hpp>
 #include <alphaform/explain/explain.hpp>
 #include <alphaform/explain/verify.hpp>
-#include <fmt/core.h>
 #include <cmath>
 
 namespace alphaform {
 
 namespace {
 
-std::vector<prediction> predictions(const model<float>& m, const tensor<float>& logits, const std::optional<tokenizer>& words) {
+std::vector<prediction> predictions(const model<float>& m, const tensor<float>& logits,
+                                    const std::optional<tokenizer>& words) {
   const std::size_t outputs = logits.v.of(axis::chan), last = logits.v.of(axis::token) - 1;
   std::vector<double> row(outputs);
   std::vector<std::string> labels = m.labels();
   for (std::size_t v = 0; v < outputs; ++v) {
     row[v] = logits.v.data[last * outputs + v];
-    if (!std::isfinite(row[v])) throw user_error("the model's logits are not finite numbers: its weights cannot be explained");
+    if (!std::isfinite(row[v]))
+      throw user_error("the model's logits are not finite numbers: its weights cannot be explained");
   }
   if (!labels.empty()) return predictions_of(row, labels, outputs);
   for (std::size_t v = 0; v < outputs; ++v) labels.push_back(fmt::format("token {}", v));
@@ -30,8 +33,8 @@ std::vector<prediction> predictions(const model<float>& m, const tensor<float>& 
 
 }  // namespace
 
-explanation explain(const model<float>& m, std::string name, std::string text, std::span<const token> tokens, method how,
-                    const std::optional<tokenizer>& words) {
+explanation explain(const model<float>& m, std::string name, std::string text, std::span<const token> tokens,
+                    method how, const std::optional<tokenizer>& words) {
   explanation e;
   e.model = std::move(name);
   e.model_type = m.of().model_type;
@@ -52,14 +55,16 @@ explanation explain(const model<float>& m, std::string name, std::string text, s
   }
   e.scores = token_scores(how, e.maps, tokens.size());
   const architecture& a = m.mixer_architecture();
-  e.settings = {{"architecture", std::string(a.title)},
-                {"layers", std::to_string(m.layers())},
-                {"width", std::to_string(m.width())},
-                {"tokens", std::to_string(tokens.size())},
-                {"method", std::string(sentence_of(how))},
-                {"maps", "mean over channels of |H_c|, the exact H of the derivation, from the value path's input to the mixer's output "
-                         "before its output projection"},
-                {"backend", std::string(m.backend().name)}};
+  e.settings = {
+      {"architecture", std::string(a.title)},
+      {"layers", std::to_string(m.layers())},
+      {"width", std::to_string(m.width())},
+      {"tokens", std::to_string(tokens.size())},
+      {"method", std::string(sentence_of(how))},
+      {"maps",
+       "mean over channels of |H_c|, the exact H of the derivation, from the value path's input to the mixer's output "
+       "before its output projection"},
+      {"backend", std::string(m.backend().name)}};
   const derivation d = derive(a.attention);
   e.formula_mathml = fmt::format("<math display=\"block\"><mrow><mi>H</mi><mo>=</mo>{}</mrow></math>",
                                  print({d, d.formula}, notation::mathml));

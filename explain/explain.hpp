@@ -1,4 +1,5 @@
-// The explanation of one text by a loaded model: prediction, maps of every layer, token scores, and the proof that y = H x + r held.
+// The explanation of one text by a loaded model: prediction, maps of every layer, token scores, and the proof that y =
+// H x + r held.
 #pragma once
 #include <alphaform/architectures/text/tokenizer.hpp>
 #include <alphaform/explain/methods.hpp>

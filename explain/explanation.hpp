@@ -1,4 +1,5 @@
-// What an explanation of one text is, as plain values: everything that the terminal, report.html, the pictures and result.json show.
+// What an explanation of one text is, as plain values: everything that the terminal, report.html, the pictures and
+// result.json show.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -7,7 +8,8 @@
 
 namespace alphaform {
 
-/// One attention map of one layer, reduced over channels. Entry (i, j): influence of input token j on output token i; signed.
+/// One attention map of one layer, reduced over channels. Entry (i, j): influence of input token j on output token i;
+/// signed.
 struct layer_map {
   int layer = 0;
   std::string reduction;      ///< "mean" or "abs-mean" over channels
@@ -32,20 +34,20 @@ struct prediction {
 
 /// Everything that `alphaform explain` found out about one text.
 struct explanation {
-  std::string model;       ///< path or name of the model
-  std::string model_type;  ///< "mamba", "rwkv"
-  std::string method;      ///< "raw" or "rollout"
-  std::string text;        ///< the input as given
-  std::vector<std::string> pieces;   ///< [tokens] the text of each token, as UTF-8
-  std::vector<std::int64_t> ids;     ///< [tokens]
-  std::vector<bool> special;         ///< [tokens] true for tokens that are not part of the text, such as <cls>
-  std::vector<float> scores;         ///< [tokens] signed relevance for the prediction token's row
+  std::string model;                    ///< path or name of the model
+  std::string model_type;               ///< "mamba", "rwkv"
+  std::string method;                   ///< "raw" or "rollout"
+  std::string text;                     ///< the input as given
+  std::vector<std::string> pieces;      ///< [tokens] the text of each token, as UTF-8
+  std::vector<std::int64_t> ids;        ///< [tokens]
+  std::vector<bool> special;            ///< [tokens] true for tokens that are not part of the text, such as <cls>
+  std::vector<float> scores;            ///< [tokens] signed relevance for the prediction token's row
   std::vector<prediction> predictions;  ///< most probable first
   std::vector<layer_map> maps;          ///< one a layer
   std::vector<check> checks;            ///< the identity y = H x + r of every layer on this very text
   std::vector<std::pair<std::string, std::string>> settings;  ///< name and value, in the order to show
-  std::string formula_mathml;    ///< the attention formula H = ..., as a MathML <math> element
-  std::string derivation_html;   ///< the derivation document as an HTML fragment (headings h3, tables, MathML)
+  std::string formula_mathml;   ///< the attention formula H = ..., as a MathML <math> element
+  std::string derivation_html;  ///< the derivation document as an HTML fragment (headings h3, tables, MathML)
 };
 
 }  // namespace alphaform

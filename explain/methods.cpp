@@ -1,6 +1,7 @@
-#include <alphaform/explain/methods.hpp>
 #include <fmt/core.h>
+
 #include <algorithm>
+#include <alphaform/explain/methods.hpp>
 #include <cmath>
 #include <numeric>
 
@@ -17,7 +18,8 @@ std::string_view text_of(method m) { return m == method::raw ? "raw" : "rollout"
 std::string_view sentence_of(method m) {
   return m == method::raw
              ? "mean over the layers of the last token's row of the abs-mean attention, each row divided by its sum"
-             : "last token's row of the product over the layers of half the identity and half the row-normalised abs-mean attention";
+             : "last token's row of the product over the layers of half the identity and half the row-normalised "
+               "abs-mean attention";
 }
 
 namespace {
@@ -27,8 +29,9 @@ std::vector<double> normalised_row(const layer_map& map, std::size_t tokens, std
   const float* row = map.values.data() + i * tokens;
   const double sum = std::accumulate(row, row + tokens, 0.0);
   if (!(sum > 0) || !std::isfinite(sum))
-    throw user_error(fmt::format("row {} of layer {}'s map sums to {}, so it cannot be normalised; the model's numbers are not finite", i,
-                                 map.layer, sum));
+    throw user_error(fmt::format(
+        "row {} of layer {}'s map sums to {}, so it cannot be normalised; the model's numbers are not finite", i,
+        map.layer, sum));
   std::vector<double> r(row, row + tokens);
   for (double& v : r) v /= sum;
   return r;
@@ -59,7 +62,8 @@ std::vector<float> token_scores(method m, const std::vector<layer_map>& maps, st
   return {scores.begin(), scores.end()};
 }
 
-std::vector<prediction> predictions_of(const std::vector<double>& logits, const std::vector<std::string>& labels, std::size_t most) {
+std::vector<prediction> predictions_of(const std::vector<double>& logits, const std::vector<std::string>& labels,
+                                       std::size_t most) {
   const double top = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
   for (const double l : logits) sum += std::exp(l - top);

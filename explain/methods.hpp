@@ -1,5 +1,5 @@
-// Methods that turn implicit attention into scores of input tokens. All work on the last token's row: it is where a classifier or
-// a language model reads its prediction.
+// Methods that turn implicit attention into scores of input tokens. All work on the last token's row: it is where a
+// classifier or a language model reads its prediction.
 #pragma once
 #include <alphaform/backends/model/model.hpp>
 #include <alphaform/explain/explanation.hpp>
@@ -23,6 +23,7 @@ std::string_view sentence_of(method);
 std::vector<float> token_scores(method, const std::vector<layer_map>&, std::size_t tokens);
 
 /// Probabilities from logits, most probable first, at most `most`.
-std::vector<prediction> predictions_of(const std::vector<double>& logits, const std::vector<std::string>& labels, std::size_t most);
+std::vector<prediction> predictions_of(const std::vector<double>& logits, const std::vector<std::string>& labels,
+                                       std::size_t most);
 
 }  // namespace alphaform

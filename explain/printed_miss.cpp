@@ -1,7 +1,8 @@
+#include <fmt/core.h>
+
 #include <alphaform/backends/model/model.hpp>
 #include <alphaform/explain/models_folder.hpp>
 #include <alphaform/explain/printed_miss.hpp>
-#include <fmt/core.h>
 #include <cmath>
 
 namespace alphaform {
@@ -27,7 +28,8 @@ std::optional<measured_miss> printed_miss(const architecture& a) {
       }
     }
   }
-  return measured_miss{fmt::format("the golden {} model ({} layers, recorded inputs)", a.title, m.layers()), miss / scale};
+  return measured_miss{fmt::format("the golden {} model ({} layers, recorded inputs)", a.title, m.layers()),
+                       miss / scale};
 }
 
 }  // namespace alphaform

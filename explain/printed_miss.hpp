@@ -5,8 +5,8 @@
 
 namespace alphaform {
 
-/// max |H_printed x - y| / max |y| over all layers and samples recorded in models/golden/NAME, in double; nothing if the
-/// architecture prints no operator or the model is not there.
+/// max |H_printed x - y| / max |y| over all layers and samples recorded in models/golden/NAME, in double; nothing if
+/// the architecture prints no operator or the model is not there.
 std::optional<measured_miss> printed_miss(const architecture&);
 
 }  // namespace alphaform

@@ -1,5 +1,6 @@
-#include <alphaform/explain/verify.hpp>
 #include <fmt/core.h>
+
+#include <alphaform/explain/verify.hpp>
 #include <cmath>
 
 namespace alphaform {
@@ -63,7 +64,8 @@ recorded read(const checkpoint& record, const std::string& name, std::size_t dim
   const stored_tensor& t = record.at(name);
   recorded r{values<float>(t), {t.shape.begin(), t.shape.end()}};
   if (r.shape.size() != dimensions)
-    throw user_error(fmt::format("the record's '{}' should have {} dimensions, but has {}", name, dimensions, r.shape.size()));
+    throw user_error(
+        fmt::format("the record's '{}' should have {} dimensions, but has {}", name, dimensions, r.shape.size()));
   return r;
 }
 
@@ -89,15 +91,18 @@ template <class T>
 std::vector<check> record_checks(const model<T>& m, const checkpoint& record) {
   const stored_tensor& stored_ids = record.at("input_ids");
   const std::vector<std::int64_t> ids = values<std::int64_t>(stored_ids);
-  if (stored_ids.shape.size() != 2) throw user_error("the record's 'input_ids' should have the shape [samples, tokens]");
-  const auto samples = static_cast<std::size_t>(stored_ids.shape[0]), longest = static_cast<std::size_t>(stored_ids.shape[1]);
+  if (stored_ids.shape.size() != 2)
+    throw user_error("the record's 'input_ids' should have the shape [samples, tokens]");
+  const auto samples = static_cast<std::size_t>(stored_ids.shape[0]),
+             longest = static_cast<std::size_t>(stored_ids.shape[1]);
   const bool padded = record.find("lengths") != nullptr;
   const std::vector<std::int64_t> lengths =
       padded ? values<std::int64_t>(record.at("lengths")) : std::vector<std::int64_t>(samples, stored_ids.shape[1]);
   if (lengths.size() != samples) throw user_error("the record's 'lengths' should have one entry for each sample");
   for (const std::int64_t n : lengths)
     if (n < 1 || static_cast<std::size_t>(n) > longest)
-      throw user_error(fmt::format("the record says that a sample has {} tokens, but it has room for 1 to {}", n, longest));
+      throw user_error(
+          fmt::format("the record says that a sample has {} tokens, but it has room for 1 to {}", n, longest));
   const auto length = [&](std::size_t b) { return static_cast<std::size_t>(lengths[b]); };
 
   std::vector<check> checks;
@@ -110,16 +115,20 @@ std::vector<check> record_checks(const model<T>& m, const checkpoint& record) {
   for (std::size_t b = 0; b < samples; ++b) {
     const forward_pass<T> pass = m.run(std::span(ids).subspan(b * longest, length(b)));
     if (pass.logits.v.of(axis::chan) != outputs)
-      throw user_error(fmt::format("the record has {} logits a token, but the model has {}", outputs, pass.logits.v.of(axis::chan)));
+      throw user_error(
+          fmt::format("the record has {} logits a token, but the model has {}", outputs, pass.logits.v.of(axis::chan)));
     for (std::size_t t = 0; t < (classifier ? 1 : length(b)); ++t)
-      for (std::size_t v = 0; v < outputs; ++v) all.add(number(pass.logits, t, v), logits.numbers[b * per_sample + t * outputs + v]);
+      for (std::size_t v = 0; v < outputs; ++v)
+        all.add(number(pass.logits, t, v), logits.numbers[b * per_sample + t * outputs + v]);
   }
   checks.push_back(all.as("logits", tolerance<T>::recorded));
 
   for (std::size_t i = 0; i < m.layers(); ++i) {
-    const recorded in = read(record, fmt::format("mixer_in.{}", i), 3), out = read(record, fmt::format("mixer_out.{}", i), 3);
+    const recorded in = read(record, fmt::format("mixer_in.{}", i), 3),
+                   out = read(record, fmt::format("mixer_out.{}", i), 3);
     if (in.shape != out.shape || in.shape[2] != m.width() || in.shape[0] > samples)
-      throw user_error(fmt::format("the record's 'mixer_in.{}' and 'mixer_out.{}' do not fit this model of width {}", i, i, m.width()));
+      throw user_error(fmt::format("the record's 'mixer_in.{}' and 'mixer_out.{}' do not fit this model of width {}", i,
+                                   i, m.width()));
     comparison mixers, whole, rows;
     const std::size_t room = in.shape[1], width = in.shape[2];
     for (std::size_t b = 0; b < in.shape[0]; ++b) {
@@ -141,7 +150,8 @@ std::vector<check> logit_checks(const model<T>& m, std::span<const std::int64_t>
   const forward_pass<T> pass = m.run(ids);
   const std::size_t outputs = pass.logits.v.of(axis::chan);
   if (logits.size() != outputs)
-    throw user_error(fmt::format("the logits file holds {} numbers, but the model has {} logits", logits.size(), outputs));
+    throw user_error(
+        fmt::format("the logits file holds {} numbers, but the model has {} logits", logits.size(), outputs));
   comparison sequence;
   for (std::size_t v = 0; v < outputs; ++v) sequence.add(number(pass.logits, ids.size() - 1, v), logits[v]);
   decoding_state<T> state;

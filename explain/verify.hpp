@@ -1,4 +1,5 @@
-// Checks of a loaded model: its logits and mixers against another implementation's record, and y = H x + r of every layer.
+// Checks of a loaded model: its logits and mixers against another implementation's record, and y = H x + r of every
+// layer.
 #pragma once
 #include <alphaform/backends/model/model.hpp>
 #include <alphaform/explain/explanation.hpp>

@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <alphaform/architectures/checkpoint/quote.hpp>
 #include <alphaform/backends/model/model.hpp>
 #include <alphaform/explain/output/atomic_file.hpp>
@@ -7,7 +9,6 @@
 #include <alphaform/explain/output/png.hpp>
 #include <alphaform/tools/command.hpp>
 #include <alphaform/tools/input.hpp>
-#include <fmt/core.h>
 #include <charconv>
 
 namespace alphaform::tools {
@@ -24,7 +25,8 @@ struct attention_options final {
 };
 
 constexpr std::string_view what_is_mapped =
-    "exact H of the derivation, skip included: from the value path's input (after its input projection) to the mixer's output "
+    "exact H of the derivation, skip included: from the value path's input (after its input projection) to the mixer's "
+    "output "
     "before its output projection; entry (i, j) is the influence of token j on token i";
 
 std::optional<std::size_t> row_of(const attention_options& o, std::size_t tokens) {
@@ -34,7 +36,8 @@ std::optional<std::size_t> row_of(const attention_options& o, std::size_t tokens
   const char* const end = o.row->data() + o.row->size();
   if (const auto [at, failed] = std::from_chars(o.row->data(), end, i); failed != std::errc{} || at != end)
     throw user_error(fmt::format("--row takes a token's number or 'last'; '{}' is neither", *o.row));
-  if (i >= tokens) throw user_error(fmt::format("row {} was asked for, but the text has tokens 0 to {}", i, tokens - 1));
+  if (i >= tokens)
+    throw user_error(fmt::format("row {} was asked for, but the text has tokens 0 to {}", i, tokens - 1));
   return i;
 }
 
@@ -46,11 +49,11 @@ query query_of(const attention_options& o, std::optional<std::size_t> row) {
 }
 
 void print_plan(const query_plan& p) {
-  fmt::print("query            {}\nbackend          {}\ntokens, channels {}, {}\nstrategy         {}: {}\n", p.query, p.backend, p.tokens,
-             p.channels, p.strategy, p.reason);
+  fmt::print("query            {}\nbackend          {}\ntokens, channels {}, {}\nstrategy         {}: {}\n", p.query,
+             p.backend, p.tokens, p.channels, p.strategy, p.reason);
   fmt::print("operations       {:.3g}, and {:.3g} values of exponential functions\n", p.flops, p.functions);
-  fmt::print("bytes moved      {:.1f} MiB\npeak memory      {:.1f} MiB beyond weights and inputs\n", p.bytes_moved / (1 << 20),
-             static_cast<double>(p.peak_bytes) / (1 << 20));
+  fmt::print("bytes moved      {:.1f} MiB\npeak memory      {:.1f} MiB beyond weights and inputs\n",
+             p.bytes_moved / (1 << 20), static_cast<double>(p.peak_bytes) / (1 << 20));
 }
 
 /// The numbers asked for, row-major, and how many rows they have.
@@ -64,7 +67,8 @@ answer ask(implicit_attention<float>& a, const attention_options& o, std::option
   const reduction over = o.reduce == "mean" ? reduction::mean : reduction::abs_mean;
   answer r{{}, row ? 1 : tokens, tokens};
   if (o.channel && *o.channel >= a.channels())
-    throw user_error(fmt::format("channel {} was asked for, but this layer has channels 0 to {}", *o.channel, a.channels() - 1));
+    throw user_error(
+        fmt::format("channel {} was asked for, but this layer has channels 0 to {}", *o.channel, a.channels() - 1));
   if (row && o.channel) {
     const tensor<float> all = a.row(*row);
     for (std::size_t s = 0; s < tokens; ++s) r.values.push_back(all.v.data[s * a.channels() + *o.channel]);
@@ -75,13 +79,18 @@ answer ask(implicit_attention<float>& a, const attention_options& o, std::option
   return r;
 }
 
-nlohmann::json as_json(const attention_options& o, const model<float>& m, std::span<const token> tokens, const answer& r,
-                       std::optional<std::size_t> row) {
-  nlohmann::json j{{"model_type", m.of().model_type}, {"architecture", m.mixer_architecture().name},
-                   {"layer", o.layer},                {"map", what_is_mapped},
-                   {"device", m.backend().name},      {"tokens", nlohmann::json::array()}};
-  if (o.channel) j["channel"] = *o.channel;
-  else j["reduce"] = o.reduce;
+nlohmann::json as_json(const attention_options& o, const model<float>& m, std::span<const token> tokens,
+                       const answer& r, std::optional<std::size_t> row) {
+  nlohmann::json j{{"model_type", m.of().model_type},
+                   {"architecture", m.mixer_architecture().name},
+                   {"layer", o.layer},
+                   {"map", what_is_mapped},
+                   {"device", m.backend().name},
+                   {"tokens", nlohmann::json::array()}};
+  if (o.channel)
+    j["channel"] = *o.channel;
+  else
+    j["reduce"] = o.reduce;
   if (row) j["row"] = *row;
   for (const token& t : tokens) j["tokens"].push_back({{"id", t.id}, {"piece", t.piece}});
   if (row) {
@@ -95,7 +104,8 @@ nlohmann::json as_json(const attention_options& o, const model<float>& m, std::s
 }
 
 void print_row(std::span<const token> tokens, const answer& r) {
-  for (std::size_t s = 0; s < r.columns; ++s) fmt::print("{:>5}  {:>12.5e}  {}\n", s, r.values[s], quote(tokens[s].piece));
+  for (std::size_t s = 0; s < r.columns; ++s)
+    fmt::print("{:>5}  {:>12.5e}  {}\n", s, r.values[s], quote(tokens[s].piece));
 }
 
 int run(const attention_options& o) {
@@ -107,8 +117,9 @@ int run(const attention_options& o) {
   const std::optional<std::size_t> row = row_of(o, tokens.size());
   const std::string end = o.output ? std::filesystem::path(*o.output).extension().string() : "";
   if (o.output && end != ".npz" && end != ".npy" && end != ".png" && end != ".json")
-    throw user_error(fmt::format("cannot tell what to write from the name {}: it should end in .npz, .npy, .png or .json",
-                                 quote_path(*o.output)));
+    throw user_error(
+        fmt::format("cannot tell what to write from the name {}: it should end in .npz, .npy, .png or .json",
+                    quote_path(*o.output)));
   implicit_attention<float> a = m.attention(o.layer, m.run(ids_of(tokens)).mixer_in[o.layer]);
   if (o.plan) {
     print_plan(a.plan(query_of(o, row)));
@@ -120,14 +131,18 @@ int run(const attention_options& o) {
   if (end == ".npz") {
     const std::vector<std::int64_t> ids = ids_of(tokens);
     const std::array<std::size_t, 1> count{ids.size()};
-    const std::vector<named_array> arrays{{"attention", npy_bytes(r.values, shape)}, {"ids", npy_bytes(std::span<const std::int64_t>(ids), count)}};
+    const std::vector<named_array> arrays{{"attention", npy_bytes(r.values, shape)},
+                                          {"ids", npy_bytes(std::span<const std::int64_t>(ids), count)}};
     write_file(*o.output, npz_bytes(arrays));
   }
   if (end == ".png") write_file(*o.output, heat_map_png(r.values, r.rows, r.columns));
   if (end == ".json") write_file(*o.output, json_text(as_json(o, m, tokens, r, row)));
-  if (o.output) fmt::print("wrote {} ({} x {})\n", quote_path(*o.output), r.rows, r.columns);
-  else if (row) print_row(tokens, r);
-  else write_or_print({}, json_text(as_json(o, m, tokens, r, row)));
+  if (o.output)
+    fmt::print("wrote {} ({} x {})\n", quote_path(*o.output), r.rows, r.columns);
+  else if (row)
+    print_row(tokens, r);
+  else
+    write_or_print({}, json_text(as_json(o, m, tokens, r, row)));
   return 0;
 }
 
@@ -135,7 +150,8 @@ int run(const attention_options& o) {
 
 subcommand add_attention(CLI::App& app) {
   static attention_options o;
-  CLI::App* c = app.add_subcommand("attention", "One layer's implicit attention on a text: a map or a row, of a channel or reduced over all");
+  CLI::App* c = app.add_subcommand(
+      "attention", "One layer's implicit attention on a text: a map or a row, of a channel or reduced over all");
   c->add_option("model", o.model, "A checkpoint: file or folder")->required();
   c->add_option("--text", o.text, "The text");
   c->add_option("--ids", o.ids, "Token ids instead of a text, such as 34,105,110");
@@ -147,7 +163,8 @@ subcommand add_attention(CLI::App& app) {
   c->add_option("--row", o.row, "Only the row of this output token, or of the last one: 'last'");
   c->add_option("-o,--output", o.output, "File to write: .npz, .npy, .png or .json; the terminal otherwise");
   c->add_flag("--plan", o.plan, "Print operations, bytes and peak memory instead of computing");
-  c->footer("Example: alphaform attention models/sentiment --text \"a joy to watch\" --layer 1 --reduce abs-mean -o map.png");
+  c->footer(
+      "Example: alphaform attention models/sentiment --text \"a joy to watch\" --layer 1 --reduce abs-mean -o map.png");
   return {c, [] { return run(o); }};
 }
 

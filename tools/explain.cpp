@@ -1,3 +1,6 @@
+#include <fmt/core.h>
+#include <unistd.h>
+
 #include <alphaform/architectures/checkpoint/quote.hpp>
 #include <alphaform/explain/explain.hpp>
 #include <alphaform/explain/output/atomic_file.hpp>
@@ -8,8 +11,6 @@
 #include <alphaform/explain/output/terminal.hpp>
 #include <alphaform/tools/command.hpp>
 #include <alphaform/tools/input.hpp>
-#include <fmt/core.h>
-#include <unistd.h>
 #include <cstdlib>
 
 namespace alphaform::tools {
@@ -23,9 +24,8 @@ struct explain_options final {
 
 /// Makes all bytes first, so that nothing is written if any of them cannot be made.
 void write_all(const std::filesystem::path& folder, const explanation& e) {
-  std::vector<std::pair<std::string, std::string>> files{{"report.html", report_html(e)},
-                                                         {"result.json", json_text(to_json(e))},
-                                                         {"result.npz", maps_npz(e)}};
+  std::vector<std::pair<std::string, std::string>> files{
+      {"report.html", report_html(e)}, {"result.json", json_text(to_json(e))}, {"result.npz", maps_npz(e)}};
   std::vector<heat_map> maps;
   for (const layer_map& m : e.maps) {
     maps.push_back({m.values, e.ids.size(), e.ids.size()});

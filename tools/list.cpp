@@ -1,7 +1,8 @@
+#include <fmt/core.h>
+
 #include <alphaform/architectures/models/families.hpp>
 #include <alphaform/architectures/registry.hpp>
 #include <alphaform/tools/command.hpp>
-#include <fmt/core.h>
 
 namespace alphaform::tools {
 

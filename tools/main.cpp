@@ -1,8 +1,9 @@
-// alphaform: derive, inspect, verify, evaluate and explain. Exit status 0: done; 1: a check failed; 2: the request, a file or the
-// system was at fault; 3: alphaform was.
+// alphaform: derive, inspect, verify, evaluate and explain. Exit status 0: done; 1: a check failed; 2: the request, a
+// file or the system was at fault; 3: alphaform was.
+#include <fmt/core.h>
+
 #include <alphaform/error.hpp>
 #include <alphaform/tools/command.hpp>
-#include <fmt/core.h>
 #include <new>
 #include <vector>
 
@@ -26,7 +27,8 @@ int main(int argc, char** argv) {
     for (const tools::subcommand& s : all)
       if (s.app->parsed()) return s.run();
   } catch (const internal_error& e) {
-    return fails(3, fmt::format("{} (this is a defect of alphaform; please report it with the command that led here)", e.what()));
+    return fails(3, fmt::format("{} (this is a defect of alphaform; please report it with the command that led here)",
+                                e.what()));
   } catch (const std::bad_alloc&) {
     return fails(2, "there is not enough memory for this request; --plan says how much it takes");
   } catch (const std::exception& e) {

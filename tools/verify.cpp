@@ -1,9 +1,10 @@
+#include <fmt/core.h>
+
 #include <alphaform/architectures/checkpoint/quote.hpp>
 #include <alphaform/explain/output/json.hpp>
 #include <alphaform/explain/verify.hpp>
 #include <alphaform/tools/command.hpp>
 #include <alphaform/tools/input.hpp>
-#include <fmt/core.h>
 #include <cstring>
 #include <fstream>
 
@@ -21,8 +22,9 @@ std::vector<float> raw_floats(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   const std::string bytes{std::istreambuf_iterator<char>(in), {}};
   if (!in || bytes.empty() || bytes.size() % sizeof(float) != 0)
-    throw user_error(fmt::format("cannot read {} as raw float32 numbers: it is missing, empty or not a multiple of 4 bytes long",
-                                 quote_path(path)));
+    throw user_error(
+        fmt::format("cannot read {} as raw float32 numbers: it is missing, empty or not a multiple of 4 bytes long",
+                    quote_path(path)));
   std::vector<float> numbers(bytes.size() / sizeof(float));
   std::memcpy(numbers.data(), bytes.data(), bytes.size());
   return numbers;
@@ -51,9 +53,12 @@ std::vector<check> checks_of(const checkpoint& file, const model<T>& m, const ve
   }
   const std::filesystem::path folder = is_directory(file.path()) ? file.path() : file.path().parent_path();
   const std::filesystem::path beside = folder / "reference.safetensors";
-  if (o.reference || exists(beside)) return record_checks(m, checkpoint::open(o.reference ? std::filesystem::path(*o.reference) : beside));
-  std::vector<check> checks{skipped("logits", "no record: give --reference, or put reference.safetensors beside the model")};
-  for (std::size_t i = 0; i < m.layers(); ++i) checks.push_back(skipped(fmt::format("mixer_out.{}", i), checks.front().skipped));
+  if (o.reference || exists(beside))
+    return record_checks(m, checkpoint::open(o.reference ? std::filesystem::path(*o.reference) : beside));
+  std::vector<check> checks{
+      skipped("logits", "no record: give --reference, or put reference.safetensors beside the model")};
+  for (std::size_t i = 0; i < m.layers(); ++i)
+    checks.push_back(skipped(fmt::format("mixer_out.{}", i), checks.front().skipped));
   const std::vector<std::int64_t> ids = o.ids ? parse_ids(*o.ids) : some_ids(m.vocabulary());
   for (check& c : identity_checks(m, std::span<const std::int64_t>(ids))) checks.push_back(std::move(c));
   return checks;
@@ -67,14 +72,19 @@ int run(const verify_options& o, const kernels<T>& backend) {
   std::size_t passed = 0, failed = 0, left = 0;
   for (const check& c : checks) ++(!c.skipped.empty() ? left : c.pass ? passed : failed);
   if (o.json) {
-    const nlohmann::json all{{"model_type", m.of().model_type}, {"device", backend.name}, {"checks", to_json(checks)},
-                             {"passed", passed},                {"failed", failed},       {"skipped", left}};
+    const nlohmann::json all{{"model_type", m.of().model_type},
+                             {"device", backend.name},
+                             {"checks", to_json(checks)},
+                             {"passed", passed},
+                             {"failed", failed},
+                             {"skipped", left}};
     write_or_print({}, json_text(all));
   } else {
     fmt::print("{} ({}), {}\n", quote_path(file.path()), m.of().model_type, backend.name);
     fmt::print("{:<24} {:>10} {:>10} {:>10} {:>10}\n", "check", "max error", "scale", "relative", "tolerance");
     for (const check& c : checks) {
-      if (!c.skipped.empty()) fmt::print("{:<24} skipped: {}\n", c.name, c.skipped);
+      if (!c.skipped.empty())
+        fmt::print("{:<24} skipped: {}\n", c.name, c.skipped);
       else
         fmt::print("{:<24} {:>10.2e} {:>10.2e} {:>10.2e} {:>10.0e}  {}\n", c.name, c.max_abs, c.scale,
                    c.scale > 0 ? c.max_abs / c.scale : c.max_abs, c.tolerance, c.pass ? "pass" : "FAIL");
@@ -88,16 +98,19 @@ int run(const verify_options& o, const kernels<T>& backend) {
 
 subcommand add_verify(CLI::App& app) {
   static verify_options o;
-  CLI::App* c = app.add_subcommand("verify", "Checks a model: logits, mixers, and the identity y = H x + r of every layer");
+  CLI::App* c =
+      app.add_subcommand("verify", "Checks a model: logits, mixers, and the identity y = H x + r of every layer");
   c->add_option("model", o.model, "A checkpoint: file or folder")->required();
-  c->add_option("--reference", o.reference, "What another implementation computed (default: reference.safetensors beside the model)");
+  c->add_option("--reference", o.reference,
+                "What another implementation computed (default: reference.safetensors beside the model)");
   c->add_option("--dtype", o.dtype, "f32 (fast) or f64 (sequential, in double)")->check(CLI::IsMember({"f32", "f64"}));
   c->add_option("--ids", o.ids, "Token ids, such as 34,105,110");
   c->add_option("--logits", o.logits, "Raw float32 logits after the last of --ids");
   c->add_flag("--json", o.json, "Print JSON");
-  c->footer("Example: alphaform verify models/golden/mamba --dtype f64\n"
-            "         alphaform verify rwkv-4.bin --ids 34,105,110 --logits expected.bin\n"
-            "Exit status 0 only if no check failed.");
+  c->footer(
+      "Example: alphaform verify models/golden/mamba --dtype f64\n"
+      "         alphaform verify rwkv-4.bin --ids 34,105,110 --logits expected.bin\n"
+      "Exit status 0 only if no check failed.");
   return {c, [] { return o.dtype == "f64" ? run<double>(o, reference_kernels()) : run<float>(o, cpu_kernels()); }};
 }
 

@@ -1,5 +1,6 @@
-// A model around a mixer, as data: its blocks are expressions too, and tables say which tensors of a checkpoint its parameters are.
-// A residual model is  h = embed(ids);  h += mixer(norm(h));  h += feed(h)  for each block;  logits = head(last(h)).
+// A model around a mixer, as data: its blocks are expressions too, and tables say which tensors of a checkpoint its
+// parameters are. A residual model is  h = embed(ids);  h += mixer(norm(h));  h += feed(h)  for each block;  logits =
+// head(last(h)).
 #pragma once
 #include <alphaform/architectures/architecture.hpp>
 #include <span>
@@ -7,7 +8,8 @@
 
 namespace alphaform {
 
-/// An expression of "x" [T, D] and where its parameters lie: parameter p is the tensor `prefix` + p, with {i} the block.
+/// An expression of "x" [T, D] and where its parameters lie: parameter p is the tensor `prefix` + p, with {i} the
+/// block.
 struct component final {
   std::string_view prefix;
   expr of_x;
@@ -33,20 +35,22 @@ struct alias final {
 struct family final {
   std::string_view model_type;  ///< as config.json says it
   std::string_view mixer;       ///< registered architecture
-  std::string_view prefix;      ///< of every tensor but the head's, such as "backbone."; config key backbone_prefix overrides it
+  std::string_view
+      prefix;  ///< of every tensor but the head's, such as "backbone."; config key backbone_prefix overrides it
   std::string_view embeddings;
-  std::span<const component> first;       ///< applied to the embeddings, parameters of block 0
-  component norm;                         ///< the mixer's input
+  std::span<const component> first;  ///< applied to the embeddings, parameters of block 0
+  component norm;                    ///< the mixer's input
   std::string_view mixer_prefix;
-  std::span<const component> feed;        ///< added to the stream after the mixer
+  std::span<const component> feed;  ///< added to the stream after the mixer
   component last;
-  std::string_view head;                  ///< tensor of the output head; the embeddings where it is absent
-  std::string_view epsilon_key;           ///< config key of the norms' epsilon
-  double epsilon;                         ///< where the config has none
+  std::string_view head;         ///< tensor of the output head; the embeddings where it is absent
+  std::string_view epsilon_key;  ///< config key of the norms' epsilon
+  double epsilon;                ///< where the config has none
   std::span<const split> splits;
   std::span<const alias> aliases;
   std::span<const std::string_view> optional;  ///< parameters that may be absent: 0 then
-  /// Ends of names of tensors that transformers divides by 2 for every `rescale_every` blocks before theirs, halving the stream there.
+  /// Ends of names of tensors that transformers divides by 2 for every `rescale_every` blocks before theirs, halving
+  /// the stream there.
   std::span<const std::string_view> rescaled;
 };
 

@@ -1,8 +1,9 @@
+#include <fmt/core.h>
+
 #include <alphaform/architectures/checkpoint/quote.hpp>
 #include <alphaform/architectures/text/cleaning.hpp>
 #include <alphaform/architectures/text/text_input.hpp>
 #include <alphaform/error.hpp>
-#include <fmt/core.h>
 
 namespace alphaform {
 
@@ -29,14 +30,16 @@ tokenizer tokenizer_of(const checkpoint& file, std::size_t vocabulary) {
   const std::filesystem::path path = tokenizer_path(file);
   if (path.empty() && vocabulary == 256) return tokenizer::bytes();
   if (path.empty())
-    throw user_error(fmt::format("{} has no tokenizer.json beside it and a vocabulary of {}, so text cannot be turned into tokens; give "
-                                 "--ids, or put the model's tokenizer.json there",
-                                 quote_path(file.path()), vocabulary));
+    throw user_error(fmt::format(
+        "{} has no tokenizer.json beside it and a vocabulary of {}, so text cannot be turned into tokens; give "
+        "--ids, or put the model's tokenizer.json there",
+        quote_path(file.path()), vocabulary));
   return tokenizer::load(path);
 }
 
 std::vector<token> tokens_of_text(const checkpoint& file, std::size_t vocabulary, std::string_view text) {
-  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) throw user_error("the text is empty; give at least one word");
+  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos)
+    throw user_error("the text is empty; give at least one word");
   const tokenizer words = tokenizer_of(file, vocabulary);
   const nlohmann::json handling = handling_of(file);
   if (handling.is_null()) return words.encode(text);

@@ -7,8 +7,8 @@
 
 namespace alphaform {
 
-/// The tokenizer of a checkpoint: config key `tokenizer` (relative to its folder), tokenizer.json beside it, or bytes for a
-/// vocabulary of 256. @throws user_error when there is none
+/// The tokenizer of a checkpoint: config key `tokenizer` (relative to its folder), tokenizer.json beside it, or bytes
+/// for a vocabulary of 256. @throws user_error when there is none
 tokenizer tokenizer_of(const checkpoint&, std::size_t vocabulary);
 
 /// The tokens of a text, cleaned as the configuration's token_handling says.

@@ -1,7 +1,7 @@
 // float32 on one core with Eigen: the kernels that carry the time; the others are the definitions.
+#include <Eigen/Core>
 #include <alphaform/backends/cpu/runs.hpp>
 #include <alphaform/backends/reference/definition.hpp>
-#include <Eigen/Core>
 #include <vector>
 #if defined(__SSE__)
 #include <xmmintrin.h>
@@ -17,7 +17,8 @@ using out = view<T>;
 using array = Eigen::Map<Eigen::ArrayXf>;
 using const_array = Eigen::Map<const Eigen::ArrayXf>;
 using rows = Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>, 0, Eigen::OuterStride<>>;
-using const_rows = Eigen::Map<const Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>, 0, Eigen::OuterStride<>>;
+using const_rows =
+    Eigen::Map<const Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>, 0, Eigen::OuterStride<>>;
 constexpr axis time = axis::token;
 
 Eigen::Index len(std::size_t n) { return static_cast<Eigen::Index>(n); }
@@ -70,11 +71,15 @@ void total(T weight, bool absolute, in x, out y) {
       [=](std::size_t n, const T* a, T* b, int a_step, int b_step) {
         if (a_step == 0) {
           const T term = weight * (absolute ? std::abs(*a) : *a);
-          if (b_step == 1) on(b, n) += term;
-          else *b += term * static_cast<T>(n);
+          if (b_step == 1)
+            on(b, n) += term;
+          else
+            *b += term * static_cast<T>(n);
         } else if (b_step == 1) {
-          if (absolute) on(b, n) += weight * on(a, n).abs();
-          else on(b, n) += weight * on(a, n);
+          if (absolute)
+            on(b, n) += weight * on(a, n).abs();
+          else
+            on(b, n) += weight * on(a, n);
         } else {
           *b += weight * (absolute ? on(a, n).abs().sum() : on(a, n).sum());
         }
@@ -85,14 +90,17 @@ void total(T weight, bool absolute, in x, out y) {
 const_rows matrix(in v, axis column) {
   return {v.data, len(v.of(time)), len(v.of(column)), Eigen::OuterStride<>(len(std::max(v.step(time), v.of(column))))};
 }
-const_rows weights(in w) { return {w.data, len(w.of(time)), len(w.of(axis::head)), Eigen::OuterStride<>(len(w.of(axis::head)))}; }
+const_rows weights(in w) {
+  return {w.data, len(w.of(time)), len(w.of(axis::head)), Eigen::OuterStride<>(len(w.of(axis::head)))};
+}
 
 void linear(in w, axis from, axis to, in x, out y) {
   rows(y.data, len(y.of(time)), len(y.of(to)), Eigen::OuterStride<>(len(y.of(to)))).noalias() =
       matrix(x, from) * weights(w).transpose();
 }
 void linear_adjoint(in w, axis from, axis to, in g, out y) {
-  rows(y.data, len(y.of(time)), len(y.of(from)), Eigen::OuterStride<>(len(y.of(from)))).noalias() = matrix(g, to) * weights(w);
+  rows(y.data, len(y.of(time)), len(y.of(from)), Eigen::OuterStride<>(len(y.of(from)))).noalias() =
+      matrix(g, to) * weights(w);
 }
 
 /// The filter where the tokens themselves lie contiguously: one long run per tap.
@@ -104,8 +112,10 @@ void filter_along(int direction, in w, in x, out y) {
         on(b, tokens) = 0;
         for (std::size_t k = 0; k < std::min(width, tokens); ++k) {
           const T weight = tap[(width - 1 - k) * w.step(axis::rank)];
-          if (direction > 0) on(b + k, tokens - k) += weight * on(a, tokens - k);
-          else on(b, tokens - k) += weight * on(a + k, tokens - k);
+          if (direction > 0)
+            on(b + k, tokens - k) += weight * on(a, tokens - k);
+          else
+            on(b, tokens - k) += weight * on(a + k, tokens - k);
         }
       },
       w.slice(axis::rank, 0, 1), x.slice(time, 0, 1), y.slice(time, 0, 1));
@@ -117,12 +127,14 @@ void filter(int direction, in w, in x, out y) {
   const std::size_t width = w.of(axis::rank), channels = w.of(axis::chan), tokens = y.of(time);
   std::vector<T> taps(width * channels);  // tap-major, so that channels are contiguous
   for (std::size_t k = 0; k < width; ++k)
-    for (std::size_t c = 0; c < channels; ++c) taps[k * channels + c] = w.data[c * w.step(axis::chan) + k * w.step(axis::rank)];
+    for (std::size_t c = 0; c < channels; ++c)
+      taps[k * channels + c] = w.data[c * w.step(axis::chan) + k * w.step(axis::rank)];
   extents tap_size = single;
   at(tap_size, axis::chan) = channels;
   for (std::size_t t = 0; t < tokens; ++t) {
     const out row = y.slice(time, t, t + 1);
-    runs(row.size, [](std::size_t n, T* b, int) { on(b, n) = 0; }, row);
+    runs(
+        row.size, [](std::size_t n, T* b, int) { on(b, n) = 0; }, row);
     for (std::size_t k = 0; k < width; ++k) {
       const std::size_t from = direction > 0 ? t - k : t + k;
       if ((direction > 0 && k > t) || from >= tokens) continue;
@@ -130,9 +142,12 @@ void filter(int direction, in w, in x, out y) {
       runs(
           row.size,
           [](std::size_t n, const T* p, const T* q, T* r, int p_step, int q_step, int) {
-            if (p_step == 0 && q_step == 1) on(r, n) += *p * on(q, n);
-            else if (p_step == 1 && q_step == 1) on(r, n) += on(p, n) * on(q, n);
-            else for (std::size_t i = 0; i < n; ++i) r[i] += p[p_step * i] * q[q_step * i];
+            if (p_step == 0 && q_step == 1)
+              on(r, n) += *p * on(q, n);
+            else if (p_step == 1 && q_step == 1)
+              on(r, n) += on(p, n) * on(q, n);
+            else
+              for (std::size_t i = 0; i < n; ++i) r[i] += p[p_step * i] * q[q_step * i];
           },
           tap, x.slice(time, from, from + 1), row);
     }
@@ -163,14 +178,18 @@ void recur(in a, in x, out h, out y) {
 /// One channel and token of an Unrolled whose state lies contiguously.
 template <bool Transposed>
 void unrolled(in a, in b, in c, in x, out h, out y) {
-  const std::size_t tokens = y.of(time), channels = h.of(axis::chan), states = h.of(axis::state), columns = h.of(axis::column);
-  const auto place = [](const auto& v, std::size_t t, std::size_t k) { return v.data + t * v.step(time) + k * v.step(axis::chan); };
+  const std::size_t tokens = y.of(time), channels = h.of(axis::chan), states = h.of(axis::state),
+                    columns = h.of(axis::column);
+  const auto place = [](const auto& v, std::size_t t, std::size_t k) {
+    return v.data + t * v.step(time) + k * v.step(axis::chan);
+  };
   for (std::size_t i = 0; i < tokens; ++i) {
     const std::size_t t = Transposed ? tokens - 1 - i : i;
     for (std::size_t k = 0; k < channels; ++k) {
       const T *ap = place(a, t, k), *bp = place(b, t, k), *cp = place(c, t, k), *xp = place(x, t, k);
       T *hp = place(h, 0, k), *yp = place(y, t, k);
-      if (columns == 1 && states > 1 && a.step(axis::state) == 1 && b.step(axis::state) == 1 && c.step(axis::state) == 1) {
+      if (columns == 1 && states > 1 && a.step(axis::state) == 1 && b.step(axis::state) == 1 &&
+          c.step(axis::state) == 1) {
         auto state = on(hp, states);
         if constexpr (Transposed) {
           state += on(cp, states) * *xp;
@@ -210,13 +229,18 @@ kernels<T> make_table() {
   };
   k.leave = [](unsigned before) { _mm_setcsr(before); };
 #endif
-  k.fill = [](T value, out y) { runs(y.size, [value](std::size_t n, T* b, int) { on(b, n) = value; }, y); };
+  k.fill = [](T value, out y) {
+    runs(
+        y.size, [value](std::size_t n, T* b, int) { on(b, n) = value; }, y);
+  };
   k.copy = [](in x, out y) {
     runs(
         y.size,
         [](std::size_t n, const T* a, T* b, int step, int) {
-          if (step == 1) on(b, n) = on(a, n);
-          else on(b, n) = *a;
+          if (step == 1)
+            on(b, n) = on(a, n);
+          else
+            on(b, n) = *a;
         },
         x, y);
   };
@@ -233,8 +257,8 @@ kernels<T> make_table() {
   k.recur_adjoint = recur<true>;
   k.unrolled = unrolled<false>;
   k.unrolled_adjoint = unrolled<true>;
-  k.product = [](std::size_t m, std::size_t n, std::size_t inner, const T* a, std::size_t a_row, const T* b, std::size_t b_row,
-                 T* y, std::size_t y_row) {
+  k.product = [](std::size_t m, std::size_t n, std::size_t inner, const T* a, std::size_t a_row, const T* b,
+                 std::size_t b_row, T* y, std::size_t y_row) {
     rows(y, len(m), len(n), Eigen::OuterStride<>(len(y_row))).noalias() +=
         const_rows(a, len(m), len(inner), Eigen::OuterStride<>(len(a_row))) *
         const_rows(b, len(n), len(inner), Eigen::OuterStride<>(len(b_row))).transpose();

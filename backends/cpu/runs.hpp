@@ -1,4 +1,5 @@
-// Loops over views as a few long runs: the innermost axes along which every operand is either contiguous or the same become one run.
+// Loops over views as a few long runs: the innermost axes along which every operand is either contiguous or the same
+// become one run.
 #pragma once
 #include <alphaform/view.hpp>
 

@@ -1,5 +1,5 @@
-// What a recurrent evaluation hands from one stretch of tokens to the next: states of scans, the last inputs of filters and delays.
-// Evaluation asks for them in the same order every time, so they need no names.
+// What a recurrent evaluation hands from one stretch of tokens to the next: states of scans, the last inputs of filters
+// and delays. Evaluation asks for them in the same order every time, so they need no names.
 #pragma once
 #include <alphaform/backends/tensor.hpp>
 #include <vector>

@@ -1,5 +1,6 @@
-#include <alphaform/backends/engine/engine.hpp>
 #include <fmt/core.h>
+
+#include <alphaform/backends/engine/engine.hpp>
 
 namespace alphaform {
 
@@ -25,11 +26,13 @@ tensor<T> engine<T>::after_carried(const tensor<T>& x, std::size_t tokens, T ini
   return y;
 }
 
-// ---- streams -----------------------------------------------------------------------------------------------------------------
+// ---- streams
+// -----------------------------------------------------------------------------------------------------------------
 
-/// A stream whose entries depend on the same entries of its arguments only; everything else is evaluated whole and kept.
+/// A stream whose entries depend on the same entries of its arguments only; everything else is evaluated whole and
+/// kept.
 template <class T>
-bool engine<T>::pointwise(index i) const {
+bool engine<T>::pointwise(node_index i) const {
   const node& n = g_[i];
   if (n.is<terms::peak>() || n.is<terms::prior_peak>()) return false;
   if (!n.is<terms::applied>()) return true;
@@ -37,12 +40,12 @@ bool engine<T>::pointwise(index i) const {
 }
 
 template <class T>
-tensor<T> engine<T>::value(index i) {
+tensor<T> engine<T>::value(node_index i) {
   return value(i, everything(at(shapes_.of(i), axis::chan)));
 }
 
 template <class T>
-tensor<T> engine<T>::value(index i, const window& w) {
+tensor<T> engine<T>::value(node_index i, const window& w) {
   const auto cut = [&w](const tensor<T>& t) {
     return t.slice(axis::token, w.token_begin, w.token_end).slice(axis::chan, w.channel_begin, w.channel_end);
   };
@@ -54,7 +57,7 @@ tensor<T> engine<T>::value(index i, const window& w) {
 }
 
 template <class T>
-tensor<T> engine<T>::block(index i, const window& w) {
+tensor<T> engine<T>::block(node_index i, const window& w) {
   const node& n = g_[i];
   extents size = shapes_.of(i);
   if (at(size, axis::token) != 1) at(size, axis::token) = w.tokens();
@@ -89,7 +92,7 @@ tensor<T> engine<T>::block(index i, const window& w) {
 }
 
 template <class T>
-tensor<T> engine<T>::anchor(index i) {
+tensor<T> engine<T>::anchor(node_index i) {
   const node& n = g_[i];
   if (n.is<terms::peak>() || n.is<terms::prior_peak>()) return peaks(n);
   return apply(n.a, value(n.b));
@@ -103,7 +106,8 @@ tensor<T> engine<T>::peaks(const node& n) {
   const std::size_t tokens = at(size, axis::token);
   at(first, axis::token) = 1;
   at(size, axis::token) = tokens + 1;
-  const tensor<T> before = state(first, T(-1e38)), steps = arena_.filled(size, 0), keys = arena_.make(size), p = arena_.make(size);
+  const tensor<T> before = state(first, T(-1e38)), steps = arena_.filled(size, 0), keys = arena_.make(size),
+                  p = arena_.make(size);
   k_.copy(log_decay, steps.slice(axis::token, 1, tokens + 1));
   k_.copy(before, keys.slice(axis::token, 0, 1));
   k_.copy(key, keys.slice(axis::token, 1, tokens + 1));
@@ -112,10 +116,11 @@ tensor<T> engine<T>::peaks(const node& n) {
   return n.is<terms::prior_peak>() ? p.slice(axis::token, 0, tokens) : p.slice(axis::token, 1, tokens + 1);
 }
 
-// ---- operators ---------------------------------------------------------------------------------------------------------------
+// ---- operators
+// ---------------------------------------------------------------------------------------------------------------
 
 template <class T>
-bool engine<T>::keeps_channels_apart(index p) const {
+bool engine<T>::keeps_channels_apart(node_index p) const {
   const node& n = g_[p];
   if (n.is<terms::mix>()) return false;
   if (n.is<terms::contract>()) return !n.from.touches(chan);
@@ -126,17 +131,17 @@ bool engine<T>::keeps_channels_apart(index p) const {
 }
 
 template <class T>
-tensor<T> engine<T>::apply(index p, const tensor<T>& x) {
+tensor<T> engine<T>::apply(node_index p, const tensor<T>& x) {
   return in_channel_windows(p, x, false);
 }
 
 template <class T>
-tensor<T> engine<T>::adjoint(index p, const tensor<T>& g) {
+tensor<T> engine<T>::adjoint(node_index p, const tensor<T>& g) {
   return in_channel_windows(p, g, true);
 }
 
 template <class T>
-tensor<T> engine<T>::in_channel_windows(index p, const tensor<T>& x, bool transposed) {
+tensor<T> engine<T>::in_channel_windows(node_index p, const tensor<T>& x, bool transposed) {
   const extents size = shapes_.after(p, x.v.size);
   const std::size_t channels = at(size, axis::chan);
   const auto run = [&](tensor<T> part, const window& w) {
@@ -146,14 +151,15 @@ tensor<T> engine<T>::in_channel_windows(index p, const tensor<T>& x, bool transp
   tensor<T> y = arena_.make(size);
   for (std::size_t c = 0; c < channels; c += channel_block) {
     const window w{0, tokens(), c, std::min(c + channel_block, channels)};
-    k_.copy(run(x.slice(axis::chan, w.channel_begin, w.channel_end), w), y.slice(axis::chan, w.channel_begin, w.channel_end));
+    k_.copy(run(x.slice(axis::chan, w.channel_begin, w.channel_end), w),
+            y.slice(axis::chan, w.channel_begin, w.channel_end));
   }
   return y;
 }
 
 /// Diag(stream) x, the stream evaluated a block of tokens at a time.
 template <class T>
-tensor<T> engine<T>::scaled(index stream, const tensor<T>& x, const window& w) {
+tensor<T> engine<T>::scaled(node_index stream, const tensor<T>& x, const window& w) {
   extents size = shapes_.of(stream);
   if (at(size, axis::token) != 1) at(size, axis::token) = w.tokens();
   if (at(size, axis::chan) != 1) at(size, axis::chan) = w.channels();
@@ -192,7 +198,8 @@ static tensor<T> summed(engine<T>& e, const tensor<T>& x, axes over) {
 
 /// Several tokens of an Unrolled at a time: state and controls stay small.
 template <class T>
-static tensor<T> run_unrolled(engine<T>& e, const unrolled_form& u, const tensor<T>& x, const window& w, bool transposed) {
+static tensor<T> run_unrolled(engine<T>& e, const unrolled_form& u, const tensor<T>& x, const window& w,
+                              bool transposed) {
   extents size = x.v.size;
   at(size, axis::token) = w.tokens();
   at(size, axis::chan) = w.channels();
@@ -205,18 +212,20 @@ static tensor<T> run_unrolled(engine<T>& e, const unrolled_form& u, const tensor
   const tensor<T> whole = with_tokens(e, x, w);
   const std::size_t blocks = (w.tokens() + token_block - 1) / token_block;
   for (std::size_t b = 0; b < blocks; ++b) {
-    const std::size_t begin = (transposed ? blocks - 1 - b : b) * token_block, end = std::min(begin + token_block, w.tokens());
+    const std::size_t begin = (transposed ? blocks - 1 - b : b) * token_block,
+                      end = std::min(begin + token_block, w.tokens());
     const window part{w.token_begin + begin, w.token_begin + end, w.channel_begin, w.channel_end};
     const auto kernel = transposed ? e.run().unrolled_adjoint : e.run().unrolled;
-    kernel(e.value(u.decay, part), e.value(u.write, part), e.value(u.read, part), whole.slice(axis::token, begin, end), h,
-           y.slice(axis::token, begin, end));
+    kernel(e.value(u.decay, part), e.value(u.write, part), e.value(u.read, part), whole.slice(axis::token, begin, end),
+           h, y.slice(axis::token, begin, end));
   }
   return y;
 }
 
 template <class T>
-tensor<T> engine<T>::scan(index p, tensor<T> x, const window& w, bool transposed) {
-  if (!g_[p].is<terms::diag>()) throw internal_error("a recurrence whose transition is not diagonal cannot be evaluated yet");
+tensor<T> engine<T>::scan(node_index p, tensor<T> x, const window& w, bool transposed) {
+  if (!g_[p].is<terms::diag>())
+    throw internal_error("a recurrence whose transition is not diagonal cannot be evaluated yet");
   x = with_tokens(*this, x, w);
   extents size = x.v.size;
   const extents& decay = shapes_.of(g_[p].a);
@@ -228,7 +237,8 @@ tensor<T> engine<T>::scan(index p, tensor<T> x, const window& w, bool transposed
   const tensor<T> h = state(state_size, 0);
   const std::size_t blocks = (w.tokens() + token_block - 1) / token_block;
   for (std::size_t b = 0; b < blocks; ++b) {
-    const std::size_t begin = (transposed ? blocks - 1 - b : b) * token_block, end = std::min(begin + token_block, w.tokens());
+    const std::size_t begin = (transposed ? blocks - 1 - b : b) * token_block,
+                      end = std::min(begin + token_block, w.tokens());
     const window part{w.token_begin + begin, w.token_begin + end, w.channel_begin, w.channel_end};
     const auto kernel = transposed ? k_.recur_adjoint : k_.recur;
     kernel(value(g_[p].a, part), x.slice(axis::token, begin, end), h, y.slice(axis::token, begin, end));
@@ -247,7 +257,7 @@ static tensor<T> together(engine<T>& e, const tensor<T>& a, const tensor<T>& b) 
 }
 
 template <class T>
-tensor<T> engine<T>::row_sums(index p, const window& w) {
+tensor<T> engine<T>::row_sums(node_index p, const window& w) {
   extents size = single;
   at(size, axis::token) = w.tokens();
   at(size, axis::chan) = w.channels();
@@ -255,7 +265,7 @@ tensor<T> engine<T>::row_sums(index p, const window& w) {
 }
 
 template <class T>
-tensor<T> engine<T>::filtered(index p, tensor<T> x, const window& w, bool transposed) {
+tensor<T> engine<T>::filtered(node_index p, tensor<T> x, const window& w, bool transposed) {
   const node& n = g_[p];
   x = with_tokens(*this, x, w);
   extents size = x.v.size;
@@ -267,8 +277,9 @@ tensor<T> engine<T>::filtered(index p, tensor<T> x, const window& w, bool transp
     (transposed ? k_.linear_adjoint : k_.linear)(weight, slot(n.from), slot(n.to), x, y);
     return y;
   }
-  const view<const T> taps =
-      n.is<terms::delay>() ? view<const T>{} : taps_parameter(env_, g_[n.a]).slice(axis::chan, w.channel_begin, w.channel_end);
+  const view<const T> taps = n.is<terms::delay>()
+                                 ? view<const T>{}
+                                 : taps_parameter(env_, g_[n.a]).slice(axis::chan, w.channel_begin, w.channel_end);
   const std::size_t reach = carry_ == nullptr ? 0 : n.is<terms::delay>() ? 1 : taps.of(axis::rank) - 1;
   if (reach > 0) x = after_carried(x, reach, 0);
   const tensor<T> y = arena_.make(x.v.size);
@@ -281,10 +292,10 @@ tensor<T> engine<T>::filtered(index p, tensor<T> x, const window& w, bool transp
 }
 
 template <class T>
-tensor<T> engine<T>::apply(index p, tensor<T> x, const window& w) {
+tensor<T> engine<T>::apply(node_index p, tensor<T> x, const window& w) {
   const node& n = g_[p];
   if (n.is<terms::product>()) {
-    const std::vector<index> factors = factors_of(g_, p);
+    const std::vector<node_index> factors = factors_of(g_, p);
     for (std::size_t k = factors.size(); k > 0;) {
       const auto u = k >= 5 ? as_unrolled(g_, factors, k - 5) : std::nullopt;
       x = u ? run_unrolled(*this, *u, x, w, false) : apply(factors[k - 1], std::move(x), w);
@@ -310,10 +321,10 @@ tensor<T> engine<T>::apply(index p, tensor<T> x, const window& w) {
 }
 
 template <class T>
-tensor<T> engine<T>::adjoint(index p, tensor<T> g, const window& w) {
+tensor<T> engine<T>::adjoint(node_index p, tensor<T> g, const window& w) {
   const node& n = g_[p];
   if (n.is<terms::product>()) {
-    const std::vector<index> factors = factors_of(g_, p);
+    const std::vector<node_index> factors = factors_of(g_, p);
     for (std::size_t k = 0; k < factors.size();) {
       const auto u = as_unrolled(g_, factors, k);
       g = u ? run_unrolled(*this, *u, g, w, true) : adjoint(factors[k], std::move(g), w);

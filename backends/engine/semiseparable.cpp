@@ -1,6 +1,7 @@
-// Rows are taken in blocks. At the start of a block, K[s, c, n] is what input s has left in state n of channel c; within the block
-// Q[t, c, n] is what the state at its start adds to output t. All decays are products from the block's boundary outward, so every
-// factor is at most 1 and nothing is ever divided. The block's own columns come from running the operator on unit columns.
+// Rows are taken in blocks. At the start of a block, K[s, c, n] is what input s has left in state n of channel c;
+// within the block Q[t, c, n] is what the state at its start adds to output t. All decays are products from the block's
+// boundary outward, so every factor is at most 1 and nothing is ever divided. The block's own columns come from running
+// the operator on unit columns.
 #include <alphaform/backends/engine/semiseparable.hpp>
 
 namespace alphaform {
@@ -8,7 +9,8 @@ namespace alphaform {
 namespace {
 
 /// All factors are Diags: appends their streams and returns true.
-bool diagonals(const workspace& g, const std::vector<index>& factors, std::size_t begin, std::size_t end, std::vector<index>& streams) {
+bool diagonals(const workspace& g, const std::vector<node_index>& factors, std::size_t begin, std::size_t end,
+               std::vector<node_index>& streams) {
   for (std::size_t k = begin; k < end; ++k) {
     if (!g[factors[k]].is<terms::diag>()) return false;
     streams.push_back(g[factors[k]].a);
@@ -17,8 +19,8 @@ bool diagonals(const workspace& g, const std::vector<index>& factors, std::size_
 }
 
 /// Contract? Diag* Delay? Scan(Diag) Diag* Expand?
-bool recurrence(const workspace& g, index p, semiseparable& form) {
-  std::vector<index> f = factors_of(g, p);
+bool recurrence(const workspace& g, node_index p, semiseparable& form) {
+  std::vector<node_index> f = factors_of(g, p);
   std::size_t scan = 0;
   while (scan < f.size() && !g[f[scan]].is<terms::scan>()) ++scan;
   if (scan == f.size() || form.decay != absent || !g[g[f[scan]].a].is<terms::diag>()) return false;
@@ -39,9 +41,9 @@ bool recurrence(const workspace& g, index p, semiseparable& form) {
 
 }  // namespace
 
-std::optional<semiseparable> as_semiseparable(const workspace& g, index p) {
+std::optional<semiseparable> as_semiseparable(const workspace& g, node_index p) {
   semiseparable form;
-  const std::vector<index> f = factors_of(g, p);
+  const std::vector<node_index> f = factors_of(g, p);
   const auto is_diag = [&](std::size_t k) { return g[f[k]].is<terms::diag>(); };
   // The core is one sum, or the five factors of an Unrolled among the others.
   std::size_t begin = 0;
@@ -54,9 +56,9 @@ std::optional<semiseparable> as_semiseparable(const workspace& g, index p) {
   if (begin == end) return std::nullopt;
   std::size_t core_end = begin + 1;
   if (g[f[begin]].is<terms::sum>()) {
-    for (const index term : terms_of(g, f[begin])) {
-      std::vector<index> streams;
-      const std::vector<index> factors = factors_of(g, term);
+    for (const node_index term : terms_of(g, f[begin])) {
+      std::vector<node_index> streams;
+      const std::vector<node_index> factors = factors_of(g, term);
       if (diagonals(g, factors, 0, factors.size(), streams)) {
         form.skip.push_back(streams);
       } else if (!recurrence(g, term, form)) {
@@ -91,18 +93,20 @@ class block_sum final {
   void add(T weight, bool absolute, view<T> map) {
     for (std::size_t t = 0; t < e_.tokens(); t += token_block) {
       const window w{t, std::min(t + token_block, e_.tokens()), begin_, end_};
-      const tensor<T> own = own_columns(w);                 // [L, C, column L + taps - 1]
-      const tensor<T> decays = decays_from_start(w);        // [L, C, N], product up to and with token t
-      if (w.token_begin > 0) add_rows(w, read_factor(w, decays), own, weight, absolute, map);
-      else add_own(w, own, weight, absolute, map);
+      const tensor<T> own = own_columns(w);           // [L, C, column L + taps - 1]
+      const tensor<T> decays = decays_from_start(w);  // [L, C, N], product up to and with token t
+      if (w.token_begin > 0)
+        add_rows(w, read_factor(w, decays), own, weight, absolute, map);
+      else
+        add_own(w, own, weight, absolute, map);
       if (w.token_end < e_.tokens()) remember(w, decays);
     }
   }
 
  private:
-  std::size_t size_of_state(const std::vector<index>& streams) {
+  std::size_t size_of_state(const std::vector<node_index>& streams) {
     std::size_t n = 1;
-    for (const index i : streams) n = std::max(n, at(e_.sizes().of(i), axis::state));
+    for (const node_index i : streams) n = std::max(n, at(e_.sizes().of(i), axis::state));
     return n;
   }
   extents controls(std::size_t tokens) const {
@@ -112,8 +116,8 @@ class block_sum final {
     at(size, axis::state) = states_;
     return size;
   }
-  void multiply(const std::vector<index>& streams, const window& w, const tensor<T>& y) {
-    for (const index i : streams) e_.run().times(y, e_.value(i, w), y);
+  void multiply(const std::vector<node_index>& streams, const window& w, const tensor<T>& y) {
+    for (const node_index i : streams) e_.run().times(y, e_.value(i, w), y);
   }
 
   /// Products of decays from the start of the block to each token.
@@ -138,7 +142,8 @@ class block_sum final {
     return q;
   }
 
-  /// The block's rows and columns: (read Scan write + skip) between left and right on unit columns, then the filter along columns.
+  /// The block's rows and columns: (read Scan write + skip) between left and right on unit columns, then the filter
+  /// along columns.
   tensor<T> own_columns(const window& w) {
     extents size = single;
     at(size, axis::token) = w.tokens();
@@ -169,7 +174,7 @@ class block_sum final {
     } else {
       e_.run().unrolled(e_.value(f_.decay, w), written, read, x, h, y);
     }
-    for (const std::vector<index>& streams : f_.skip) {
+    for (const std::vector<node_index>& streams : f_.skip) {
       const tensor<T> term = e_.memory().make(x.v.size);
       e_.run().copy(x, term);
       multiply(streams, w, term);
@@ -179,7 +184,8 @@ class block_sum final {
 
   view<const T> taps() const { return taps_parameter(e_.env(), e_.graph()[f_.taps]).slice(axis::chan, begin_, end_); }
 
-  /// Right-multiplication by the filter is its transpose along the columns; it reaches taps - 1 columns further to the left.
+  /// Right-multiplication by the filter is its transpose along the columns; it reaches taps - 1 columns further to the
+  /// left.
   tensor<T> filtered_columns(const tensor<T>& y) {
     extents size = y.v.size;
     at(size, axis::column) += taps_ - 1;
@@ -199,7 +205,8 @@ class block_sum final {
   std::pair<view<T>, view<T>> placed(const window& w, const view<T>& own_channel, view<T> rows) const {
     const std::size_t reach = taps_ - 1, cut = w.token_begin < reach ? reach - w.token_begin : 0;
     const std::size_t first = w.token_begin + cut - reach;
-    return {own_channel.slice(axis::column, cut, own_channel.of(axis::column)), rows.slice(axis::column, first, w.token_end)};
+    return {own_channel.slice(axis::column, cut, own_channel.of(axis::column)),
+            rows.slice(axis::column, first, w.token_end)};
   }
 
   void add_own(const window& w, const tensor<T>& own, T weight, bool absolute, view<T> map) {
@@ -264,7 +271,8 @@ class block_sum final {
 }  // namespace
 
 template <class T>
-void add_channel_sum(engine<T>& e, const semiseparable& form, std::size_t channels, T weight, bool absolute, view<T> map) {
+void add_channel_sum(engine<T>& e, const semiseparable& form, std::size_t channels, T weight, bool absolute,
+                     view<T> map) {
   for (std::size_t c = 0; c < channels; c += channel_block)
     block_sum<T>(e, form, c, std::min(c + channel_block, channels)).add(weight, absolute, map);
 }

@@ -1,6 +1,7 @@
-#include <alphaform/backends/engine/shapes.hpp>
 #include <fmt/core.h>
 #include <fmt/ranges.h>
+
+#include <alphaform/backends/engine/shapes.hpp>
 
 namespace alphaform {
 
@@ -22,12 +23,13 @@ const parameter<T>* find_parameter(const environment<T>& env, const node& n) {
 
 /// The shape with entries of size 1 dropped until it has `wanted` entries.
 template <class T>
-std::vector<std::size_t> squeezed(const parameter<T>& p, std::size_t wanted, std::string_view name, std::string_view as) {
+std::vector<std::size_t> squeezed(const parameter<T>& p, std::size_t wanted, std::string_view name,
+                                  std::string_view as) {
   std::vector<std::size_t> shape = p.shape;
-  for (auto it = shape.begin(); it != shape.end() && shape.size() > wanted;)
-    it = *it == 1 ? shape.erase(it) : it + 1;
+  for (auto it = shape.begin(); it != shape.end() && shape.size() > wanted;) it = *it == 1 ? shape.erase(it) : it + 1;
   if (shape.size() != wanted)
-    throw user_error(fmt::format("the parameter '{}' is used as {}, but has the shape [{}]", name, as, fmt::join(p.shape, ", ")));
+    throw user_error(
+        fmt::format("the parameter '{}' is used as {}, but has the shape [{}]", name, as, fmt::join(p.shape, ", ")));
   return shape;
 }
 
@@ -59,13 +61,14 @@ extents unified(const extents& a, const extents& b, std::string_view what) {
   for (std::size_t k = 0; k < axis_count; ++k) {
     if (e[k] == 1) e[k] = b[k];
     if (b[k] != 1 && b[k] != e[k])
-      throw user_error(fmt::format("{}: the operands have {} and {}, and these do not fit together", what, text_of(a), text_of(b)));
+      throw user_error(
+          fmt::format("{}: the operands have {} and {}, and these do not fit together", what, text_of(a), text_of(b)));
   }
   return e;
 }
 
 /// A parameter or input that occurs in the term, to name it in an error.
-std::string origin(const workspace& g, index i) {
+std::string origin(const workspace& g, node_index i) {
   std::string name;
   any_of(g, i, [&](const node& n) {
     if (n.is<terms::parameter>() || n.is<terms::input>()) name = n.id;
@@ -128,17 +131,18 @@ std::size_t shapes<T>::entries(axes along) const {
 }
 
 template <class T>
-const extents& shapes<T>::of(index stream) {
+const extents& shapes<T>::of(node_index stream) {
   if (!known_[stream]) known_[stream] = find(stream);
   return *known_[stream];
 }
 
 template <class T>
-extents shapes<T>::find(index i) {
+extents shapes<T>::find(node_index i) {
   const node& n = g_[i];
   if (n.is<terms::input>()) {
     const auto found = env_.inputs.find(n.id);
-    if (found == env_.inputs.end()) throw user_error(fmt::format("the input '{}' is needed, but nothing is bound to this name", n.id));
+    if (found == env_.inputs.end())
+      throw user_error(fmt::format("the input '{}' is needed, but nothing is bound to this name", n.id));
     return found->second.v.size;
   }
   if (n.is<terms::parameter>()) return stream_parameter(env_, n).size;
@@ -150,9 +154,10 @@ extents shapes<T>::find(index i) {
 }
 
 template <class T>
-extents shapes<T>::after(index p, extents in) {
+extents shapes<T>::after(node_index p, extents in) {
   const node& n = g_[p];
-  if (n.is<terms::scan>() || n.is<terms::conv>() || n.is<terms::delay>()) at(in, axis::token) = tokens_;  // tokens differ from here on
+  if (n.is<terms::scan>() || n.is<terms::conv>() || n.is<terms::delay>())
+    at(in, axis::token) = tokens_;  // tokens differ from here on
   if (n.is<terms::product>()) return after(n.a, after(n.b, in));
   if (n.is<terms::sum>()) return unified(after(n.a, in), after(n.b, in), "a sum of operators");
   if (n.is<terms::scan>() || n.is<terms::rownorm>()) return after(n.a, in);
@@ -160,7 +165,8 @@ extents shapes<T>::after(index p, extents in) {
   if (n.is<terms::conv>()) {
     const std::size_t channels = taps_parameter(env_, g_[n.a]).of(axis::chan);
     if (channels != at(in, axis::chan) && at(in, axis::chan) != 1)
-      throw user_error(fmt::format("the filter '{}' has {} channels but is applied to a stream {}", g_[n.a].id, channels, text_of(in)));
+      throw user_error(fmt::format("the filter '{}' has {} channels but is applied to a stream {}", g_[n.a].id,
+                                   channels, text_of(in)));
     at(in, axis::chan) = channels;
     return in;
   }
@@ -168,8 +174,8 @@ extents shapes<T>::after(index p, extents in) {
     const view<const T> w = matrix_parameter(env_, g_[n.a]);
     std::size_t& width = at(in, slot(n.from));
     if (w.of(axis::head) != width)
-      throw user_error(fmt::format("the matrix '{}' has the shape [{}, {}] but is applied to a stream with {} entries", g_[n.a].id,
-                                   w.of(axis::token), w.of(axis::head), width));
+      throw user_error(fmt::format("the matrix '{}' has the shape [{}, {}] but is applied to a stream with {} entries",
+                                   g_[n.a].id, w.of(axis::token), w.of(axis::head), width));
     width = 1;
     at(in, slot(n.to)) = w.of(axis::token);
     return in;

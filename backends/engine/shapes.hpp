@@ -1,4 +1,5 @@
-// Sizes of every stream of an expression, found before anything runs. A disagreement is a sentence that names both sides.
+// Sizes of every stream of an expression, found before anything runs. A disagreement is a sentence that names both
+// sides.
 #pragma once
 #include <alphaform/algebra/properties.hpp>
 #include <alphaform/backends/engine/environment.hpp>
@@ -6,11 +7,13 @@
 
 namespace alphaform {
 
-/// The parameter as a view over the axes of its node, [H, C, N, R] in this order; entries of size 1 that have no axis are dropped.
+/// The parameter as a view over the axes of its node, [H, C, N, R] in this order; entries of size 1 that have no axis
+/// are dropped.
 /// @throws user_error when the parameter is missing or its shape does not fit
 template <class T>
 view<const T> stream_parameter(const environment<T>&, const node&);
-/// The same for a matrix [out, in] (rows on the token axis, columns on the head axis) and for filter taps [C, K] (K on rank).
+/// The same for a matrix [out, in] (rows on the token axis, columns on the head axis) and for filter taps [C, K] (K on
+/// rank).
 template <class T>
 view<const T> matrix_parameter(const environment<T>&, const node&);
 template <class T>
@@ -25,12 +28,12 @@ class shapes final {
   /// Entries of the input streams along the axes.
   std::size_t entries(axes) const;
   /// [T, H, C, N, R, 1]; 1 for an axis along which the stream is the same.
-  const extents& of(index stream);
+  const extents& of(node_index stream);
   /// What operator `p` makes of a stream with the extents `in`.
-  extents after(index p, extents in);
+  extents after(node_index p, extents in);
 
  private:
-  extents find(index);
+  extents find(node_index);
   const workspace& g_;
   const environment<T>& env_;
   std::size_t tokens_ = 1;

@@ -1,6 +1,7 @@
+#include <fmt/core.h>
+
 #include <alphaform/architectures/models/families.hpp>
 #include <alphaform/backends/model/binding.hpp>
-#include <fmt/core.h>
 #include <cstring>
 #include <set>
 
@@ -20,12 +21,14 @@ const family& family_of(const checkpoint& file) {
   for (const family& f : models::families) known += fmt::format("{}'{}'", known.empty() ? "" : ", ", f.model_type);
   const nlohmann::json& config = file.config();
   if (!config.is_object() || !config.contains("model_type") || !config["model_type"].is_string())
-    throw user_error(fmt::format("'{}' has no config.json with a model_type, which says how to read its tensors; known are {}",
-                                 file.path().string(), known));
+    throw user_error(
+        fmt::format("'{}' has no config.json with a model_type, which says how to read its tensors; known are {}",
+                    file.path().string(), known));
   const auto type = config["model_type"].get<std::string>();
   for (const family& f : models::families)
     if (f.model_type == type) return f;
-  throw user_error(fmt::format("'{}' is a model of type '{}', which cannot be loaded; known are {}", file.path().string(), type, known));
+  throw user_error(fmt::format("'{}' is a model of type '{}', which cannot be loaded; known are {}",
+                               file.path().string(), type, known));
 }
 
 namespace {
@@ -49,7 +52,8 @@ std::string joined(std::string prefix, std::string_view name) {
 double number_at(const nlohmann::json& config, std::string_view key, double otherwise) {
   const auto found = config.find(std::string(key));
   if (found == config.end() || found->is_null()) return otherwise;
-  if (!found->is_number()) throw user_error(fmt::format("config.json: '{}' should be a number, but is {}", key, found->dump()));
+  if (!found->is_number())
+    throw user_error(fmt::format("config.json: '{}' should be a number, but is {}", key, found->dump()));
   return found->get<double>();
 }
 
@@ -65,17 +69,19 @@ binder<T>::binder(const checkpoint& file, const family& f) : file_(file), family
   epsilon_ = number_at(config, f.epsilon_key, f.epsilon);
   while (file_.find(prefix_ + with_block(f.norm.prefix, blocks_) + "weight") != nullptr) ++blocks_;
   if (blocks_ == 0)
-    throw user_error(fmt::format("'{}' has no tensor '{}weight': it holds no block of a model of type '{}'", file_.path().string(),
-                                 prefix_ + with_block(f.norm.prefix, 0), f.model_type));
+    throw user_error(fmt::format("'{}' has no tensor '{}weight': it holds no block of a model of type '{}'",
+                                 file_.path().string(), prefix_ + with_block(f.norm.prefix, 0), f.model_type));
   for (const char* key : {"num_hidden_layers", "n_layer"}) {
     const double said = number_at(config, key, static_cast<double>(blocks_));
     if (said != static_cast<double>(blocks_))
-      throw user_error(fmt::format("config.json says {} {}, but '{}' holds {} blocks; the file is incomplete or belongs to another model",
-                                   key, said, file_.path().string(), blocks_));
+      throw user_error(fmt::format(
+          "config.json says {} {}, but '{}' holds {} blocks; the file is incomplete or belongs to another model", key,
+          said, file_.path().string(), blocks_));
   }
   if (!f.rescaled.empty()) {
     const double every = number_at(config, "rescale_every", 0);
-    if (every < 0 || every > 1e6) throw user_error(fmt::format("config.json: rescale_every is {}, which is no number of blocks", every));
+    if (every < 0 || every > 1e6)
+      throw user_error(fmt::format("config.json: rescale_every is {}, which is no number of blocks", every));
     rescale_every_ = static_cast<std::size_t>(every);
   }
 }
@@ -86,7 +92,8 @@ parameter<T> binder<T>::tensor_named(const std::string& name) const {
 }
 
 template <class T>
-environment<T> binder<T>::bind(std::span<const expr* const> expressions, std::string_view prefix, std::size_t block) const {
+environment<T> binder<T>::bind(std::span<const expr* const> expressions, std::string_view prefix,
+                               std::size_t block) const {
   environment<T> env;
   for (const expr* e : expressions)
     for (const std::string_view name : parameters_of(*e))
@@ -124,13 +131,15 @@ void binder<T>::bind(environment<T>& env, std::string_view name, const std::stri
 }
 
 template <class T>
-parameter<T> binder<T>::piece(std::string_view name, const split& s, const std::string& prefix, std::size_t block) const {
+parameter<T> binder<T>::piece(std::string_view name, const split& s, const std::string& prefix,
+                              std::size_t block) const {
   const stored_tensor& whole = file_.at(prefix + std::string(s.tensor));
   std::size_t begin = 0, rows = 0, total = 0;
   for (const part& p : s.parts) {
     const stored_tensor& like = file_.at(prefix + std::string(p.like));
     if (like.shape.size() <= p.dimension)
-      throw user_error(fmt::format("'{}' should have at least {} dimensions, but has {}", like.name, p.dimension + 1, like.shape.size()));
+      throw user_error(fmt::format("'{}' should have at least {} dimensions, but has {}", like.name, p.dimension + 1,
+                                   like.shape.size()));
     const auto length = static_cast<std::size_t>(like.shape[p.dimension]);
     if (p.parameter == name) {
       begin = total;
@@ -153,8 +162,8 @@ parameter<T> binder<T>::piece(std::string_view name, const split& s, const std::
 template <class T>
 parameter<T> binder<T>::loaded(const stored_tensor& t, std::size_t block, double (*stored)(double)) const {
   const auto ends_so = [&](std::string_view end) { return t.name.ends_with(end); };
-  const bool rescaled =
-      rescale_every_ > 0 && block >= rescale_every_ && std::any_of(family_.rescaled.begin(), family_.rescaled.end(), ends_so);
+  const bool rescaled = rescale_every_ > 0 && block >= rescale_every_ &&
+                        std::any_of(family_.rescaled.begin(), family_.rescaled.end(), ends_so);
   constexpr dtype own = std::is_same_v<T, float> ? dtype::f32 : dtype::f64;
   const auto address = reinterpret_cast<std::uintptr_t>(t.bytes.data());
   if (t.type == own && address % alignof(T) == 0 && !rescaled && stored == nullptr)

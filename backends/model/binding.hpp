@@ -1,4 +1,5 @@
-// From a checkpoint's tensors to an expression's parameters, as the tables of a family say: prefixes, splits, aliases, scaling.
+// From a checkpoint's tensors to an expression's parameters, as the tables of a family say: prefixes, splits, aliases,
+// scaling.
 #pragma once
 #include <alphaform/architectures/checkpoint/checkpoint.hpp>
 #include <alphaform/architectures/models/family.hpp>

@@ -6,7 +6,7 @@ namespace alphaform {
 
 struct expression final {
   workspace g{};
-  index root = absent;
+  node_index root = absent;
   explicit expression(const expr& e) { root = g.take(e.g, e.root); }
 };
 

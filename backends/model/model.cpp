@@ -1,8 +1,9 @@
+#include <fmt/core.h>
+
 #include <alphaform/architectures/models/families.hpp>
 #include <alphaform/architectures/registry.hpp>
 #include <alphaform/backends/model/model.hpp>
 #include <alphaform/backends/plan/counting.hpp>
-#include <fmt/core.h>
 
 namespace alphaform {
 
@@ -35,8 +36,8 @@ std::vector<std::string> labels_of(const nlohmann::json& config, std::size_t cou
   std::vector<std::string> labels;
   for (std::size_t i = 0; i < count; ++i) {
     const std::string key = std::to_string(i);
-    const bool named = config.contains("id2label") && config["id2label"].is_object() && config["id2label"].contains(key) &&
-                       config["id2label"][key].is_string();
+    const bool named = config.contains("id2label") && config["id2label"].is_object() &&
+                       config["id2label"].contains(key) && config["id2label"][key].is_string();
     labels.push_back(named ? config["id2label"][key].get<std::string>() : "label " + key);
   }
   return labels;
@@ -83,10 +84,12 @@ model<T>::model(const checkpoint& file, const kernels<T>& backend)
   head_env_.optional = [](std::string_view name) { return name == "bias"; };
   if (config.contains("classifier") && config["classifier"].is_object() && config["classifier"].contains("weight")) {
     classifier_ = true;
-    head_env_.parameters["weight"] = binder_.tensor_named(config["classifier"].at("weight").template get<std::string>());
+    head_env_.parameters["weight"] =
+        binder_.tensor_named(config["classifier"].at("weight").template get<std::string>());
     if (config["classifier"].contains("bias"))
       head_env_.parameters["bias"] = binder_.tensor_named(config["classifier"].at("bias").template get<std::string>());
-    if (!head_env_.parameters["weight"].shape.empty()) labels_ = labels_of(config, head_env_.parameters["weight"].shape[0]);
+    if (!head_env_.parameters["weight"].shape.empty())
+      labels_ = labels_of(config, head_env_.parameters["weight"].shape[0]);
   } else {
     head_env_.parameters["weight"] =
         file.find(family_.head) != nullptr ? binder_.tensor_named(std::string(family_.head)) : embeddings_;
@@ -111,7 +114,7 @@ tensor<T> model<T>::embedded(std::span<const std::int64_t> ids, const kernels<T>
 
 template <class T>
 environment<T> model<T>::attention_inputs(std::size_t layer, const tensor<T>& u, const kernels<T>& k,
-                                           decoding_state<T>* s) const {
+                                          decoding_state<T>* s) const {
   environment<T> env = blocks_[layer].mixer;
   for (std::size_t p = 0; p < inputs_.size(); ++p)
     env.inputs[std::string(architecture_.inputs[p].input)] = evaluated(inputs_[p], blocks_[layer].mixer, "u", u, k, s);
@@ -151,7 +154,8 @@ void model<T>::needs_ids(std::span<const std::int64_t> ids) const {
   if (ids.empty()) throw user_error("the text is empty: a model needs at least one token");
   for (const std::int64_t id : ids)
     if (id < 0 || static_cast<std::size_t>(id) >= vocabulary_)
-      throw user_error(fmt::format("token id {} is outside the vocabulary of {} entries (0 to {})", id, vocabulary_, vocabulary_ - 1));
+      throw user_error(fmt::format("token id {} is outside the vocabulary of {} entries (0 to {})", id, vocabulary_,
+                                   vocabulary_ - 1));
 }
 
 template <class T>
@@ -195,8 +199,8 @@ implicit_attention<T> model<T>::attention(std::size_t layer, const tensor<T>& u,
 template <class T>
 tensor<T> model<T>::stream(std::span<const float> numbers, std::size_t tokens) const {
   if (tokens == 0 || numbers.size() != tokens * width_)
-    throw user_error(fmt::format("a stream of {} tokens and width {} needs {} numbers, but {} were given", tokens, width_,
-                                 tokens * width_, numbers.size()));
+    throw user_error(fmt::format("a stream of {} tokens and width {} needs {} numbers, but {} were given", tokens,
+                                 width_, tokens * width_, numbers.size()));
   const tensor<T> x = arena<T>(backend_).make(stream_extents<T>(tokens, width_));
   std::copy(numbers.begin(), numbers.end(), x.v.data);
   return x;

@@ -46,13 +46,16 @@ kernels<T> make_table() {
     count<T>(2, volume(w.size) * y.of(axis::token), w, x, y);
   };
   k.shift = [](std::ptrdiff_t, in x, out y) { count<T>(0, 0, x, y); };
-  k.fir = k.fir_adjoint = [](in w, in x, out y) { count<T>(2 * static_cast<double>(w.of(axis::rank)), volume(y.size), w, x, y); };
+  k.fir = k.fir_adjoint = [](in w, in x, out y) {
+    count<T>(2 * static_cast<double>(w.of(axis::rank)), volume(y.size), w, x, y);
+  };
   k.peak = [](in l, in key, out y) { count<T>(2, volume(y.size), l, key, y); };
   k.recur = k.recur_adjoint = [](in a, in x, out, out y) { count<T>(2, volume(y.size), a, x, y); };
   k.unrolled = k.unrolled_adjoint = [](in a, in b, in c, in x, out h, out y) {
     count<T>(5, volume(h.size) * y.of(axis::token), a, b, c, x, y);
   };
-  k.product = [](std::size_t m, std::size_t n, std::size_t inner, const T*, std::size_t, const T*, std::size_t, T*, std::size_t) {
+  k.product = [](std::size_t m, std::size_t n, std::size_t inner, const T*, std::size_t, const T*, std::size_t, T*,
+                 std::size_t) {
     const auto M = static_cast<double>(m), N = static_cast<double>(n), K = static_cast<double>(inner);
     counted_work().flops += 2 * M * N * K;
     counted_work().bytes += (M * K + N * K + 2 * M * N) * sizeof(T);

@@ -1,5 +1,5 @@
-// The backend that only counts: the engine runs a query on it to learn, before anything is computed, how many operations it takes,
-// how many bytes move, and how much memory it needs at most.
+// The backend that only counts: the engine runs a query on it to learn, before anything is computed, how many
+// operations it takes, how many bytes move, and how much memory it needs at most.
 #pragma once
 #include <alphaform/backends/kernels.hpp>
 

@@ -73,7 +73,8 @@ struct definition final {
   }
 
   static void peak(in log_decay, in key, out y) {
-    each(one_token(y.size), [](const T& k, T& p) { p = k; }, token(key, 0), token(y, 0));
+    each(
+        one_token(y.size), [](const T& k, T& p) { p = k; }, token(key, 0), token(y, 0));
     for (std::size_t t = 1; t < y.of(time); ++t)
       each(
           one_token(y.size), [](const T& l, const T& k, const T& before, T& p) { p = std::max(before + l, k); },

@@ -30,10 +30,10 @@ struct scene final {
   dense_space space;
   unsigned seed;
 
-  array stream(index i) const;
-  linear_map operation(index i, axes in) const;
-  linear_map along_value_path(index i) const;
-  double weight(index i, Index row, Index column) const;
+  array stream(node_index i) const;
+  linear_map operation(node_index i, axes in) const;
+  linear_map along_value_path(node_index i) const;
+  double weight(node_index i, Index row, Index column) const;
 
   double parameter(std::string_view id, Index i, Index j) const {
     return id.find("eps") != id.npos ? 1e-5 : uniform(id, i, j, seed);

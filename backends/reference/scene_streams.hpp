@@ -80,7 +80,7 @@ struct stream_value final {
   /// R(s) = s - F(s) x
   array operator()(terms::remainder) const {
     array y = s.stream(n.a);
-    for (const index i : parts_of(s.v.at(n.a)))
+    for (const node_index i : parts_of(s.v.at(n.a)))
       if (is_value_input(s.v[i])) y.x -= s.along_value_path(n.a).m * s.stream(i).x;
     return y;
   }

@@ -11,18 +11,18 @@ using reference::scene;
 
 namespace reference {
 
-array scene::stream(index i) const {
+array scene::stream(node_index i) const {
   stream_value visitor{*this, v[i]};
   return visit<array>(v[i].term, visitor);
 }
 
-linear_map scene::operation(index i, axes in) const {
+linear_map scene::operation(node_index i, axes in) const {
   dense_matrix visitor{*this, v[i], in};
   return visit<linear_map>(v[i].term, visitor);
 }
 
 /// An entry of a pointwise expression of parameters, by row and column of the weight that it is used as.
-double scene::weight(index i, Index row, Index column) const {
+double scene::weight(node_index i, Index row, Index column) const {
   const node& n = v[i];
   if (n.is<terms::parameter>()) return parameter(n.id, row, column);
   if (n.is<terms::one>()) return 1;
@@ -34,7 +34,7 @@ double scene::weight(index i, Index row, Index column) const {
 
 /// F by its definition: the matrix of the affine map x -> s(x) in which every control keeps its value at the base
 /// point.
-linear_map scene::along_value_path(index i) const {
+linear_map scene::along_value_path(node_index i) const {
   const node& n = v[i];
   const axes in = value_axes(v);
   if (is_value_input(n)) return {MatrixXd::Identity(space.size(in), space.size(in)), in};
@@ -65,7 +65,7 @@ linear_map scene::along_value_path(index i) const {
 }  // namespace reference
 
 axes value_axes(const term_view& v) {
-  for (const index i : parts_of(v))
+  for (const node_index i : parts_of(v))
     if (is_value_input(v[i])) return v[i].to;
   return chan;
 }

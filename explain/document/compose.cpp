@@ -38,7 +38,7 @@ class composer final {
     return {print(v, n_, expand_root_label), true};
   }
   span symbol_span(std::string_view name) const { return {symbol_text(name, n_), true}; }
-  term_view derived(index i) const { return {d_, i}; }
+  term_view derived(node_index i) const { return {d_, i}; }
 
   void heading(const std::string& text) { blocks_.push_back({block_kind::heading, {{text}}}); }
   void say(line text) { blocks_.push_back({block_kind::paragraph, std::move(text)}); }
@@ -210,7 +210,7 @@ std::vector<block> compose(const architecture& a, const derivation& d, const der
 
 expr named_stabilised(const architecture& a) {
   expr stable = stabilised(a.attention);
-  for (index i = 0; i < stable.g.size; ++i) {
+  for (node_index i = 0; i < stable.g.size; ++i) {
     if (stable.g[i].is<terms::peak>()) stable.g.labels[i] = "p";
     if (stable.g[i].is<terms::larger>()) stable.g.labels[i] = "m";
   }

@@ -33,12 +33,12 @@ void add(zip_t* zip, const named_array& array) {
   constexpr zip_uint16_t first_of_january_1980 = 0x21;
   const std::string member = array.name + ".npy";
   zip_source_t* content = zip_source_buffer(zip, array.npy.data(), array.npy.size(), 0);
-  const zip_int64_t index = content == nullptr ? -1 : zip_file_add(zip, member.c_str(), content, ZIP_FL_ENC_UTF_8);
-  if (index < 0) {
+  const zip_int64_t node_index = content == nullptr ? -1 : zip_file_add(zip, member.c_str(), content, ZIP_FL_ENC_UTF_8);
+  if (node_index < 0) {
     zip_source_free(content);
     fail("add '" + member + "'", zip_get_error(zip));
   }
-  const auto entry = static_cast<zip_uint64_t>(index);
+  const auto entry = static_cast<zip_uint64_t>(node_index);
   constexpr zip_uint32_t fastest = 1;  // half of a causal map is zero; more effort gains little on the rest
   if (zip_set_file_compression(zip, entry, ZIP_CM_DEFLATE, fastest) != 0 ||
       zip_file_set_dostime(zip, entry, 0, first_of_january_1980, 0) != 0) {

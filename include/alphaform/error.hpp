@@ -1,15 +1,18 @@
-// Three classes of error, by who is at fault. A message is one sentence or two: what was asked, what was found, what to do.
+// Three classes of error, by who is at fault. A message is one sentence or two: what was asked, what was found, what to
+// do.
 #pragma once
 #include <stdexcept>
 
 namespace alphaform {
 
-/// What the caller asked for cannot be done: a wrong declaration, option, file or shape. The command exits with status 2.
+/// What the caller asked for cannot be done: a wrong declaration, option, file or shape. The command exits with
+/// status 2.
 struct user_error final : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The environment failed: a file cannot be written, memory is exhausted, a device is lost. The command exits with status 2.
+/// The environment failed: a file cannot be written, memory is exhausted, a device is lost. The command exits with
+/// status 2.
 struct runtime_error final : std::runtime_error {
   using std::runtime_error::runtime_error;
 };

@@ -1,5 +1,5 @@
-// A strided view of numbers over the axes that streams have. An axis that a stream lacks has size 1 and stride 0, which is how a
-// kernel reads the same number for all entries of another stream's axis.
+// A strided view of numbers over the axes that streams have. An axis that a stream lacks has size 1 and stride 0, which
+// is how a kernel reads the same number for all entries of another stream's axis.
 #pragma once
 #include <array>
 #include <cstddef>

@@ -23,9 +23,9 @@ bool mentions(const expr& e, code term) {
 /// A rule's pattern with operands in place of its symbols.
 struct instance final {
   workspace g{};
-  index root = absent;
+  node_index root = absent;
 
-  index put(const graph<160>& pattern, index i, const binding& bound) {
+  node_index put(const graph<160>& pattern, node_index i, const binding& bound) {
     node n = pattern[i];
     if (is_wildcard(n)) return bound[n.id];
     if (n.a != absent) n.a = put(pattern, n.a, bound);
@@ -33,7 +33,7 @@ struct instance final {
     if (n.is<terms::input>()) n.to = chan;
     return g.put(inferred(g, n));
   }
-  term_view view(index i) const { return {{g.nodes, g.size}, {g.labels, g.size}, i}; }
+  term_view view(node_index i) const { return {{g.nodes, g.size}, {g.labels, g.size}, i}; }
 };
 
 enum class operands { as_the_rule_wants, against_its_condition };
@@ -46,9 +46,9 @@ instance instantiate(const rule& u, axes a, operands choice, random_terms& draw,
   const bool normalised = mentions(u.pattern, term_code<terms::rownorm>);
   const bool marked = mentions(u.pattern, term_code<terms::frozen>) || mentions(u.pattern, term_code<terms::remainder>);
   std::string operators;
-  for (const index i : parts_of(u.pattern))
+  for (const node_index i : parts_of(u.pattern))
     if (u.pattern.g[i].is<terms::any_operator>()) operators += u.pattern.g[i].id;
-  for (const index i : parts_of(u.pattern)) {
+  for (const node_index i : parts_of(u.pattern)) {
     const node& n = u.pattern.g[i];
     if (!is_wildcard(n)) continue;
     const bool conditional = n.id == u.when.symbol;
@@ -72,7 +72,7 @@ instance instantiate(const rule& u, axes a, operands choice, random_terms& draw,
 }
 
 /// max |before - after| over max |before|, or over max |s| for R(s), which may be 0.
-double difference(const instance& i, index result, axes in, const witness& w) {
+double difference(const instance& i, node_index result, axes in, const witness& w) {
   const term_view before = i.view(i.root), after = i.view(result);
   if (before.top().is<terms::remainder>()) {
     const axes has = before.top().to | after.top().to;
@@ -101,7 +101,7 @@ TEST_CASE("every rule means the same on both sides") {
       const axes a = draw.some_axes(marked);
       instance i = instantiate(u, a, operands::as_the_rule_wants, draw);
       CAPTURE(print(i.view(i.root), notation::text));
-      const index result = fire(u, i.g, i.root);
+      const node_index result = fire(u, i.g, i.root);
       REQUIRE(result != absent);
       const double miss = difference(i, result, frozen ? chan : a, witness({.tokens = 5}, static_cast<unsigned>(k)));
       CHECK(miss <= tolerance);
@@ -145,7 +145,7 @@ TEST_CASE("the comparison sees a rule that is wrong") {
     for (int k = 0; k < instances; ++k) {
       random_terms draw(static_cast<unsigned>(k) + 1);
       instance i = instantiate(u, chan, operands::as_the_rule_wants, draw, true);
-      const index result = fire(u, i.g, i.root);
+      const node_index result = fire(u, i.g, i.root);
       REQUIRE(result != absent);
       worst = std::max(worst, difference(i, result, chan, witness({.tokens = 5}, 1)));
     }

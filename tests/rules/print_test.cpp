@@ -98,7 +98,7 @@ TEST_CASE("MathML is well formed for every term of every architecture and for ev
   CHECK_FALSE(well_formed("<mrow><mi>a</mrow></mi>"));
   for (const architecture& a : registry) {
     const derivation d = derive(a.attention);
-    for (index i = 0; i < d.g.size; ++i) CHECK(well_formed(print({d, i}, notation::mathml)));
+    for (node_index i = 0; i < d.g.size; ++i) CHECK(well_formed(print({d, i}, notation::mathml)));
   }
   for (const rule& u : rules)
     for (const expr& side : {u.pattern, u.result}) CHECK(well_formed(print(side, notation::mathml)));

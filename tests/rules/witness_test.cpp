@@ -40,12 +40,12 @@ TEST_CASE("Mamba: alpha[t,s] is sum_n C_t exp(A sum of Delta over s+1..t) Delta_
   const expr& y = find_architecture("mamba").attention;
   const witness w(sizes, 4);
   const auto of = [&](std::string_view label) {
-    for (const index i : parts_of(y))
+    for (const node_index i : parts_of(y))
       if (y.g.labels[i] == label) return w.value(term_view(y).at(i));
     throw internal_error("no such label");
   };
-  index unrolled = absent;
-  for (const index i : parts_of(y))
+  node_index unrolled = absent;
+  for (const node_index i : parts_of(y))
     if (y.g[i].is<terms::product>() && y.g[y.g[i].a].is<terms::contract>()) unrolled = i;
   const auto Delta = of("Delta"), A = of("A"), B = of("B"), Read = of("C");
   const MatrixXd alpha = w.matrix(term_view(y).at(unrolled));
