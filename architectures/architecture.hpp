@@ -19,6 +19,11 @@ struct printed_form final {
   std::string_view difference;  ///< where it differs from the derived operator, and why
 };
 
+/// What a reader is told first.
+struct heading final {
+  std::string_view name, title, source, summary;
+};
+
 /// One registered architecture: everything is a value made from its declaration.
 struct architecture final {
   std::string_view name, title, source, summary;
@@ -32,7 +37,8 @@ struct architecture final {
 template <class Declaration>
 constexpr architecture as_architecture() {
   using D = Declaration;
-  return {D::name, D::title, D::source, D::summary, D::inputs, D::attention.e, D::output.e, D::printed};
+  return {D::about.name, D::about.title, D::about.source, D::about.summary,
+          D::inputs,     D::attention.e, D::output.e,     D::printed};
 }
 
 }  // namespace alphaform

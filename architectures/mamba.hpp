@@ -7,11 +7,9 @@
 namespace alphaform::architectures {
 
 struct mamba final {
-  static constexpr std::string_view
-      name = "mamba",
-      title = "Mamba (S6)", source = "paper Eq. 4-9; Gu and Dao 2023",
-      summary =
-          "A recurrence per channel with a 16-dimensional state, whose step size, write and read depend on the token.";
+  static constexpr heading about{
+      "mamba", "Mamba (S6)", "paper Eq. 4-9; Gu and Dao 2023",
+      "A recurrence per channel with a state, whose step size, write and read depend on the token."};
   static constexpr auto u = input<"u">, x = input<"x">, z = input<"z">;
   static constexpr projection inputs[] = {{"x", (linear<"in_proj.weight[x]">(u) + param<"in_proj.bias[x]">).e},
                                           {"z", (linear<"in_proj.weight[z]">(u) + param<"in_proj.bias[z]">).e}};
@@ -27,9 +25,8 @@ struct mamba final {
   static constexpr auto attention = gate(silu(z)) * ((s6 + skip) * v);
   static constexpr auto output = linear<"out_proj.weight">(input<"y">) + param<"out_proj.bias">;
   static constexpr printed_form printed{"Eq. 9", (gate(silu(z)) * s6 * diag(sigmoid(c)) * fir<"conv1d.weight">).e,
-                                        "Eq. 9 has no skip Diag(D), although every implementation adds D v inside the "
-                                        "gate, and drops the filter's bias on the way "
-                                        "from Eq. 8; with the skip, and with the bias in r, y = H x + r is exact."};
+                                        "Eq. 9 has no skip Diag(D), which every implementation adds inside the gate, "
+                                        "and loses the filter's bias of Eq. 8."};
 };
 
 }  // namespace alphaform::architectures

@@ -8,11 +8,9 @@
 namespace alphaform::architectures {
 
 struct rwkv4 final {
-  static constexpr std::string_view
-      name = "rwkv4",
-      title = "RWKV-4", source = "paper Eq. 18-21; Peng et al. 2023",
-      summary =
-          "A recurrence per channel with a fixed decay whose rows are normalised to weighted means of the past values.";
+  static constexpr heading about{
+      "rwkv4", "RWKV-4", "paper Eq. 18-21; Peng et al. 2023",
+      "A recurrence per channel with a fixed decay, whose rows are weighted means of past values."};
   static constexpr auto u = input<"u">;
   static constexpr projection inputs[] = {{"x", linear<"value.weight">(shift<"time_mix_value">(u)).e},
                                           {"k", linear<"key.weight">(shift<"time_mix_key">(u)).e},
@@ -22,12 +20,12 @@ struct rwkv4 final {
   static constexpr auto wkv = let<"W">(unrolled(decay(exp(w)), write(exp(k)), bonus(exp(param<"time_first">))));
   static constexpr auto attention = gate(sigmoid(r)) * (rownorm(wkv) * x);
   static constexpr auto output = linear<"output.weight">(input<"y">);
-  static constexpr printed_form printed{
-      "Eq. 20-21",
-      {},
-      "In Eq. 20 the numerators carry k_t where they need k_j (k_i on the diagonal), the denominators mix t, i and m; "
-      "with the "
-      "indices put right, Eq. 21 is exact on x = v, the projected and token-shifted values, and leaves no remainder."};
+  static constexpr printed_form printed{"Eq. 20-21",
+                                        {},
+                                        "Eq. 20's numerators carry k_t where they need k_j (k_i on the diagonal), and "
+                                        "its denominators mix t, i and m. With these "
+                                        "indices put right Eq. 21 is exact on x = v, the projected, token-shifted "
+                                        "values; v = x in Eq. 18 drops that projection."};
 };
 
 }  // namespace alphaform::architectures

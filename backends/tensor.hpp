@@ -3,7 +3,9 @@
 #pragma once
 #include <algorithm>
 #include <alphaform/backends/kernels.hpp>
+#include <alphaform/error.hpp>
 #include <memory>
+#include <span>
 
 namespace alphaform {
 
@@ -54,5 +56,19 @@ class arena final {
   const kernels<T>* kernels_;
   std::shared_ptr<memory_count> count_;
 };
+
+/// A stream [tokens, channels] of numbers in row-major order, stored by the backend.
+/// @throws user_error when their count is not tokens times channels
+template <class T, class Number>
+tensor<T> stream_of(std::span<const Number> numbers, std::size_t tokens, std::size_t channels, const kernels<T>& k) {
+  if (tokens == 0 || numbers.size() != tokens * channels)
+    throw user_error("a stream [tokens, channels] needs tokens times channels numbers, and at least one token");
+  extents size = single;
+  at(size, axis::token) = tokens;
+  at(size, axis::chan) = channels;
+  const tensor<T> x = arena<T>(k).make(size);
+  std::copy(numbers.begin(), numbers.end(), x.v.data);
+  return x;
+}
 
 }  // namespace alphaform

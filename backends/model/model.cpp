@@ -198,12 +198,7 @@ implicit_attention<T> model<T>::attention(std::size_t layer, const tensor<T>& u,
 
 template <class T>
 tensor<T> model<T>::stream(std::span<const float> numbers, std::size_t tokens) const {
-  if (tokens == 0 || numbers.size() != tokens * width_)
-    throw user_error(fmt::format("a stream of {} tokens and width {} needs {} numbers, but {} were given", tokens,
-                                 width_, tokens * width_, numbers.size()));
-  const tensor<T> x = arena<T>(backend_).make(stream_extents<T>(tokens, width_));
-  std::copy(numbers.begin(), numbers.end(), x.v.data);
-  return x;
+  return stream_of<T>(numbers, tokens, width_, backend_);
 }
 
 template class model<float>;

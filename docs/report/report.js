@@ -86,7 +86,9 @@ function tokenText(box, { role, onPick }) {
   });
 
   function tint(scores) {
-    const most = largest(scores);
+    // Special tokens do not set the scale: a classifier's own token often outweighs the whole text.
+    const ordinary = scores.filter((_, index) => !tokens[index].special);
+    const most = largest(ordinary) || largest(scores);
     const ranks = new Array(scores.length);
     const magnitude = (index) => (isNumber(scores[index]) ? Math.abs(scores[index]) : -1);
     const order = Array.from(scores.keys()).sort((a, b) => magnitude(b) - magnitude(a));
@@ -97,7 +99,7 @@ function tokenText(box, { role, onPick }) {
       const score = scores[index];
       span.classList.toggle("positive", score > 0);
       span.classList.toggle("negative", score < 0);
-      span.style.setProperty("--strength", isNumber(score) && most > 0 ? (Math.abs(score) / most).toFixed(3) : "0");
+      span.style.setProperty("--strength", isNumber(score) && most > 0 ? Math.min(Math.abs(score) / most, 1).toFixed(3) : "0");
       span.setAttribute("aria-label", described(index));
     });
     return most;

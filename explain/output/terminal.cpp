@@ -10,10 +10,14 @@
 namespace alphaform {
 namespace {
 
-double largest_magnitude(const std::vector<float>& scores) {
-  double largest = 0;
-  for (const float s : scores) largest = std::isfinite(s) ? std::max(largest, std::abs(double{s})) : largest;
-  return largest;
+/// Of the text's own tokens: a classifier's special token often outweighs them all.
+double largest_magnitude(const explanation& e) {
+  double largest = 0, special = 0;
+  for (std::size_t k = 0; k < e.scores.size(); ++k) {
+    double& most = e.special[k] ? special : largest;
+    if (std::isfinite(e.scores[k])) most = std::max(most, std::abs(double{e.scores[k]}));
+  }
+  return largest > 0 ? largest : special;
 }
 
 std::string padded(std::string text, std::size_t width) {
@@ -55,7 +59,7 @@ std::string method_line(const explanation& e) {
 }
 
 std::string coloured_text(const explanation& e) {
-  const double limit = largest_magnitude(e.scores);
+  const double limit = largest_magnitude(e);
   std::string text;
   for (std::size_t i = 0; i < e.pieces.size(); ++i) {
     const colour back = palette::of_signed(e.scores[i], limit, colour_scale::linear);
@@ -78,7 +82,7 @@ std::string score_table(const explanation& e) {
   std::size_t width = 5;
   for (const std::string& piece : e.pieces) width = std::max(width, terminal_width(visible_text(piece)));
   width = std::min<std::size_t>(width, 32);
-  const double limit = largest_magnitude(e.scores);
+  const double limit = largest_magnitude(e);
   std::string table = fmt::format("{}  {:>11}\n", padded("token", width), "score");
   for (std::size_t i = 0; i < e.pieces.size(); ++i) {
     table += fmt::format("{}  {:>+11.4g}", padded(visible_text(e.pieces[i]), width), e.scores[i]);

@@ -37,7 +37,7 @@ constexpr colour violet{68, 1, 84}, yellow{253, 231, 37}, grey{128, 128, 128}, w
 
 }  // namespace
 
-TEST_CASE("png: signed values are blue, white, red; the range is symmetric around zero") {
+TEST_CASE("png: signed values are blue, white, red and the range is symmetric around zero") {
   const std::array<float, 3> values{-2.0F, 0.0F, 0.8F};
   const picture p = decode(heat_map_png(values, 1, 3, {.min_pixels = 3, .scale = colour_scale::linear}));
   REQUIRE(p.width == 3);

@@ -1,0 +1,178 @@
+// Trained models against what their own implementations computed (Hugging Face transformers 5.17 and rwkv.cpp, both in
+// float32): logits, mixers, decoding, and that a damaged weight is noticed.
+#include <doctest/doctest.h>
+
+#include <alphaform/architectures/registry.hpp>
+#include <alphaform/explain/printed_miss.hpp>
+#include <alphaform/explain/verify.hpp>
+#include <cmath>
+
+#include "../shared_data.hpp"
+#include "../temporary_folder.hpp"
+#include "safetensors_image.hpp"
+
+namespace alphaform {
+namespace {
+
+using test::shared;
+
+const std::filesystem::path golden = ALPHAFORM_SOURCE_DIR "/models/golden";
+constexpr const char* goldens[] = {"mamba", "rwkv4"};
+constexpr const char* reference_file = "reference.safetensors";
+
+template <class T>
+std::vector<check> recorded(const std::filesystem::path& folder, const kernels<T>& backend) {
+  return record_checks(model<T>(checkpoint::open(folder), backend), checkpoint::open(folder / reference_file));
+}
+
+/// All checks pass: logits once, and mixer, identity and identity by rows for each layer.
+template <class T>
+void check_record(const std::filesystem::path& folder, const kernels<T>& backend) {
+  CAPTURE(folder.string());
+  const model<T> m(checkpoint::open(folder), backend);
+  const std::vector<check> checks = record_checks(m, checkpoint::open(folder / reference_file));
+  CHECK(checks.size() >= 1 + 3 * m.layers());
+  for (const check& c : checks) {
+    INFO(c.name, " differs by ", c.max_abs, " of ", c.scale);
+    CHECK(c.skipped.empty());
+    CHECK(c.scale > 0);
+    CHECK(c.tolerance <= 2e-5);
+    CHECK(c.pass);
+  }
+}
+
+/// max |a - b| over all logits of a pass and the numbers from `first` on.
+template <class T>
+double largest_difference(const tensor<T>& logits, std::span<const float> expected) {
+  const std::size_t outputs = logits.v.of(axis::chan);
+  REQUIRE(expected.size() == logits.v.of(axis::token) * outputs);
+  double worst = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const double difference = std::abs(static_cast<double>(logits.v.data[i]) - static_cast<double>(expected[i]));
+    if (!(difference <= worst)) worst = difference;  // not a number is a difference
+  }
+  return worst;
+}
+double largest(std::span<const float> numbers) {
+  double most = 0;
+  for (const float v : numbers) most = std::max(most, std::abs(static_cast<double>(v)));
+  return most;
+}
+
+/// The logits of every token, fed one by one.
+template <class T>
+std::vector<float> decoded(const model<T>& m, std::span<const std::int64_t> ids) {
+  decoding_state<T> state;
+  std::vector<float> logits;
+  for (const std::int64_t& id : ids) {
+    const forward_pass<T> pass = m.run(std::span(&id, 1), state);
+    for (std::size_t v = 0; v < pass.logits.v.of(axis::chan); ++v)
+      logits.push_back(static_cast<float>(pass.logits.v.data[v]));
+  }
+  return logits;
+}
+
+TEST_CASE("golden models in float32 and double are what transformers recorded") {
+  for (const char* name : goldens) {
+    check_record(golden / name, cpu_kernels());
+    check_record(golden / name, reference_kernels());
+  }
+}
+
+// float32 on both sides, some hundred roundings of 6e-8 through two layers.
+constexpr double in_float = 2e-5;
+
+TEST_CASE("the logits of the second sample are those of the record number by number") {
+  for (const char* name : goldens) {
+    CAPTURE(name);
+    const checkpoint record = checkpoint::open(golden / name / reference_file);
+    const std::vector<std::int64_t> ids = values<std::int64_t>(record.at("input_ids"));
+    const std::vector<float> logits = values<float>(record.at("logits"));
+    REQUIRE(ids.size() == 96);
+    REQUIRE(logits.size() == 96 * 256);
+    const std::span<const float> second = std::span(logits).subspan(48 * 256);
+    const model<float> m(checkpoint::open(golden / name), cpu_kernels());
+    const forward_pass<float> pass = m.run(std::span(ids).subspan(48));
+    CHECK(largest(second) > 1);
+    CHECK(largest_difference(pass.logits, second) <= in_float * largest(second));
+  }
+}
+
+TEST_CASE("decoding token by token is the sequence form") {
+  for (const char* name : goldens) {
+    CAPTURE(name);
+    const checkpoint record = checkpoint::open(golden / name / reference_file);
+    const std::vector<std::int64_t> ids = values<std::int64_t>(record.at("input_ids"));
+    const std::span<const std::int64_t> first = std::span(ids).first(48);
+    const model<float> m(checkpoint::open(golden / name), cpu_kernels());
+    const std::vector<float> stepwise = decoded(m, first);
+    CHECK(largest_difference(m.run(first).logits, stepwise) <= 1e-5 * largest(stepwise));
+    // Stretches of unequal length carry the same state.
+    decoding_state<float> state;
+    m.run(first.first(1), state);
+    m.run(first.subspan(1, 30), state);
+    const forward_pass<float> rest = m.run(first.subspan(31), state);
+    CHECK(largest_difference(rest.logits, std::span(stepwise).subspan(31 * 256)) <= 1e-5 * largest(stepwise));
+  }
+}
+
+TEST_CASE("Mamba's Eq. 9 as printed misses by more than 1e-3 and nothing is printed for RWKV-4 that could miss") {
+  const std::optional<measured_miss> miss = printed_miss(find_architecture("mamba"));
+  REQUIRE(miss);
+  CHECK(miss->miss > 1e-3);
+  CHECK_FALSE(printed_miss(find_architecture("rwkv4")));
+}
+
+TEST_CASE("one damaged weight makes the checks of the record fail and those of the identity pass") {
+  struct damage final {
+    const char *model, *tensor;
+  };
+  for (const damage& d : {damage{"mamba", "backbone.layers.1.mixer.out_proj.weight"},
+                          damage{"rwkv4", "rwkv.blocks.1.attention.output.weight"}}) {
+    CAPTURE(d.tensor);
+    const test::temporary_folder folder;
+    for (const char* file : {"config.json", reference_file})
+      std::filesystem::copy_file(golden / d.model / file, folder.path() / file);
+    test::safetensors_image image(golden / d.model / "model.safetensors");
+    const float weight = image.number(d.tensor, 100);
+    REQUIRE(std::abs(weight) > 1e-3F);
+    image.set(d.tensor, 100, -weight);
+    folder.write("model.safetensors", image.bytes());
+    for (const check& c : recorded(folder.path(), cpu_kernels())) {
+      const bool touched = c.name == "logits" || c.name == "mixer_out.1";
+      INFO(c.name);
+      CHECK(c.pass == !touched);
+    }
+  }
+}
+
+TEST_CASE("tiny classifiers in float32 and double are what their own implementations recorded") {
+  SKIP_WITHOUT_SHARED("models/tiny/mamba");
+  SKIP_WITHOUT_SHARED("models/tiny/rwkv4");
+  for (const char* name : goldens) {
+    const std::filesystem::path folder = *shared("models/tiny") / name;
+    check_record(folder, cpu_kernels());
+    check_record(folder, reference_kernels());
+  }
+}
+
+TEST_CASE("rwkv.cpp's RWKV-4 model gives the logits that its own tests expect") {
+  SKIP_WITHOUT_SHARED("models/rwkv.cpp");
+  const std::filesystem::path folder = *shared("models/rwkv.cpp");
+  std::ifstream in(folder / "expected-logits-4v0-660K.bin", std::ios::binary);
+  std::vector<float> expected(256);
+  in.read(reinterpret_cast<char*>(expected.data()), 1024);
+  REQUIRE(in.gcount() == 1024);
+  const std::vector<std::int64_t> ids{'"', 'i', 'n'};  // the prompt of rwkv.cpp's tests/test_tiny_rwkv.c
+  const model<float> m(checkpoint::open(folder / "tiny-rwkv-4v0-660K-FP32.bin"), cpu_kernels());
+  const forward_pass<float> pass = m.run(std::span<const std::int64_t>(ids));
+  CHECK(largest_difference(pass.logits.slice(axis::token, 2, 3), expected) <= 1e-5);
+  const std::vector<float> stepwise = decoded(m, std::span<const std::int64_t>(ids));
+  double worst = 0;
+  for (std::size_t v = 0; v < 256; ++v)
+    worst = std::max(worst, static_cast<double>(std::abs(stepwise[2 * 256 + v] - expected[v])));
+  CHECK(worst <= 1e-5);
+}
+
+}  // namespace
+}  // namespace alphaform
