@@ -83,8 +83,7 @@ template <axes A>
 constexpr derivation derive(const stream<A>& y) {
   const derivation d = derive(y.e);
   if (d.refused != absent)
-    throw user_error(
-        "no implicit attention: a term on the value path is neither linear nor a known activation (see refused)");
+    throw user_error("no implicit attention: a term on the value path is neither linear nor a known activation");
   return d;
 }
 

@@ -79,6 +79,13 @@ constexpr op<chan, chan> unrolled(const decay_of<A>& a, const write_of<W>& b, co
   return (delay * scan(a.s) + diag(u.s)) * diag(b.s);
 }
 
+/// Anything else is not enough for a recurrence.
+template <class... Argument>
+constexpr op<chan, chan> unrolled(const Argument&...) {
+  static_assert(sizeof...(Argument) > 99, "unrolled needs decay(...), write(...) and either read(...) or bonus(...)");
+  return {};
+}
+
 /// The factor of an RMS norm: rho_t = (mean_c s_tc^2 + epsilon)^(-1/2). @see docs/mathematics.md
 template <name Epsilon>
 constexpr stream<no_axes> rho(const stream<chan>& s) {

@@ -45,7 +45,7 @@ explanation explain(const model<float>& m, std::string name, std::string text, s
     e.ids.push_back(t.id);
     e.special.push_back(t.special);
   }
-  const forward_pass<float> pass = m.run(e.ids);
+  const forward_pass<float> pass = m.run(e.ids, {.of = extent_of_run::logits::last_token});
   e.predictions = predictions(m, pass.logits, words);
   for (std::size_t i = 0; i < m.layers(); ++i) {
     const tensor<float> map = m.attention(i, pass.mixer_in[i]).reduced_matrix(reduction::abs_mean);

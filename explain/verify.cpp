@@ -80,7 +80,7 @@ std::vector<check> identity_checks(const model<T>& m, std::size_t layer, const t
 
 template <class T>
 std::vector<check> identity_checks(const model<T>& m, std::span<const std::int64_t> ids) {
-  const forward_pass<T> pass = m.run(ids);
+  const forward_pass<T> pass = m.run(ids, {.of = extent_of_run::logits::none});
   std::vector<check> checks;
   for (std::size_t i = 0; i < m.layers(); ++i)
     for (check& c : identity_checks(m, i, pass.mixer_in[i])) checks.push_back(std::move(c));

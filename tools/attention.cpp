@@ -120,7 +120,8 @@ int run(const attention_options& o) {
     throw user_error(
         fmt::format("cannot tell what to write from the name {}: it should end in .npz, .npy, .png or .json",
                     quote_path(*o.output)));
-  implicit_attention<float> a = m.attention(o.layer, m.run(ids_of(tokens)).mixer_in[o.layer]);
+  implicit_attention<float> a =
+      m.attention(o.layer, m.run(ids_of(tokens), {extent_of_run::logits::none, o.layer + 1}).mixer_in[o.layer]);
   if (o.plan) {
     print_plan(a.plan(query_of(o, row)));
     return 0;

@@ -39,7 +39,7 @@ constexpr auto array_functions = tabulate(functions_tuple, [](auto f) -> void (*
 void map(code f, in x, out y) {
   runs(
       y.size,
-      [f](std::size_t n, const T* a, T* b, int step, int) {
+      [f](std::size_t n, const T* a, T* b, std::size_t step, std::size_t) {
         array_functions[f](a, b, step == 0 ? 1 : n);
         if (step == 0) on(b, n) = b[0];
       },
@@ -51,7 +51,7 @@ template <class Operation>
 void binary(in a, in b, out y, Operation o) {
   runs(
       y.size,
-      [o](std::size_t n, const T* p, const T* q, T* r, int p_step, int q_step, int) {
+      [o](std::size_t n, const T* p, const T* q, T* r, std::size_t p_step, std::size_t q_step, std::size_t) {
         if (p_step == 1 && q_step == 1) {
           on(r, n) = o(on(p, n), on(q, n));
         } else if (p_step == 1) {
@@ -68,7 +68,7 @@ void binary(in a, in b, out y, Operation o) {
 void total(T weight, bool absolute, in x, out y) {
   runs(
       x.size,
-      [=](std::size_t n, const T* a, T* b, int a_step, int b_step) {
+      [=](std::size_t n, const T* a, T* b, std::size_t a_step, std::size_t b_step) {
         if (a_step == 0) {
           const T term = weight * (absolute ? std::abs(*a) : *a);
           if (b_step == 1)
@@ -108,7 +108,7 @@ void filter_along(int direction, in w, in x, out y) {
   const std::size_t width = w.of(axis::rank), tokens = y.of(time);
   runs(
       y.slice(time, 0, 1).size,
-      [&](std::size_t, const T* tap, const T* a, T* b, int, int, int) {
+      [&](std::size_t, const T* tap, const T* a, T* b, std::size_t, std::size_t, std::size_t) {
         on(b, tokens) = 0;
         for (std::size_t k = 0; k < std::min(width, tokens); ++k) {
           const T weight = tap[(width - 1 - k) * w.step(axis::rank)];
@@ -134,14 +134,14 @@ void filter(int direction, in w, in x, out y) {
   for (std::size_t t = 0; t < tokens; ++t) {
     const out row = y.slice(time, t, t + 1);
     runs(
-        row.size, [](std::size_t n, T* b, int) { on(b, n) = 0; }, row);
+        row.size, [](std::size_t n, T* b, std::size_t) { on(b, n) = 0; }, row);
     for (std::size_t k = 0; k < width; ++k) {
       const std::size_t from = direction > 0 ? t - k : t + k;
       if ((direction > 0 && k > t) || from >= tokens) continue;
       const in tap{taps.data() + (width - 1 - k) * channels, tap_size, contiguous(tap_size)};
       runs(
           row.size,
-          [](std::size_t n, const T* p, const T* q, T* r, int p_step, int q_step, int) {
+          [](std::size_t n, const T* p, const T* q, T* r, std::size_t p_step, std::size_t q_step, std::size_t) {
             if (p_step == 0 && q_step == 1)
               on(r, n) += *p * on(q, n);
             else if (p_step == 1 && q_step == 1)
@@ -161,7 +161,8 @@ void recur(in a, in x, out h, out y) {
     const std::size_t t = Transposed ? tokens - 1 - i : i;
     runs(
         h.size,
-        [](std::size_t n, const T* p, const T* q, T* s, T* r, int p_step, int q_step, int, int) {
+        [](std::size_t n, const T* p, const T* q, T* s, T* r, std::size_t p_step, std::size_t q_step, std::size_t,
+           std::size_t) {
           for (std::size_t k = 0; k < n; ++k) {
             if constexpr (Transposed) {
               r[k] = s[k] + q[q_step * k];
@@ -231,12 +232,12 @@ kernels<T> make_table() {
 #endif
   k.fill = [](T value, out y) {
     runs(
-        y.size, [value](std::size_t n, T* b, int) { on(b, n) = value; }, y);
+        y.size, [value](std::size_t n, T* b, std::size_t) { on(b, n) = value; }, y);
   };
   k.copy = [](in x, out y) {
     runs(
         y.size,
-        [](std::size_t n, const T* a, T* b, int step, int) {
+        [](std::size_t n, const T* a, T* b, std::size_t step, std::size_t) {
           if (step == 1)
             on(b, n) = on(a, n);
           else

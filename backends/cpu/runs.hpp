@@ -7,7 +7,7 @@ namespace alphaform::cpu {
 
 /// Is the operand contiguous over axes k.. (1), the same for all of them (0), or neither (2)?
 template <class T>
-int run_step(const view<T>& v, const extents& size, std::size_t k) {
+std::size_t run_step(const view<T>& v, const extents& size, std::size_t k) {
   bool repeats = true, follows = true;
   std::size_t n = 1;
   for (std::size_t a = axis_count; a-- > k;) {

@@ -98,7 +98,7 @@ model<T>::model(const checkpoint& file, const kernels<T>& backend)
   // One token through kernels that only count: every name and shape is checked, nothing is computed.
   const std::int64_t first_id = 0;
   if (vocabulary_ == 0 || width_ == 0) throw user_error(fmt::format("'{}' is empty", embeddings));
-  run(std::span(&first_id, 1), counting_kernels<T>(), nullptr);
+  run(std::span(&first_id, 1), {}, counting_kernels<T>(), nullptr);
 }
 
 template <class T>
@@ -129,22 +129,26 @@ tensor<T> model<T>::mixed(std::size_t layer, const tensor<T>& u, const kernels<T
 }
 
 template <class T>
-forward_pass<T> model<T>::run(std::span<const std::int64_t> ids, const kernels<T>& k, decoding_state<T>* s) const {
+forward_pass<T> model<T>::run(std::span<const std::int64_t> ids, const extent_of_run& extent, const kernels<T>& k,
+                              decoding_state<T>* s) const {
   if (s != nullptr) s->rewind();
   const unsigned before = k.enter();
   forward_pass<T> pass;
   tensor<T> h = embedded(ids, k);
   for (std::size_t f = 0; f < first_.size(); ++f) h = evaluated(first_[f], first_env_[f], "x", h, k, s);
   const tensor<T> half = arena<T>(k).filled(single, T(0.5));
-  for (std::size_t i = 0; i < layers(); ++i) {
+  for (std::size_t i = 0; i < std::min(layers(), extent.layers); ++i) {
     pass.mixer_in.push_back(evaluated(norm_, blocks_[i].norm, "x", h, k, s));
     pass.mixer_out.push_back(mixed(i, pass.mixer_in.back(), k, s));
     add(h, pass.mixer_out.back(), k);
     for (std::size_t f = 0; f < feed_.size(); ++f) add(h, evaluated(feed_[f], blocks_[i].feed[f], "x", h, k, s), k);
     if (binder_.rescale_every() > 0 && (i + 1) % binder_.rescale_every() == 0) k.times(h, half, h);
   }
-  if (classifier_) h = h.slice(axis::token, ids.size() - 1, ids.size());
-  pass.logits = evaluated(head_, head_env_, "x", evaluated(last_, last_env_, "x", h, k, s), k, s);
+  using logits = extent_of_run::logits;
+  const bool last_only = classifier_ || extent.of == logits::last_token;
+  if (last_only) h = h.slice(axis::token, ids.size() - 1, ids.size());
+  if (extent.of != logits::none)
+    pass.logits = evaluated(head_, head_env_, "x", evaluated(last_, last_env_, "x", h, k, s), k, s);
   k.leave(before);
   return pass;
 }
@@ -159,15 +163,15 @@ void model<T>::needs_ids(std::span<const std::int64_t> ids) const {
 }
 
 template <class T>
-forward_pass<T> model<T>::run(std::span<const std::int64_t> ids) const {
+forward_pass<T> model<T>::run(std::span<const std::int64_t> ids, const extent_of_run& extent) const {
   needs_ids(ids);
-  return run(ids, backend_, nullptr);
+  return run(ids, extent, backend_, nullptr);
 }
 
 template <class T>
 forward_pass<T> model<T>::run(std::span<const std::int64_t> ids, decoding_state<T>& state) const {
   needs_ids(ids);
-  return run(ids, backend_, &state);
+  return run(ids, {}, backend_, &state);
 }
 
 template <class T>

@@ -5,6 +5,13 @@
 
 namespace alphaform {
 
+/// How much of a model a run takes.
+struct extent_of_run final {
+  enum class logits : std::uint8_t { every_token, last_token, none };
+  logits of = logits::every_token;
+  std::size_t layers = static_cast<std::size_t>(-1);  ///< the first so many; the head only after all of them
+};
+
 /// What one run of a model leaves behind.
 template <class T>
 struct forward_pass final {
@@ -32,7 +39,7 @@ class model final {
   const kernels<T>& backend() const { return backend_; }
 
   /// @param ids [T], each below vocabulary(); @throws user_error for an empty text or an id outside the vocabulary
-  forward_pass<T> run(std::span<const std::int64_t> ids) const;
+  forward_pass<T> run(std::span<const std::int64_t> ids, const extent_of_run& = {}) const;
   /// The same for tokens that continue those of earlier calls with the same state (a fresh one to begin with).
   forward_pass<T> run(std::span<const std::int64_t> ids, decoding_state<T>& state) const;
   /// The mixer of a layer on its input u [T, D].
@@ -49,7 +56,8 @@ class model final {
     environment<T> norm, mixer;
     std::vector<environment<T>> feed;
   };
-  forward_pass<T> run(std::span<const std::int64_t> ids, const kernels<T>&, decoding_state<T>*) const;
+  forward_pass<T> run(std::span<const std::int64_t> ids, const extent_of_run&, const kernels<T>&,
+                      decoding_state<T>*) const;
   environment<T> attention_inputs(std::size_t layer, const tensor<T>& u, const kernels<T>&, decoding_state<T>*) const;
   tensor<T> mixed(std::size_t layer, const tensor<T>& u, const kernels<T>&, decoding_state<T>*) const;
   tensor<T> embedded(std::span<const std::int64_t> ids, const kernels<T>&) const;

@@ -1,5 +1,6 @@
 // Write to a temporary file, fsync, rename (POSIX): a rename within one folder is atomic.
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <alphaform/error.hpp>
@@ -21,8 +22,7 @@ temporary_file make_temporary_beside(const std::filesystem::path& target) {
   temporary_file file;
   for (int attempt = 0; attempt < 100; ++attempt) {
     file.name = target;
-    file.name.replace_filename("." + target.filename().string() + "." + std::to_string(::getpid()) + "-" +
-                               std::to_string(attempt) + ".tmp");
+    file.name.replace_filename(fmt::format(".{}.{}-{}.tmp", target.filename().string(), ::getpid(), attempt));
     file.descriptor = ::open(file.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (file.descriptor >= 0 || errno != EEXIST) break;
   }

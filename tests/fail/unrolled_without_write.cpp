@@ -5,6 +5,6 @@ namespace alphaform {
 constexpr auto a = exp(param<"A", chan | state>);
 constexpr auto b = input<"b", state>;
 constexpr auto c = input<"c", state>;
-// expect: no matching function for call to 'unrolled
+// expect: unrolled needs decay(...), write(...) and either read(...) or bonus(...)
 constexpr auto s = unrolled(decay(a), read(c));
 }  // namespace alphaform

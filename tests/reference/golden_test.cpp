@@ -116,11 +116,10 @@ TEST_CASE("decoding token by token is the sequence form") {
   }
 }
 
-TEST_CASE("Mamba's Eq. 9 as printed misses by more than 1e-3 and nothing is printed for RWKV-4 that could miss") {
+TEST_CASE("Mamba's Eq. 9 as printed misses by more than 1e-3") {
   const std::optional<measured_miss> miss = printed_miss(find_architecture("mamba"));
   REQUIRE(miss);
   CHECK(miss->miss > 1e-3);
-  CHECK_FALSE(printed_miss(find_architecture("rwkv4")));
 }
 
 TEST_CASE("one damaged weight makes the checks of the record fail and those of the identity pass") {
