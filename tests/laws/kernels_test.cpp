@@ -1,0 +1,348 @@
+// Every kernel of the float32 backend against its definition in double, on random odd sizes with operands that lack
+// axes and operands that are slices; and every transpose by its dot test.
+#include <doctest/doctest.h>
+
+#include <alphaform/backends/reference/definition.hpp>
+#include <cmath>
+#include <random>
+
+namespace alphaform {
+namespace {
+
+constexpr kernels<double> exact = reference::definition<double>::table();
+// Sums of at most some dozen numbers of order one, each rounded by 6e-8.
+constexpr double in_float = 1e-6;
+
+/// The same numbers in float32 and double, in storage that may be larger than the view.
+struct operand final {
+  std::vector<float> in_single;
+  std::vector<double> in_double;
+  extents size = single, stride{};
+  std::size_t first = 0;
+
+  template <class T>
+  view<T> as() {
+    if constexpr (std::is_same_v<T, float>)
+      return {in_single.data() + first, size, stride};
+    else
+      return {in_double.data() + first, size, stride};
+  }
+};
+
+enum class storage : std::uint8_t { whole, slice, tokens_inside };
+
+struct draw final {
+  std::mt19937 random{20240516};
+
+  std::size_t below(std::size_t n) { return std::uniform_int_distribution<std::size_t>(0, n - 1)(random); }
+  /// 1, 3, 5, 7 or 9
+  std::size_t odd() { return 1 + 2 * below(5); }
+  bool maybe() { return below(2) == 0; }
+  storage any() { return maybe() ? storage::whole : storage::slice; }
+
+  extents sizes(std::initializer_list<axis> axes) {
+    extents e = single;
+    for (const axis a : axes) at(e, a) = odd();
+    return e;
+  }
+  /// An operand of a result with these sizes, uniform in [low, high]. A slice leaves entries before and behind on every
+  /// axis; `tokens_inside` has the places of tokens and columns interchanged, so that tokens are contiguous.
+  operand of(extents size, storage s = storage::whole, double low = -1, double high = 1) {
+    operand o;
+    o.size = size;
+    if (s == storage::tokens_inside) std::swap(at(size, axis::token), at(size, axis::column));
+    extents room = size;
+    if (s == storage::slice)
+      for (std::size_t& n : room) n += n > 1 ? 3 : 0;
+    o.stride = contiguous(room);
+    if (s == storage::slice)
+      for (std::size_t k = 0; k < axis_count; ++k) o.first += o.stride[k];
+    if (s == storage::tokens_inside) std::swap(at(o.stride, axis::token), at(o.stride, axis::column));
+    std::uniform_real_distribution<float> uniform(static_cast<float>(low), static_cast<float>(high));
+    for (std::size_t k = 0; k < volume(room); ++k) o.in_single.push_back(uniform(random));
+    o.in_double.assign(o.in_single.begin(), o.in_single.end());
+    return o;
+  }
+  /// The sizes without some of the axes, each left out or not.
+  extents without(extents size, std::initializer_list<axis> some) {
+    for (const axis a : some)
+      if (maybe()) at(size, a) = 1;
+    return size;
+  }
+  extents without_any(const extents& size) {
+    return without(size, {axis::token, axis::head, axis::chan, axis::state, axis::rank, axis::column});
+  }
+};
+
+/// All of the storage agrees: the entries of the view, and those beside it, which nobody may touch.
+void check_same(const operand& y) {
+  double worst = 0, scale = 0;
+  for (std::size_t k = 0; k < y.in_double.size(); ++k) {
+    const double difference = std::abs(static_cast<double>(y.in_single[k]) - y.in_double[k]);
+    if (!(difference <= worst)) worst = difference;  // not a number is a difference
+    scale = std::max(scale, std::abs(y.in_double[k]));
+  }
+  CHECK(worst <= in_float * scale);
+}
+
+/// Runs f(kernels, type) for both backends.
+template <class F>
+void both(F f) {
+  f(cpu_kernels(), float{});
+  f(exact, double{});
+}
+
+constexpr int rounds = 150;
+
+TEST_CASE("fill copy unit eye shift and the pointwise kernels are their definitions") {
+  draw d;
+  for (int round = 0; round < rounds; ++round) {
+    const extents size = d.sizes({axis::token, axis::head, axis::chan, axis::state, axis::column});
+    operand a = d.of(d.without_any(size), d.any()), b = d.of(d.without_any(size), d.any());
+    operand filled = d.of(size, d.any()), copied = d.of(size, d.any()), unit = d.of(size, d.any()),
+            eye = d.of(size, d.any()), product = d.of(size, d.any()), sum = d.of(size, d.any()),
+            larger = d.of(size, d.any()), in_place = d.of(size, d.any());
+    const std::size_t token = d.below(at(size, axis::token));
+    both([&](const auto& k, auto type) {
+      using T = decltype(type);
+      k.fill(T(0.5), filled.as<T>());
+      k.copy(a.as<T>(), copied.as<T>());
+      k.unit(token, unit.as<T>());
+      k.eye(eye.as<T>());
+      k.times(a.as<T>(), b.as<T>(), product.as<T>());
+      k.plus(a.as<T>(), b.as<T>(), sum.as<T>());
+      k.larger(a.as<T>(), b.as<T>(), larger.as<T>());
+      k.times(in_place.as<T>(), a.as<T>(), in_place.as<T>());
+      k.plus(in_place.as<T>(), b.as<T>(), in_place.as<T>());
+    });
+    for (const operand* y : {&filled, &copied, &unit, &eye, &product, &sum, &larger, &in_place}) check_same(*y);
+  }
+}
+
+TEST_CASE("every function maps as its definition says") {
+  draw d;
+  for (code f = 0; f < function_table.size(); ++f) {
+    CAPTURE(function_table[f].name);
+    const bool positive = f == function_code<functions::reciprocal> || f == function_code<functions::rsqrt>;
+    for (int round = 0; round < 40; ++round) {
+      // The odd one is longer than the strips that the backend works in.
+      extents size = d.sizes({axis::token, axis::chan, axis::state});
+      if (round == 0) at(size, axis::token) = 1501;
+      operand x = d.of(d.without_any(size), d.any(), positive ? 0.2 : -9, 9), y = d.of(size, d.any());
+      both([&](const auto& k, auto type) {
+        using T = decltype(type);
+        k.map(f, x.as<T>(), y.as<T>());
+      });
+      check_same(y);
+    }
+  }
+}
+
+TEST_CASE("totals over any axes with and without absolute values") {
+  draw d;
+  for (int round = 0; round < rounds; ++round) {
+    const extents size = d.sizes({axis::token, axis::chan, axis::state, axis::column});
+    operand x = d.of(size, d.any()), y = d.of(d.without_any(size), d.any());
+    const bool absolute = d.maybe();
+    both([&](const auto& k, auto type) {
+      using T = decltype(type);
+      k.total(T(0.25), absolute, x.as<T>(), y.as<T>());
+    });
+    check_same(y);
+  }
+}
+
+TEST_CASE("shifts and filters are their definitions also along contiguous tokens") {
+  draw d;
+  for (int round = 0; round < rounds; ++round) {
+    const bool inside = round % 3 == 0;
+    const extents size = inside ? d.sizes({axis::token, axis::chan, axis::column})
+                                : d.sizes({axis::token, axis::chan, axis::state, axis::column});
+    const auto any = [&] { return inside ? storage::tokens_inside : d.any(); };
+    extents tap_size = single;
+    at(tap_size, axis::chan) = at(size, axis::chan);
+    at(tap_size, axis::rank) = 1 + d.below(5);
+    operand taps = d.of(tap_size), x = d.of(size, any()), filtered = d.of(size, any()), adjoint = d.of(size, any()),
+            shifted = d.of(size, any());
+    const std::ptrdiff_t lag = static_cast<std::ptrdiff_t>(d.below(7)) - 3;
+    both([&](const auto& k, auto type) {
+      using T = decltype(type);
+      k.shift(lag, x.as<T>(), shifted.as<T>());
+      k.fir(taps.as<T>(), x.as<T>(), filtered.as<T>());
+      k.fir_adjoint(taps.as<T>(), x.as<T>(), adjoint.as<T>());
+    });
+    for (const operand* y : {&shifted, &filtered, &adjoint}) check_same(*y);
+  }
+}
+
+TEST_CASE("matrices and their transposes are their definitions") {
+  draw d;
+  struct along final {
+    axis from, to;
+  };
+  for (const along& l : {along{axis::chan, axis::chan}, along{axis::chan, axis::state}, along{axis::chan, axis::rank},
+                         along{axis::rank, axis::chan}})
+    for (int round = 0; round < 40; ++round) {
+      extents x_size = d.sizes({axis::token, l.from}), y_size = single, w_size = single;
+      at(y_size, axis::token) = at(x_size, axis::token);
+      at(y_size, l.to) = d.odd();
+      at(w_size, axis::token) = at(y_size, l.to);
+      at(w_size, axis::head) = at(x_size, l.from);
+      operand w = d.of(w_size), x = d.of(x_size, d.any()), y = d.of(y_size), g = d.of(y_size, d.any()),
+              back = d.of(x_size);
+      both([&](const auto& k, auto type) {
+        using T = decltype(type);
+        k.linear(w.as<T>(), l.from, l.to, x.as<T>(), y.as<T>());
+        k.linear_adjoint(w.as<T>(), l.from, l.to, g.as<T>(), back.as<T>());
+      });
+      check_same(y);
+      check_same(back);
+    }
+}
+
+TEST_CASE("running maxima and recurrences are their definitions") {
+  draw d;
+  for (int round = 0; round < rounds; ++round) {
+    const extents size = d.sizes({axis::token, axis::chan, axis::state, axis::column});
+    const extents before = reference::one_token(size);
+    operand a = d.of(d.without_any(size), d.any()), x = d.of(d.without_any(size), d.any()), h = d.of(before),
+            y = d.of(size, d.any()), h_adjoint = d.of(before), y_adjoint = d.of(size, d.any()),
+            peaks = d.of(size, d.any());
+    both([&](const auto& k, auto type) {
+      using T = decltype(type);
+      k.recur(a.as<T>(), x.as<T>(), h.as<T>(), y.as<T>());
+      k.recur_adjoint(a.as<T>(), x.as<T>(), h_adjoint.as<T>(), y_adjoint.as<T>());
+      k.peak(a.as<T>(), x.as<T>(), peaks.as<T>());
+    });
+    for (const operand* o : {&h, &y, &h_adjoint, &y_adjoint, &peaks}) check_same(*o);
+  }
+}
+
+/// The operands of an Unrolled: decay, write and read may lack axes and be slices; streams may be slices.
+struct unrolled_operands final {
+  operand a, b, c, x, h, y;
+  explicit unrolled_operands(draw& d) {
+    const extents stream = d.sizes({axis::token, axis::chan, axis::column});
+    extents control = stream, before = stream;
+    at(control, axis::column) = at(before, axis::token) = 1;
+    at(control, axis::state) = at(before, axis::state) = d.odd();
+    const auto some = [&] { return d.of(d.without(control, {axis::token, axis::chan, axis::state}), d.any()); };
+    a = some();
+    b = some();
+    c = some();
+    x = d.of(stream, d.any());
+    h = d.of(before);
+    y = d.of(stream, d.any());
+  }
+};
+
+TEST_CASE("an Unrolled and its transpose are their definitions") {
+  draw d;
+  for (int round = 0; round < rounds; ++round) {
+    unrolled_operands o(d), p(d);
+    both([&](const auto& k, auto type) {
+      using T = decltype(type);
+      k.unrolled(o.a.template as<T>(), o.b.template as<T>(), o.c.template as<T>(), o.x.template as<T>(),
+                 o.h.template as<T>(), o.y.template as<T>());
+      k.unrolled_adjoint(p.a.template as<T>(), p.b.template as<T>(), p.c.template as<T>(), p.x.template as<T>(),
+                         p.h.template as<T>(), p.y.template as<T>());
+    });
+    for (const operand* y : {&o.h, &o.y, &p.h, &p.y}) check_same(*y);
+  }
+}
+
+TEST_CASE("products of matrices add to what is there") {
+  draw d;
+  for (int round = 0; round < rounds; ++round) {
+    const std::size_t m = d.odd(), n = d.odd(), inner = d.odd();
+    const std::size_t a_row = inner + d.below(3), b_row = inner + d.below(3), y_row = n + d.below(3);
+    const auto rows = [](std::size_t count, std::size_t row) {
+      extents size = single;
+      at(size, axis::token) = count;
+      at(size, axis::column) = row;
+      return size;
+    };
+    operand a = d.of(rows(m, a_row)), b = d.of(rows(n, b_row)), y = d.of(rows(m, y_row));
+    both([&](const auto& k, auto type) {
+      using T = decltype(type);
+      k.product(m, n, inner, a.as<T>().data, a_row, b.as<T>().data, b_row, y.as<T>().data, y_row);
+    });
+    check_same(y);
+  }
+}
+
+// ---- Transposes
+
+template <class T>
+struct dot final {
+  double sum = 0, size = 0;
+  dot(view<T> p, view<T> q) {
+    reference::each(
+        p.size,
+        [this](const T& a, const T& b) {
+          sum += static_cast<double>(a) * static_cast<double>(b);
+          size += std::abs(static_cast<double>(a) * static_cast<double>(b));
+        },
+        p, q);
+  }
+};
+
+/// <g, y> = <z, x> to the rounding of T.
+template <class T>
+void check_dots(operand& g, operand& y, operand& z, operand& x) {
+  const dot<T> one(g.as<T>(), y.as<T>()), other(z.as<T>(), x.as<T>());
+  const double rounding = std::is_same_v<T, float> ? in_float : 1e-13;
+  CHECK(std::abs(one.sum - other.sum) <= rounding * std::max(one.size, other.size));
+}
+
+TEST_CASE("dot tests of matrices filters recurrences and Unrolleds in float32 and double") {
+  draw d;
+  for (int round = 0; round < rounds; ++round)
+    both([&](const auto& k, auto type) {
+      using T = decltype(type);
+      {
+        extents x_size = d.sizes({axis::token, axis::chan}), y_size = single, w_size = single;
+        at(y_size, axis::token) = at(x_size, axis::token);
+        at(y_size, axis::rank) = at(w_size, axis::token) = d.odd();
+        at(w_size, axis::head) = at(x_size, axis::chan);
+        operand w = d.of(w_size), x = d.of(x_size), y = d.of(y_size), g = d.of(y_size), z = d.of(x_size);
+        k.linear(w.as<T>(), axis::chan, axis::rank, x.as<T>(), y.as<T>());
+        k.linear_adjoint(w.as<T>(), axis::chan, axis::rank, g.as<T>(), z.as<T>());
+        check_dots<T>(g, y, z, x);
+      }
+      {
+        const extents size = d.sizes({axis::token, axis::chan, axis::column});
+        extents tap_size = single;
+        at(tap_size, axis::chan) = at(size, axis::chan);
+        at(tap_size, axis::rank) = 4;
+        operand w = d.of(tap_size), x = d.of(size), y = d.of(size), g = d.of(size), z = d.of(size);
+        k.fir(w.as<T>(), x.as<T>(), y.as<T>());
+        k.fir_adjoint(w.as<T>(), g.as<T>(), z.as<T>());
+        check_dots<T>(g, y, z, x);
+      }
+      {
+        const extents size = d.sizes({axis::token, axis::chan, axis::state, axis::column});
+        operand a = d.of(d.without_any(size)), x = d.of(size), y = d.of(size), g = d.of(size), z = d.of(size),
+                h = d.of(reference::one_token(size));
+        k.fill(0, h.as<T>());
+        k.recur(a.as<T>(), x.as<T>(), h.as<T>(), y.as<T>());
+        k.fill(0, h.as<T>());
+        k.recur_adjoint(a.as<T>(), g.as<T>(), h.as<T>(), z.as<T>());
+        check_dots<T>(g, y, z, x);
+      }
+      {
+        unrolled_operands o(d);
+        operand g = d.of(o.y.size), z = d.of(o.x.size);
+        k.fill(0, o.h.template as<T>());
+        k.unrolled(o.a.template as<T>(), o.b.template as<T>(), o.c.template as<T>(), o.x.template as<T>(),
+                   o.h.template as<T>(), o.y.template as<T>());
+        k.fill(0, o.h.template as<T>());
+        k.unrolled_adjoint(o.a.template as<T>(), o.b.template as<T>(), o.c.template as<T>(), g.as<T>(),
+                           o.h.template as<T>(), z.as<T>());
+        check_dots<T>(g, o.y, z, o.x);
+      }
+    });
+}
+
+}  // namespace
+}  // namespace alphaform
