@@ -1,7 +1,7 @@
 #include <fmt/core.h>
 
 #include <alphaform/algebra/print.hpp>
-#include <alphaform/explain/document.hpp>
+#include <alphaform/explain/printed_miss.hpp>
 #include <alphaform/explain/explain.hpp>
 #include <alphaform/explain/verify.hpp>
 #include <cmath>
@@ -68,7 +68,7 @@ explanation explain(const model<float>& m, std::string name, std::string text, s
   const derivation d = derive(a.attention);
   e.formula_mathml = fmt::format("<math display=\"block\"><mrow><mi>H</mi><mo>=</mo>{}</mrow></math>",
                                  print({d, d.formula}, notation::mathml));
-  e.derivation_html = derivation_document(a, document_format::html, std::nullopt);
+  e.derivation_html = derivation_document(a, document_format::html, printed_miss(a));
   return e;
 }
 

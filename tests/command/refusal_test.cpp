@@ -225,7 +225,7 @@ TEST_CASE("outputs that cannot be written or named are refused and nothing is le
     for (const std::string& place :
          {"/proc/alphaform/" + name, "/proc/" + name, file + "/" + name, folder.path().string() + "/none/" + name})
       check_refusal(to(ask, place), name);
-  for (const std::string& place : {"/proc/alphaform", file + "/report", file})
+  for (const std::string& place : {std::string("/proc/alphaform"), file + "/report", file})
     check_refusal({"explain", rwkv4, "--ids", "1,2,3", "-o", place}, "");
   for (const std::string& place : {std::string("/proc/alphaform.md"), file + "/derivation.md", folder.path().string()})
     check_refusal({"derive", "mamba", "-o", place}, "");
