@@ -10,131 +10,53 @@ namespace alphaform {
 enum class sort : std::uint8_t { stream, operation };
 
 namespace terms {
-using sv = std::string_view;
 
+struct of_stream {
+  static constexpr sort is = sort::stream;
+};
+struct of_operation {
+  static constexpr sort is = sort::operation;
+};
+
+// clang-format off
 // ---- streams
-struct input final {
-  static constexpr sv name = "input";
-  static constexpr sort is = sort::stream;
-};  ///< [T, axes], by name
-struct parameter final {
-  static constexpr sv name = "parameter";
-  static constexpr sort is = sort::stream;
-};  ///< [axes], by name
-struct one final {
-  static constexpr sv name = "1";
-  static constexpr sort is = sort::stream;
-};  ///< 1 everywhere
-struct nothing final {
-  static constexpr sv name = "0";
-  static constexpr sort is = sort::stream;
-};  ///< 0 everywhere
-struct inverse_size final {
-  static constexpr sv name = "1/n";
-  static constexpr sort is = sort::stream;
-};  ///< 1 / (entries of an axis)
-struct function final {
-  static constexpr sv name = "function";
-  static constexpr sort is = sort::stream;
-};  ///< f(x), pointwise
-struct times final {
-  static constexpr sv name = "times";
-  static constexpr sort is = sort::stream;
-};  ///< x y, pointwise
-struct plus final {
-  static constexpr sv name = "plus";
-  static constexpr sort is = sort::stream;
-};  ///< x + y, pointwise
-struct larger final {
-  static constexpr sv name = "max";
-  static constexpr sort is = sort::stream;
-};  ///< max(x, y), pointwise
-struct applied final {
-  static constexpr sv name = "applied";
-  static constexpr sort is = sort::stream;
-};  ///< P x
-struct peak final {
-  static constexpr sv name = "peak";
-  static constexpr sort is = sort::stream;
-};  ///< p_t = max(p_{t-1} + x_t, y_t)
-struct prior_peak final {
-  static constexpr sv name = "peak-";
-  static constexpr sort is = sort::stream;
-};  ///< p_{t-1} of the same, -1e38 first
+struct input final : of_stream { static constexpr std::string_view name = "input"; };         ///< [T, axes], by name
+struct parameter final : of_stream { static constexpr std::string_view name = "parameter"; };  ///< [axes], by name
+struct one final : of_stream { static constexpr std::string_view name = "1"; };               ///< 1 everywhere
+struct nothing final : of_stream { static constexpr std::string_view name = "0"; };           ///< 0 everywhere
+struct inverse_size final : of_stream { static constexpr std::string_view name = "1/n"; };    ///< 1 / (entries of an axis)
+struct function final : of_stream { static constexpr std::string_view name = "function"; };   ///< f(x), pointwise
+struct times final : of_stream { static constexpr std::string_view name = "times"; };         ///< x y, pointwise
+struct plus final : of_stream { static constexpr std::string_view name = "plus"; };           ///< x + y, pointwise
+struct larger final : of_stream { static constexpr std::string_view name = "max"; };          ///< max(x, y), pointwise
+struct applied final : of_stream { static constexpr std::string_view name = "applied"; };     ///< P x
+struct peak final : of_stream { static constexpr std::string_view name = "peak"; };           ///< p_t = max(p_{t-1} + x_t, y_t)
+struct prior_peak final : of_stream { static constexpr std::string_view name = "peak-"; };    ///< p_{t-1} of the same, -1e38 first
 
 // ---- operators
-struct identity final {
-  static constexpr sv name = "I";
-  static constexpr sort is = sort::operation;
-};
-struct zero final {
-  static constexpr sv name = "0";
-  static constexpr sort is = sort::operation;
-};
-struct diag final {
-  static constexpr sv name = "Diag";
-  static constexpr sort is = sort::operation;
-};  ///< y = s x, pointwise
-struct conv final {
-  static constexpr sv name = "Conv";
-  static constexpr sort is = sort::operation;
-};  ///< y_t = sum_k w_{K-1-k} x_{t-k}
-struct delay final {
-  static constexpr sv name = "Delay";
-  static constexpr sort is = sort::operation;
-};  ///< y_t = x_{t-1}, y_0 = 0
-struct scan final {
-  static constexpr sv name = "Scan";
-  static constexpr sort is = sort::operation;
-};  ///< h_t = P_t h_{t-1} + x_t
-struct mix final {
-  static constexpr sv name = "Mix";
-  static constexpr sort is = sort::operation;
-};  ///< y = W x, over one axis
-struct expand final {
-  static constexpr sv name = "Expand";
-  static constexpr sort is = sort::operation;
-};  ///< repeats along new axes
-struct contract final {
-  static constexpr sv name = "Contract";
-  static constexpr sort is = sort::operation;
-};  ///< sums axes away
-struct rownorm final {
-  static constexpr sv name = "RowNorm";
-  static constexpr sort is = sort::operation;
-};  ///< P with rows that sum to one
-struct sum final {
-  static constexpr sv name = "sum";
-  static constexpr sort is = sort::operation;
-};
-struct product final {
-  static constexpr sv name = "product";
-  static constexpr sort is = sort::operation;
-};  ///< the right factor acts first
+struct identity final : of_operation { static constexpr std::string_view name = "I"; };
+struct zero final : of_operation { static constexpr std::string_view name = "0"; };
+struct diag final : of_operation { static constexpr std::string_view name = "Diag"; };        ///< y = s x, pointwise
+struct conv final : of_operation { static constexpr std::string_view name = "Conv"; };        ///< y_t = sum_k w_{K-1-k} x_{t-k}
+struct delay final : of_operation { static constexpr std::string_view name = "Delay"; };      ///< y_t = x_{t-1}, y_0 = 0
+struct scan final : of_operation { static constexpr std::string_view name = "Scan"; };        ///< h_t = P_t h_{t-1} + x_t
+struct mix final : of_operation { static constexpr std::string_view name = "Mix"; };          ///< y = W x, over one axis
+struct expand final : of_operation { static constexpr std::string_view name = "Expand"; };    ///< repeats along new axes
+struct contract final : of_operation { static constexpr std::string_view name = "Contract"; };  ///< sums axes away
+struct rownorm final : of_operation { static constexpr std::string_view name = "RowNorm"; };  ///< P with rows that sum to one
+struct sum final : of_operation { static constexpr std::string_view name = "sum"; };          ///< P + Q
+struct product final : of_operation { static constexpr std::string_view name = "product"; };  ///< P Q: the right factor acts first
 
 // ---- markers: one that is left over after normalising is a refusal
-struct frozen final {
-  static constexpr sv name = "F";
-  static constexpr sort is = sort::operation;
-};  ///< derivative, controls frozen
-struct remainder final {
-  static constexpr sv name = "R";
-  static constexpr sort is = sort::stream;
-};  ///< what F leaves: s = F(s) x + R(s)
+struct frozen final : of_operation { static constexpr std::string_view name = "F"; };         ///< derivative, controls frozen
+struct remainder final : of_stream { static constexpr std::string_view name = "R"; };         ///< what F leaves: s = F(s) x + R(s)
 
-// ---- only in patterns
-struct any_stream final {
-  static constexpr sv name = "?";
-  static constexpr sort is = sort::stream;
-};
-struct any_operator final {
-  static constexpr sv name = "?";
-  static constexpr sort is = sort::operation;
-};
-struct ones_for final {
-  static constexpr sv name = "1";
-  static constexpr sort is = sort::stream;
-};  ///< result only: ones that P accepts
+// ---- only in patterns and results of rules
+struct any_stream final : of_stream { static constexpr std::string_view name = "?"; };        ///< stands for any stream
+struct any_operator final : of_operation { static constexpr std::string_view name = "?"; };   ///< stands for any operator
+struct ones_for final : of_stream { static constexpr std::string_view name = "1"; };          ///< ones that the operator accepts
+// clang-format on
+
 }  // namespace terms
 
 inline constexpr auto terms_tuple = hana::make_tuple(

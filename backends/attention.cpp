@@ -24,12 +24,6 @@ bound_formula formula_of(const expr& attention, const expr& other) {
 
 namespace {
 
-extents stream_size(std::size_t tokens, std::size_t channels) {
-  extents size = single;
-  at(size, axis::token) = tokens;
-  at(size, axis::chan) = channels;
-  return size;
-}
 extents map_size(std::size_t tokens, std::size_t columns) {
   extents size = single;
   at(size, axis::token) = tokens;
@@ -56,7 +50,7 @@ template <class T, class F>
 void each_column_block(engine<T>& e, node_index h, const window& w, F f) {
   for (std::size_t s = 0; s < w.token_end; s += token_block) {
     const std::size_t columns = std::min(token_block, w.token_end - s);
-    extents size = stream_size(w.token_end - s, w.channels());
+    extents size = stream_extents(w.token_end - s, w.channels());
     at(size, axis::column) = columns;
     const tensor<T> units = e.memory().make(size);
     e.run().eye(units);
@@ -69,7 +63,7 @@ tensor<T> run(engine<T>& e, const bound_formula& f, const query& q, std::size_t 
   const kernels<T>& k = e.run();
   const std::size_t tokens = e.tokens();
   const auto unit = [&](std::size_t i) {
-    const tensor<T> g = e.memory().make(stream_size(tokens, channels));
+    const tensor<T> g = e.memory().make(stream_extents(tokens, channels));
     k.unit(i, g);
     return g;
   };
@@ -79,7 +73,7 @@ tensor<T> run(engine<T>& e, const bound_formula& f, const query& q, std::size_t 
     case query::kind::adjoint:
       return e.adjoint(f.formula, operand);
     case query::kind::remainder: {
-      const tensor<T> r = e.memory().make(stream_size(tokens, channels));
+      const tensor<T> r = e.memory().make(stream_extents(tokens, channels));
       k.copy(e.value(f.remainder), r);
       return r;
     }

@@ -63,10 +63,7 @@ template <class T, class Number>
 tensor<T> stream_of(std::span<const Number> numbers, std::size_t tokens, std::size_t channels, const kernels<T>& k) {
   if (tokens == 0 || numbers.size() != tokens * channels)
     throw user_error("a stream [tokens, channels] needs tokens times channels numbers, and at least one token");
-  extents size = single;
-  at(size, axis::token) = tokens;
-  at(size, axis::chan) = channels;
-  const tensor<T> x = arena<T>(k).make(size);
+  const tensor<T> x = arena<T>(k).make(stream_extents(tokens, channels));
   std::copy(numbers.begin(), numbers.end(), x.v.data);
   return x;
 }

@@ -258,10 +258,7 @@ static tensor<T> together(engine<T>& e, const tensor<T>& a, const tensor<T>& b) 
 
 template <class T>
 tensor<T> engine<T>::row_sums(node_index p, const window& w) {
-  extents size = single;
-  at(size, axis::token) = w.tokens();
-  at(size, axis::chan) = w.channels();
-  return apply(p, arena_.filled(size, 1), w);
+  return apply(p, arena_.filled(stream_extents(w.tokens(), w.channels()), 1), w);
 }
 
 template <class T>

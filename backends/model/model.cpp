@@ -11,14 +11,6 @@ namespace {
 
 constexpr auto head_of_x = linear<"weight">(input<"x">) + param<"bias">;
 
-template <class T>
-extents stream_extents(std::size_t tokens, std::size_t channels) {
-  extents size = single;
-  at(size, axis::token) = tokens;
-  at(size, axis::chan) = channels;
-  return size;
-}
-
 /// The expression's stream for one input called `name`.
 template <class T>
 tensor<T> evaluated(const expression& e, environment<T> env, std::string name, const tensor<T>& x, const kernels<T>& k,
@@ -103,9 +95,9 @@ model<T>::model(const checkpoint& file, const kernels<T>& backend)
 
 template <class T>
 tensor<T> model<T>::embedded(std::span<const std::int64_t> ids, const kernels<T>& k) const {
-  const tensor<T> x = arena<T>(k).make(stream_extents<T>(ids.size(), width_));
+  const tensor<T> x = arena<T>(k).make(stream_extents(ids.size(), width_));
   for (std::size_t t = 0; t < ids.size(); ++t) {
-    view<const T> row{embeddings_.data + static_cast<std::size_t>(ids[t]) * width_, stream_extents<T>(1, width_), {}};
+    view<const T> row{embeddings_.data + static_cast<std::size_t>(ids[t]) * width_, stream_extents(1, width_), {}};
     row.stride = contiguous(row.size);
     k.copy(row, x.slice(axis::token, t, t + 1));
   }

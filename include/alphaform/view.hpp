@@ -23,6 +23,14 @@ constexpr std::size_t volume(const extents& e) {
 }
 inline constexpr extents single{1, 1, 1, 1, 1, 1};
 
+/// The extents of a stream [tokens, channels].
+constexpr extents stream_extents(std::size_t tokens, std::size_t channels) {
+  extents size = single;
+  at(size, axis::token) = tokens;
+  at(size, axis::chan) = channels;
+  return size;
+}
+
 template <class T>
 struct view final {
   T* data = nullptr;

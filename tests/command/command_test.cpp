@@ -247,7 +247,7 @@ double difference(std::span<const float> a, std::span<const float> b) {
   double worst = 0;
   for (std::size_t k = 0; k < a.size(); ++k) {
     const double d = std::abs(static_cast<double>(a[k]) - static_cast<double>(b[k]));
-    if (!(d <= worst)) worst = d;
+    if (!(d <= worst)) worst = std::isnan(d) ? HUGE_VAL : d;
   }
   return worst;
 }

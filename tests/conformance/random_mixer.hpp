@@ -2,6 +2,8 @@
 // numbers are those of the dense witness (uniform in [-1, 1] by name and place), so that any registered architecture
 // can be compared with it.
 #pragma once
+#include <doctest/doctest.h>
+
 #include <alphaform/architectures/registry.hpp>
 #include <alphaform/backends/attention.hpp>
 #include <alphaform/backends/reference/dense_space.hpp>
@@ -115,7 +117,7 @@ class random_mixer final {
   std::map<std::string, array> arrays_;
 };
 
-/// The numbers of a stream or map over two of its axes, in double.
+/// The numbers of a stream or map over two of its axes, in double; all must be finite.
 template <class T>
 Eigen::MatrixXd as_matrix(const tensor<T>& x, axis rows, axis columns) {
   Eigen::MatrixXd m(x.v.of(rows), x.v.of(columns));
@@ -123,6 +125,7 @@ Eigen::MatrixXd as_matrix(const tensor<T>& x, axis rows, axis columns) {
     for (std::size_t j = 0; j < x.v.of(columns); ++j)
       m(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(j)) =
           static_cast<double>(x.v.data[i * x.v.step(rows) + j * x.v.step(columns)]);
+  REQUIRE(m.allFinite());
   return m;
 }
 /// A stream [T, C].

@@ -80,7 +80,7 @@ void check_same(const operand& y, double scale = 1) {
   double worst = 0;
   for (std::size_t k = 0; k < y.in_double.size(); ++k) {
     const double difference = std::abs(static_cast<double>(y.in_single[k]) - y.in_double[k]);
-    if (!(difference <= worst)) worst = difference;  // not a number is a difference
+    if (!(difference <= worst)) worst = std::isnan(difference) ? HUGE_VAL : difference;
     scale = std::max(scale, std::abs(y.in_double[k]));
   }
   CHECK(worst <= in_float * scale);

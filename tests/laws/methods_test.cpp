@@ -47,9 +47,12 @@ MatrixXd dense(const layer_map& map, Index tokens) {
   });
 }
 double difference(const std::vector<float>& scores, const Eigen::RowVectorXd& expected) {
+  REQUIRE(scores.size() == static_cast<std::size_t>(expected.size()));
   double worst = 0;
-  for (std::size_t k = 0; k < scores.size(); ++k)
+  for (std::size_t k = 0; k < scores.size(); ++k) {
+    REQUIRE(std::isfinite(scores[k]));
     worst = std::max(worst, std::abs(static_cast<double>(scores[k]) - expected[static_cast<Index>(k)]));
+  }
   return worst;
 }
 
