@@ -1,6 +1,6 @@
 // The terms that an expression is made of: streams, operators (linear maps of streams), markers and the wildcards of
-// patterns. A new term is a type here and a place in the tuple. Printers and the dense witness visit every term and do not
-// compile while one is missing; the engine refuses a term that it does not know; what a term obeys is in rules.hpp.
+// patterns. A new term is a type here and a place in the tuple. Printers and the dense witness visit every term and do
+// not compile while one is missing; the engine refuses a term that it does not know; what a term obeys is in rules.hpp.
 #pragma once
 #include <alphaform/algebra/vocabulary.hpp>
 #include <string_view>

@@ -57,8 +57,8 @@ double difference(const std::vector<float>& scores, const Eigen::RowVectorXd& ex
 }
 
 TEST_CASE("rollout is the last row of the product of rownorm(I + rownorm(A)) and raw the mean of last rows") {
-  for (const std::size_t tokens : {1, 2, 7, 33})
-    for (const std::size_t layers : {1, 2, 5}) {
+  for (const std::size_t tokens : {1u, 2u, 7u, 33u})
+    for (const std::size_t layers : {1u, 2u, 5u}) {
       CAPTURE(tokens);
       CAPTURE(layers);
       const auto T = static_cast<Index>(tokens);
