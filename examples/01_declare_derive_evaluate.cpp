@@ -1,5 +1,5 @@
-// A gated recurrence, declared once: its implicit attention is derived by the compiler, printed, and evaluated row by row.
-// prints: H = Diag\(SiLU\(g\)\).*row 3: 0\.0
+// A gated recurrence, declared once: its implicit attention is derived by the compiler, printed, and evaluated row by
+// row. prints: H = Diag\(SiLU\(g\)\).*row 3: 0\.0
 #include <alphaform/alphaform.hpp>
 #include <cstdio>
 
@@ -15,7 +15,8 @@ int main() {
   std::printf("H = %s\n", print({d, d.formula}, notation::text).c_str());
   const std::vector<float> numbers{0.5f, -1, 2, 1, 0.25f, -0.5f, 1.5f, 3};  // 4 tokens, 2 channels
   environment<float> env;
-  for (const char* name : {"x", "forget", "g"}) env.inputs[name] = stream_of<float, float>(numbers, 4, 2, cpu_kernels());
+  for (const char* name : {"x", "forget", "g"})
+    env.inputs[name] = stream_of<float, float>(numbers, 4, 2, cpu_kernels());
   const bound_formula formula = formula_of(y.e);
   implicit_attention<float> attention(formula, env, cpu_kernels());
   const tensor<float> row = attention.reduced_row(3, reduction::mean);  // no 4 x 4 matrix is made
