@@ -1,5 +1,6 @@
 // What a backend is: one table of plain functions over views. A backend sees no expressions; the engine sees no data.
-// Sizes: an operand's axis is either as long as the result's or 1. Token axes run forward in time.
+// Sizes: an operand's axis is either as long as the result's or 1. Matrices, states and results of linear and unrolled
+// are contiguous. Token axes run forward in time.
 #pragma once
 #include <alphaform/algebra/functions.hpp>
 #include <alphaform/view.hpp>

@@ -1,8 +1,8 @@
 #include <fmt/core.h>
 
 #include <alphaform/algebra/print.hpp>
-#include <alphaform/explain/printed_miss.hpp>
 #include <alphaform/explain/explain.hpp>
+#include <alphaform/explain/printed_miss.hpp>
 #include <alphaform/explain/verify.hpp>
 #include <cmath>
 

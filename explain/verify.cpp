@@ -2,6 +2,7 @@
 
 #include <alphaform/explain/verify.hpp>
 #include <cmath>
+#include <limits>
 
 namespace alphaform {
 
@@ -12,8 +13,9 @@ struct comparison final {
   double max_abs = 0, scale = 0;
   void add(double found, double expected) {
     const double difference = std::abs(found - expected);
-    if (!(difference <= max_abs)) max_abs = difference;  // a NaN counts as a difference
-    scale = std::max(scale, std::abs(expected));
+    // A difference that is no number is the largest there is.
+    max_abs = std::max(max_abs, std::isfinite(difference) ? difference : std::numeric_limits<double>::max());
+    if (std::isfinite(expected)) scale = std::max(scale, std::abs(expected));
   }
   check as(std::string name, double tolerance) const {
     return {std::move(name), max_abs, scale, tolerance, max_abs <= tolerance * scale, {}};

@@ -66,9 +66,6 @@ answer ask(implicit_attention<float>& a, const attention_options& o, std::option
   const std::size_t tokens = a.tokens();
   const reduction over = o.reduce == "mean" ? reduction::mean : reduction::abs_mean;
   answer r{{}, row ? 1 : tokens, tokens};
-  if (o.channel && *o.channel >= a.channels())
-    throw user_error(
-        fmt::format("channel {} was asked for, but this layer has channels 0 to {}", *o.channel, a.channels() - 1));
   if (row && o.channel) {
     const tensor<float> all = a.row(*row);
     for (std::size_t s = 0; s < tokens; ++s) r.values.push_back(all.v.data[s * a.channels() + *o.channel]);
@@ -122,6 +119,9 @@ int run(const attention_options& o) {
                     quote_path(*o.output)));
   implicit_attention<float> a =
       m.attention(o.layer, m.run(ids_of(tokens), {extent_of_run::logits::none, o.layer + 1}).mixer_in[o.layer]);
+  if (o.channel && *o.channel >= a.channels())
+    throw user_error(
+        fmt::format("channel {} was asked for, but this layer has channels 0 to {}", *o.channel, a.channels() - 1));
   if (o.plan) {
     print_plan(a.plan(query_of(o, row)));
     return 0;

@@ -8,25 +8,23 @@ namespace alphaform::tools {
 
 subcommand add_derive(CLI::App& app) {
   struct options {
-    std::string name;
-    document_format format = document_format::text;
+    std::string name, format = "text";
     std::optional<std::string> output;
   };
   static options o;
   CLI::App* c = app.add_subcommand("derive", "Derives an architecture's implicit attention y = H x + r, step by step");
   c->add_option("architecture", o.name, "A name from `alphaform list`")->required();
-  const std::map<std::string, document_format> formats{{"text", document_format::text},
-                                                       {"markdown", document_format::markdown},
-                                                       {"latex", document_format::latex},
-                                                       {"json", document_format::json}};
+  static const std::map<std::string, document_format> formats{{"text", document_format::text},
+                                                              {"markdown", document_format::markdown},
+                                                              {"latex", document_format::latex},
+                                                              {"json", document_format::json}};
   c->add_option("--format", o.format, "text, markdown, latex or json")
-      ->transform(CLI::CheckedTransformer(formats).description(""))
-      ->option_text("FORMAT");
+      ->check(CLI::IsMember({"text", "markdown", "latex", "json"}));
   c->add_option("-o,--output", o.output, "File to write; the terminal otherwise");
   c->footer("Example: alphaform derive mamba --format markdown -o mamba.md");
   return {c, [] {
             const architecture& a = find_architecture(o.name);
-            write_or_print(o.output, derivation_document(a, o.format, printed_miss(a)));
+            write_or_print(o.output, derivation_document(a, formats.at(o.format), printed_miss(a)));
             return 0;
           }};
 }

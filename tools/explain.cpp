@@ -32,8 +32,7 @@ void write_all(const std::filesystem::path& folder, const explanation& e) {
     files.emplace_back(map_name(m) + ".png", heat_map_png(m.values, e.ids.size(), e.ids.size()));
   }
   files.emplace_back("layers.png", heat_maps_png(maps));
-  make_directory(folder);
-  for (const auto& [name, bytes] : files) write_file(folder / name, bytes);
+  write_files(folder, files);
 }
 
 bool coloured() {

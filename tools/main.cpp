@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <alphaform/error.hpp>
+#include <alphaform/explain/output/utf8.hpp>
 #include <alphaform/tools/command.hpp>
 #include <new>
 #include <vector>
@@ -20,7 +21,8 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   const auto fails = [](int status, const std::string& sentence) {
-    fmt::print(stderr, "alphaform: {}\n", sentence);
+    fmt::print(stderr, "alphaform: {}\n",
+               visible_text(sentence));  // names come from outside: one line, no control characters
     return status;
   };
   try {

@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <alphaform/architectures/checkpoint/quote.hpp>
 #include <alphaform/architectures/models/families.hpp>
 #include <alphaform/backends/model/binding.hpp>
 #include <cstring>
@@ -22,13 +23,13 @@ const family& family_of(const checkpoint& file) {
   const nlohmann::json& config = file.config();
   if (!config.is_object() || !config.contains("model_type") || !config["model_type"].is_string())
     throw user_error(
-        fmt::format("'{}' has no config.json with a model_type, which says how to read its tensors; known are {}",
-                    file.path().string(), known));
+        fmt::format("{} has no config.json with a model_type, which says how to read its tensors; known are {}",
+                    quote_path(file.path()), known));
   const auto type = config["model_type"].get<std::string>();
   for (const family& f : models::families)
     if (f.model_type == type) return f;
-  throw user_error(fmt::format("'{}' is a model of type '{}', which cannot be loaded; known are {}",
-                               file.path().string(), type, known));
+  throw user_error(fmt::format("{} is a model of type '{}', which cannot be loaded; known are {}",
+                               quote_path(file.path()), type, known));
 }
 
 namespace {
@@ -69,14 +70,14 @@ binder<T>::binder(const checkpoint& file, const family& f) : file_(file), family
   epsilon_ = number_at(config, f.epsilon_key, f.epsilon);
   while (file_.find(prefix_ + with_block(f.norm.prefix, blocks_) + "weight") != nullptr) ++blocks_;
   if (blocks_ == 0)
-    throw user_error(fmt::format("'{}' has no tensor '{}weight': it holds no block of a model of type '{}'",
-                                 file_.path().string(), prefix_ + with_block(f.norm.prefix, 0), f.model_type));
+    throw user_error(fmt::format("{} has no tensor '{}weight': it holds no block of a model of type '{}'",
+                                 quote_path(file_.path()), prefix_ + with_block(f.norm.prefix, 0), f.model_type));
   for (const char* key : {"num_hidden_layers", "n_layer"}) {
     const double said = number_at(config, key, static_cast<double>(blocks_));
     if (said != static_cast<double>(blocks_))
       throw user_error(fmt::format(
-          "config.json says {} {}, but '{}' holds {} blocks; the file is incomplete or belongs to another model", key,
-          said, file_.path().string(), blocks_));
+          "config.json says {} {}, but {} holds {} blocks; the file is incomplete or belongs to another model", key,
+          said, quote_path(file_.path()), blocks_));
   }
   if (!f.rescaled.empty()) {
     const double every = number_at(config, "rescale_every", 0);

@@ -76,12 +76,16 @@ model<T>::model(const checkpoint& file, const kernels<T>& backend)
   head_env_.optional = [](std::string_view name) { return name == "bias"; };
   if (config.contains("classifier") && config["classifier"].is_object() && config["classifier"].contains("weight")) {
     classifier_ = true;
-    head_env_.parameters["weight"] =
-        binder_.tensor_named(config["classifier"].at("weight").template get<std::string>());
-    if (config["classifier"].contains("bias"))
-      head_env_.parameters["bias"] = binder_.tensor_named(config["classifier"].at("bias").template get<std::string>());
-    if (!head_env_.parameters["weight"].shape.empty())
-      labels_ = labels_of(config, head_env_.parameters["weight"].shape[0]);
+    for (const char* name : {"weight", "bias"}) {
+      if (!config["classifier"].contains(name)) continue;
+      const nlohmann::json& tensor = config["classifier"][name];
+      if (!tensor.is_string())
+        throw user_error(
+            fmt::format("config.json: classifier.{} should name a tensor, but is {}", name, tensor.dump()));
+      head_env_.parameters[name] = binder_.tensor_named(tensor.get<std::string>());
+    }
+    const parameter<T>& weight = head_env_.parameters["weight"];
+    if (!weight.shape.empty()) labels_ = labels_of(config, weight.shape[0]);
   } else {
     head_env_.parameters["weight"] =
         file.find(family_.head) != nullptr ? binder_.tensor_named(std::string(family_.head)) : embeddings_;

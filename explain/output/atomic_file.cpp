@@ -70,4 +70,26 @@ std::filesystem::path make_directory(const std::filesystem::path& path) {
   return path;
 }
 
+void write_files(const std::filesystem::path& folder, std::span<const std::pair<std::string, std::string>> files) {
+  namespace fs = std::filesystem;
+  const bool is_new = !fs::exists(folder);
+  make_directory(folder);
+  const fs::path stage = folder / fmt::format(".{}.tmp", ::getpid());
+  try {
+    for (const auto& [name, bytes] : files)
+      if (fs::is_directory(folder / name))
+        throw runtime_error(fmt::format("cannot write '{}': a folder has this name; choose another output folder",
+                                        (folder / name).string()));
+    make_directory(stage);
+    for (const auto& [name, bytes] : files) write_file(stage / name, bytes);
+    for (const auto& [name, bytes] : files) fs::rename(stage / name, folder / name);
+    fs::remove(stage);
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(stage, ignored);
+    if (is_new) fs::remove(folder, ignored);
+    throw;
+  }
+}
+
 }  // namespace alphaform
