@@ -1,5 +1,8 @@
-// A gated recurrence, declared once: its implicit attention is derived by the compiler, printed, and evaluated row by
-// row. prints: H = Diag\(SiLU\(g\)\).*row 3: 0\.0
+// A gated recurrence, declared once: the compiler derives its implicit attention, a row of it is evaluated.
+//
+// prints: H = Diag\(SiLU\(g\)\) Scan\(f\) Diag\(1 - f\)
+//
+// prints: row 3: 0.368 0.172 1.067 0.180
 #include <alphaform/alphaform.hpp>
 #include <cstdio>
 
