@@ -36,6 +36,14 @@ constexpr expr mix(const expr& weight, axes to, axes from) {
   return e;
 }
 
+/// 1 / (entries of a stream along some axes).
+constexpr expr inverse_size(const expr& of, axes along) {
+  expr e;
+  const node_index i = e.g.take(of.g, of.root);
+  e.root = e.g.put({.term = term_code<terms::inverse_size>, .from = along, .a = i});
+  return e;
+}
+
 template <class Function>
 constexpr expr call(const expr& a) {
   return with<terms::function>(a, function_code<Function>);

@@ -45,9 +45,12 @@ template <axes A>
 inline constexpr op<no_axes, A> expand{build::leaf<terms::expand>({}, A)};
 template <axes A>
 inline constexpr op<A, no_axes> contract{build::leaf<terms::contract>({}, {}, A)};
-/// Mean over the axes A: Contract scaled by the inverse number of entries.
-template <axes A>
-inline constexpr stream<no_axes> inverse_size{build::leaf<terms::inverse_size>({}, {}, A)};
+/// 1 / (entries of `s` along the axes A). Of the stream only the size counts.
+template <axes A, axes S>
+constexpr stream<no_axes> inverse_size(const stream<S>& s) {
+  static_assert((A & S).bits == A.bits, "inverse_size: the stream lacks the axis whose entries are to be counted");
+  return {build::inverse_size(s.e, A)};
+}
 
 /// Gives a term a name for print; its identity does not change. Greek letters are spelled: "Delta".
 template <name Label, class Term>

@@ -72,6 +72,7 @@ constexpr op<chan, chan> unrolled(const decay_of<D>& a, const write_of<W>& b, co
 }
 /// The exclusive read with a bonus for the current token: y_t = h_{t-1} + bonus x'_t with x' = write x (RWKV-4, paper
 /// Eq. 20).
+/// Under rownorm and with exponentials as arguments it is evaluated with a running maximum, so that no key overflows.
 template <axes A, axes W, axes U>
 constexpr op<chan, chan> unrolled(const decay_of<A>& a, const write_of<W>& b, const bonus_of<U>& u) {
   static_assert((A | W | U).bits == chan.bits,
@@ -89,19 +90,21 @@ constexpr op<chan, chan> unrolled(const Argument&...) {
 /// The factor of an RMS norm: rho_t = (mean_c s_tc^2 + epsilon)^(-1/2). @see docs/mathematics.md
 template <name Epsilon>
 constexpr stream<no_axes> rho(const stream<chan>& s) {
-  return rsqrt(diag(inverse_size<chan>) * (contract<chan> * square(s)) + param<Epsilon, no_axes>);
+  return rsqrt(diag(inverse_size<chan>(s)) * (contract<chan> * square(s)) + param<Epsilon, no_axes>);
 }
 /// RMSNorm(s) = Diag(w) Diag(rho) s. @see docs/mathematics.md
 template <name Weight, name Epsilon>
 constexpr stream<chan> norm(const stream<chan>& s) {
   return diag(param<Weight>) * (diag(rho<Epsilon>(s)) * s);
 }
-/// The centring projector I - 1 1^T / n over the channels. @see docs/mathematics.md
-inline constexpr op<chan, chan> centre{(id + diag(-inverse_size<chan>) * (expand<chan> * contract<chan>)).e};
+/// The centring projector I - 1 1^T / n over the channels of `s`. @see docs/mathematics.md
+constexpr op<chan, chan> centre(const stream<chan>& s) {
+  return {(id + diag(-inverse_size<chan>(s)) * (expand<chan> * contract<chan>)).e};
+}
 /// LayerNorm(s) = Diag(w) Diag(rho) (I - 1 1^T / n) s + b. @see docs/mathematics.md
 template <name Weight, name Bias, name Epsilon>
 constexpr stream<chan> norm(const stream<chan>& s) {
-  const auto centred = centre * s;
+  const auto centred = centre(s) * s;
   return norm<Weight, Epsilon>(centred) + param<Bias>;
 }
 

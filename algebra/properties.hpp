@@ -19,6 +19,7 @@ constexpr bool any_of(const graph<N>& g, node_index i, Predicate is) {
     if (!needed[k]) continue;
     const node& n = g[static_cast<node_index>(k)];
     if (is(n)) return true;
+    if (n.is<terms::inverse_size>()) continue;  // of its stream only the size counts
     if (n.a != absent) needed[n.a] = true;
     if (n.b != absent) needed[n.b] = true;
   }

@@ -9,6 +9,8 @@ bound_formula formula_of(const expr& attention) {
   const derivation d = derive(stabilised(attention));
   if (d.refused != absent)
     throw user_error("this declaration has no implicit attention: see its derivation for the term that refused");
+  if (d.g[d.formula].is<terms::zero>())
+    throw user_error("y does not depend on the value path: H is 0; check which input is called 'x'");
   bound_formula f;
   f.output = f.g.take(d.g, d.output);
   f.formula = f.g.take(d.g, d.formula);
@@ -18,7 +20,8 @@ bound_formula formula_of(const expr& attention) {
 
 bound_formula formula_of(const expr& attention, const expr& other) {
   bound_formula f = formula_of(attention);
-  f.formula = f.g.take(other.g, other.root);
+  // Within a window of tokens a RowNorm would see a part of its rows only: it is a Diag of whole rows from here on.
+  f.formula = exhaust(f.g, f.g.take(other.g, other.root), rule_class::mathematical);
   return f;
 }
 
@@ -30,20 +33,6 @@ extents map_size(std::size_t tokens, std::size_t columns) {
   at(size, axis::column) = columns;
   return size;
 }
-
-/// Sets the processor up for one query and back.
-template <class T>
-class entered final {
- public:
-  explicit entered(const kernels<T>& k) : k_(k), before_(k.enter()) {}
-  ~entered() { k_.leave(before_); }
-  entered(const entered&) = delete;
-  entered& operator=(const entered&) = delete;
-
- private:
-  const kernels<T>& k_;
-  unsigned before_;
-};
 
 /// H_c for the channels of the window, a block of columns at a time: f(first column, [T - first, C, columns]).
 template <class T, class F>
@@ -119,10 +108,14 @@ tensor<T> run(engine<T>& e, const bound_formula& f, const query& q, std::size_t 
 template <class T>
 implicit_attention<T>::implicit_attention(const bound_formula& formula, environment<T> env, const kernels<T>& backend)
     : f_(formula), env_(std::move(env)), backend_(backend), engine_(f_.g, env_, backend_) {
-  const extents size = engine_.sizes().of(f_.output);
+  if (!env_.inputs.contains(value_input))
+    throw user_error("nothing is bound to the input 'x', at which the value path starts");
+  for (const auto& [name, stream] : env_.inputs)
+    if (stream.v.of(axis::token) != x().v.of(axis::token))
+      throw user_error(fmt::format("the input '{}' has {} tokens, but 'x' has {}", name, stream.v.of(axis::token),
+                                   x().v.of(axis::token)));
   tokens_ = engine_.tokens();
-  channels_ = at(size, axis::chan);
-  if (tokens_ == 0) throw user_error("an attention map was asked for an empty text; give at least one token");
+  channels_ = at(engine_.sizes().of(f_.output), axis::chan);
 }
 
 template <class T>
@@ -136,11 +129,13 @@ tensor<T> implicit_attention<T>::remainder() {
 }
 template <class T>
 tensor<T> implicit_attention<T>::apply(const tensor<T>& x) {
+  needs_stream(x);
   const entered<T> on(backend_);
   return run(engine_, f_, {query::kind::apply}, channels_, x);
 }
 template <class T>
 tensor<T> implicit_attention<T>::adjoint(const tensor<T>& g) {
+  needs_stream(g);
   const entered<T> on(backend_);
   return run(engine_, f_, {query::kind::adjoint}, channels_, g);
 }
@@ -167,24 +162,27 @@ tensor<T> implicit_attention<T>::reduced_matrix(reduction r) {
 
 template <class T>
 tensor<T> implicit_attention<T>::answer(const query& q) {
-  using kind = query::kind;
-  if (q.is == kind::row || q.is == kind::column || q.is == kind::reduced_row) needs_token(q.at);
-  if (q.is == kind::matrix && q.at >= channels_)
-    throw user_error(fmt::format("channel {} was asked for, but this layer has channels 0 to {}", q.at, channels_ - 1));
-  if (q.is != kind::remainder) needs_separate_channels();
+  check(q);
   const entered<T> on(backend_);
   return run(engine_, f_, q, channels_, {});
 }
 
 template <class T>
-void implicit_attention<T>::needs_token(std::size_t i) const {
-  if (i >= tokens_)
-    throw user_error(fmt::format("token {} was asked for, but the text has tokens 0 to {}", i, tokens_ - 1));
+void implicit_attention<T>::needs_stream(const tensor<T>& s) const {
+  if (s.v.of(axis::token) != tokens_ || s.v.of(axis::chan) != channels_)
+    throw user_error(fmt::format("H is {} x {} in {} channels, but the stream has {} tokens and {} channels", tokens_,
+                                 tokens_, channels_, s.v.of(axis::token), s.v.of(axis::chan)));
 }
 
 template <class T>
-void implicit_attention<T>::needs_separate_channels() {
-  if (!engine_.keeps_channels_apart(f_.formula))
+void implicit_attention<T>::check(const query& q) const {
+  using kind = query::kind;
+  const bool of_token = q.is == kind::row || q.is == kind::column || q.is == kind::reduced_row;
+  if (of_token && q.at >= tokens_)
+    throw user_error(fmt::format("token {} was asked for, but the text has tokens 0 to {}", q.at, tokens_ - 1));
+  if (q.is == kind::matrix && q.at >= channels_)
+    throw user_error(fmt::format("channel {} was asked for, but this layer has channels 0 to {}", q.at, channels_ - 1));
+  if ((of_token || q.is == kind::matrix || q.is == kind::reduced_matrix) && !engine_.keeps_channels_apart(f_.formula))
     throw user_error(
         "H of this architecture mixes channels: it has no matrix per channel; ask for H x or its transpose instead");
 }
@@ -192,11 +190,12 @@ void implicit_attention<T>::needs_separate_channels() {
 template <class T>
 query_plan implicit_attention<T>::plan(const query& q) const {
   using kind = query::kind;
+  check(q);
   query_plan p;
   engine<T> dry(f_.g, env_, counting_kernels<T>());
   counted_work() = {};
   tensor<T> operand;
-  if (q.is == kind::apply || q.is == kind::adjoint) operand = env_.inputs.begin()->second;
+  if (q.is == kind::apply || q.is == kind::adjoint) operand = x();
   { const tensor<T> result = run(dry, f_, q, channels_, operand); }
   p.backend = backend_.name;
   p.tokens = tokens_;

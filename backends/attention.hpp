@@ -44,6 +44,8 @@ class implicit_attention final {
   /// @param formula  from formula_of; @param env parameters, and inputs [T, C] of which "x" is the value path
   implicit_attention(const bound_formula& formula, environment<T> env, const kernels<T>& backend);
 
+  implicit_attention(const bound_formula&&, environment<T>,
+                     const kernels<T>&) = delete;  // the formula must outlive this
   implicit_attention(const implicit_attention&) = delete;
   implicit_attention& operator=(const implicit_attention&) = delete;
 
@@ -69,8 +71,8 @@ class implicit_attention final {
 
  private:
   tensor<T> answer(const query&);
-  void needs_token(std::size_t) const;
-  void needs_separate_channels();
+  void needs_stream(const tensor<T>&) const;
+  void check(const query&) const;
 
   const bound_formula& f_;
   environment<T> env_;

@@ -51,6 +51,20 @@ struct kernels final {
                   std::size_t b_row, T* y, std::size_t y_row);
 };
 
+/// Sets the processor up for one query and back.
+template <class T>
+class entered final {
+ public:
+  explicit entered(const kernels<T>& k) : k_(k), before_(k.enter()) {}
+  ~entered() { k_.leave(before_); }
+  entered(const entered&) = delete;
+  entered& operator=(const entered&) = delete;
+
+ private:
+  const kernels<T>& k_;
+  unsigned before_;
+};
+
 const kernels<double>& reference_kernels();  ///< sequential, double, the truth
 const kernels<float>& cpu_kernels();         ///< float32, Eigen
 

@@ -5,8 +5,10 @@ namespace alphaform {
 
 std::filesystem::path models_folder() {
   if (const char* set = std::getenv("ALPHAFORM_MODELS"); set != nullptr && *set != '\0') return set;
-  const std::filesystem::path sources = ALPHAFORM_SOURCE_MODELS;
-  return exists(sources) ? sources : std::filesystem::path(ALPHAFORM_INSTALLED_MODELS);
+  std::error_code failed;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", failed);
+  const std::filesystem::path beside = program.parent_path().parent_path() / ALPHAFORM_MODELS_BESIDE_PROGRAM;
+  return !failed && exists(beside) ? beside : std::filesystem::path(ALPHAFORM_SOURCE_MODELS);
 }
 
 }  // namespace alphaform

@@ -4,7 +4,8 @@
 
 namespace alphaform {
 
-/// The environment variable ALPHAFORM_MODELS if set, else the folder of the sources or of the installation.
+/// The environment variable ALPHAFORM_MODELS if set, else the folder of the installation that the program is part of,
+/// else that of the sources.
 std::filesystem::path models_folder();
 
 }  // namespace alphaform

@@ -95,6 +95,8 @@ std::vector<check> record_checks(const model<T>& m, const checkpoint& record) {
   const std::vector<std::int64_t> ids = values<std::int64_t>(stored_ids);
   if (stored_ids.shape.size() != 2)
     throw user_error("the record's 'input_ids' should have the shape [samples, tokens]");
+  if (stored_ids.shape[0] < 1 || stored_ids.shape[1] < 1)
+    throw user_error("the record's 'input_ids' are empty: there is nothing to check");
   const auto samples = static_cast<std::size_t>(stored_ids.shape[0]),
              longest = static_cast<std::size_t>(stored_ids.shape[1]);
   const bool padded = record.find("lengths") != nullptr;
@@ -128,7 +130,8 @@ std::vector<check> record_checks(const model<T>& m, const checkpoint& record) {
   for (std::size_t i = 0; i < m.layers(); ++i) {
     const recorded in = read(record, fmt::format("mixer_in.{}", i), 3),
                    out = read(record, fmt::format("mixer_out.{}", i), 3);
-    if (in.shape != out.shape || in.shape[2] != m.width() || in.shape[0] > samples)
+    if (in.shape != out.shape || in.shape[2] != m.width() || in.shape[0] > samples || in.shape[0] < 1 ||
+        in.shape[1] < 1)
       throw user_error(fmt::format("the record's 'mixer_in.{}' and 'mixer_out.{}' do not fit this model of width {}", i,
                                    i, m.width()));
     comparison mixers, whole, rows;

@@ -10,6 +10,7 @@
 #include <alphaform/tools/command.hpp>
 #include <alphaform/tools/input.hpp>
 #include <charconv>
+#include <cmath>
 
 namespace alphaform::tools {
 
@@ -48,12 +49,16 @@ query query_of(const attention_options& o, std::optional<std::size_t> row) {
   return {row ? kind::reduced_row : kind::reduced_matrix, row.value_or(0), over};
 }
 
+std::string bytes_text(double bytes) {
+  return bytes < (1 << 20) ? fmt::format("{:.1f} KiB", bytes / 1024) : fmt::format("{:.1f} MiB", bytes / (1 << 20));
+}
+
 void print_plan(const query_plan& p) {
   fmt::print("query            {}\nbackend          {}\ntokens, channels {}, {}\nstrategy         {}: {}\n", p.query,
              p.backend, p.tokens, p.channels, p.strategy, p.reason);
   fmt::print("operations       {:.3g}, and {:.3g} values of exponential functions\n", p.flops, p.functions);
-  fmt::print("bytes moved      {:.1f} MiB\npeak memory      {:.1f} MiB beyond weights and inputs\n",
-             p.bytes_moved / (1 << 20), static_cast<double>(p.peak_bytes) / (1 << 20));
+  fmt::print("bytes moved      {}\npeak memory      {} beyond weights and inputs\n", bytes_text(p.bytes_moved),
+             bytes_text(static_cast<double>(p.peak_bytes)));
 }
 
 /// The numbers asked for, row-major, and how many rows they have.
@@ -74,6 +79,12 @@ answer ask(implicit_attention<float>& a, const attention_options& o, std::option
   const tensor<float> t = row ? a.reduced_row(*row, over) : o.channel ? a.matrix(*o.channel) : a.reduced_matrix(over);
   r.values.assign(t.v.data, t.v.data + r.rows * r.columns);
   return r;
+}
+
+void needs_numbers(const answer& r) {
+  for (const float v : r.values)
+    if (!std::isfinite(v))
+      throw user_error("the map holds values that are not finite numbers: the model's weights cannot be right");
 }
 
 nlohmann::json as_json(const attention_options& o, const model<float>& m, std::span<const token> tokens,
@@ -127,6 +138,7 @@ int run(const attention_options& o) {
     return 0;
   }
   const answer r = ask(a, o, row);
+  needs_numbers(r);
   const std::array<std::size_t, 2> shape{r.rows, r.columns};
   if (end == ".npy") write_file(*o.output, npy_bytes(r.values, shape));
   if (end == ".npz") {
@@ -156,8 +168,9 @@ subcommand add_attention(CLI::App& app) {
   c->add_option("model", o.model, "A checkpoint: file or folder")->required();
   c->add_option("--text", o.text, "The text");
   c->add_option("--ids", o.ids, "Token ids instead of a text, such as 34,105,110");
-  c->add_option("--layer", o.layer, "The layer, from 0")->required();
-  CLI::Option* channel = c->add_option("--channel", o.channel, "One channel's matrix, from 0");
+  c->add_option("--layer", o.layer, "The layer, from 0")->required()->check(CLI::NonNegativeNumber);
+  CLI::Option* channel =
+      c->add_option("--channel", o.channel, "One channel's matrix, from 0")->check(CLI::NonNegativeNumber);
   c->add_option("--reduce", o.reduce, "Over all channels: mean (the default) or abs-mean")
       ->check(CLI::IsMember({"mean", "abs-mean"}))
       ->excludes(channel);

@@ -32,7 +32,7 @@ int main(int argc, char** argv) {
     return fails(3, fmt::format("{} (this is a defect of alphaform; please report it with the command that led here)",
                                 e.what()));
   } catch (const std::bad_alloc&) {
-    return fails(2, "there is not enough memory for this request; --plan says how much it takes");
+    return fails(2, "there is not enough memory for this request; a shorter text takes less");
   } catch (const std::exception& e) {
     return fails(2, e.what());
   }

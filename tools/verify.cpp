@@ -53,7 +53,7 @@ std::vector<check> checks_of(const checkpoint& file, const model<T>& m, const ve
   }
   const std::filesystem::path folder = is_directory(file.path()) ? file.path() : file.path().parent_path();
   const std::filesystem::path beside = folder / "reference.safetensors";
-  if (o.reference || exists(beside))
+  if (!o.ids && (o.reference || exists(beside)))
     return record_checks(m, checkpoint::open(o.reference ? std::filesystem::path(*o.reference) : beside));
   std::vector<check> checks{
       skipped("logits", "no record: give --reference, or put reference.safetensors beside the model")};
@@ -101,11 +101,13 @@ subcommand add_verify(CLI::App& app) {
   CLI::App* c =
       app.add_subcommand("verify", "Checks a model: logits, mixers, and the identity y = H x + r of every layer");
   c->add_option("model", o.model, "A checkpoint: file or folder")->required();
-  c->add_option("--reference", o.reference,
-                "What another implementation computed (default: reference.safetensors beside the model)");
+  CLI::Option* reference =
+      c->add_option("--reference", o.reference,
+                    "What another implementation computed (default: reference.safetensors beside the model)");
   c->add_option("--dtype", o.dtype, "f32 (fast) or f64 (sequential, in double)")->check(CLI::IsMember({"f32", "f64"}));
-  c->add_option("--ids", o.ids, "Token ids, such as 34,105,110");
-  c->add_option("--logits", o.logits, "Raw float32 logits after the last of --ids");
+  c->add_option("--ids", o.ids, "Token ids to check the identity on, or those of --logits, such as 34,105,110")
+      ->excludes(reference);
+  c->add_option("--logits", o.logits, "Raw float32 logits after the last of --ids")->excludes(reference);
   c->add_flag("--json", o.json, "Print JSON");
   c->footer(
       "Example: alphaform verify models/golden/mamba --dtype f64\n"

@@ -18,6 +18,7 @@ inline constexpr part mamba_x[] = {
     {"x_proj.weight[dt]", "dt_proj.weight", 1}, {"x_proj.weight[B]", "A_log", 1}, {"x_proj.weight[C]", "A_log", 1}};
 inline constexpr split mamba_splits[] = {
     {"in_proj.weight", mamba_in}, {"in_proj.bias", mamba_in_bias}, {"x_proj.weight", mamba_x}};
+inline constexpr requirement mamba_required[] = {{"hidden_act", "silu"}};
 inline constexpr std::string_view mamba_optional[] = {"in_proj.bias[x]", "in_proj.bias[z]", "conv1d.bias",
                                                       "out_proj.bias"};
 
@@ -64,7 +65,9 @@ inline constexpr family families[] = {
      .splits = mamba_splits,
      .aliases = {},
      .optional = mamba_optional,
-     .rescaled = {}},
+     .rescaled = {},
+     .required = mamba_required,
+     .unlike = {}},
     {.model_type = "rwkv",
      .mixer = "rwkv4",
      .prefix = "rwkv.",
@@ -80,7 +83,9 @@ inline constexpr family families[] = {
      .splits = {},
      .aliases = rwkv_aliases,
      .optional = {},
-     .rescaled = rwkv_rescaled},
+     .rescaled = rwkv_rescaled,
+     .required = {},
+     .unlike = {}},
     {.model_type = "rwkv.cpp",
      .mixer = "rwkv4",
      .prefix = "",
@@ -96,7 +101,9 @@ inline constexpr family families[] = {
      .splits = {},
      .aliases = rwkv_cpp_aliases,
      .optional = {},
-     .rescaled = {}},
+     .rescaled = {},
+     .required = {},
+     .unlike = {"blocks.0.att.ln_x.weight", "it is RWKV-5 or later; version 4 can be loaded"}},
 };
 
 }  // namespace alphaform::models

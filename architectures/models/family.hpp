@@ -32,6 +32,11 @@ struct alias final {
   double (*stored)(double) = nullptr;  ///< from the stored number to the parameter's
 };
 
+/// A config key that, where it is present, must have this value: the expressions above are for no other.
+struct requirement final {
+  std::string_view key, value;
+};
+
 struct family final {
   std::string_view model_type;  ///< as config.json says it
   std::string_view mixer;       ///< registered architecture
@@ -52,6 +57,8 @@ struct family final {
   /// Ends of names of tensors that transformers divides by 2 for every `rescale_every` blocks before theirs, halving
   /// the stream there.
   std::span<const std::string_view> rescaled;
+  std::span<const requirement> required;
+  requirement unlike;  ///< a tensor that must not be there, and what it says about the file
 };
 
 }  // namespace alphaform

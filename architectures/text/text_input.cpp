@@ -14,7 +14,7 @@ std::filesystem::path tokenizer_path(const checkpoint& file) {
   const std::filesystem::path folder = is_directory(file.path()) ? file.path() : file.path().parent_path();
   const nlohmann::json& config = file.config();
   if (config.is_object() && config.contains("tokenizer") && config["tokenizer"].is_string())
-    return folder / config["tokenizer"].get<std::string>();
+    return folder / std::filesystem::path(config["tokenizer"].get<std::string>()).relative_path();
   const std::filesystem::path beside = folder / "tokenizer.json";
   return exists(beside) ? beside : std::filesystem::path();
 }

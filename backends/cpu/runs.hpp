@@ -22,6 +22,7 @@ std::size_t run_step(const view<T>& v, const extents& size, std::size_t k) {
 /// Calls f(length, {pointer, step} ...) for every run of `size`; a step is 0 or 1.
 template <class F, class... T>
 void runs(const extents& size, F f, const view<T>&... v) {
+  if (volume(size) == 0) return;
   std::size_t k = axis_count;
   while (k > 0 && ((run_step(v, size, k - 1) < 2) && ...)) --k;
   std::size_t length = 1;

@@ -2,6 +2,7 @@
 // and delays. Evaluation asks for them in the same order every time, so they need no names.
 #pragma once
 #include <alphaform/backends/tensor.hpp>
+#include <alphaform/error.hpp>
 #include <vector>
 
 namespace alphaform {
@@ -14,6 +15,8 @@ class carried final {
   /// The next state; the first time around, one of this size that is `initial` everywhere.
   tensor<T> state(const arena<T>& memory, const extents& size, T initial) {
     if (next_ == states_.size()) states_.push_back(memory.filled(size, initial));
+    if (states_[next_].v.size != size)
+      throw user_error("this decoding state belongs to another model, or to a run that was broken off");
     return states_[next_++];
   }
 

@@ -70,7 +70,7 @@ tensor<T> engine<T>::block(node_index i, const window& w) {
   }
   if (n.is<terms::one>()) return arena_.filled(size, 1);
   if (n.is<terms::nothing>()) return arena_.filled(size, 0);
-  if (n.is<terms::inverse_size>()) return arena_.filled(size, T(1) / static_cast<T>(shapes_.entries(n.from)));
+  if (n.is<terms::inverse_size>()) return arena_.filled(size, T(1) / static_cast<T>(shapes_.entries(n.a, n.from)));
   if (n.is<terms::applied>() && g_[n.a].is<terms::expand>()) return value(n.b, w);
   const tensor<T> a = value(n.is<terms::applied>() ? g_[n.a].a : n.a, w);
   tensor<T> y = arena_.make(size);
@@ -102,8 +102,10 @@ tensor<T> engine<T>::anchor(node_index i) {
 template <class T>
 tensor<T> engine<T>::peaks(const node& n) {
   const tensor<T> log_decay = value(n.a), key = value(n.b);
-  extents size = key.v.size, first = size;
-  const std::size_t tokens = at(size, axis::token);
+  extents size = key.v.size;
+  for (std::size_t k = 0; k < axis_count; ++k) size[k] = std::max(size[k], log_decay.v.size[k]);
+  const std::size_t tokens = this->tokens();
+  extents first = size;
   at(first, axis::token) = 1;
   at(size, axis::token) = tokens + 1;
   const tensor<T> before = state(first, T(-1e38)), steps = arena_.filled(size, 0), keys = arena_.make(size),

@@ -51,19 +51,31 @@ std::string text_of(const extents& e) {
   constexpr std::array letters{"T", "H", "C", "N", "R", "S"};
   std::string s;
   for (std::size_t k = 0; k < axis_count; ++k)
-    if (e[k] != 1) s += fmt::format("{}{} = {}", s.empty() ? "" : ", ", letters[k], e[k]);
+    if (e[k] > 1) s += fmt::format("{}{} = {}", s.empty() ? "" : ", ", letters[k], e[k]);
   return "[" + s + "]";
 }
 
-/// The common extents of two operands, where one of them may be the same along an axis.
+/// The common extents of two operands, each of which may leave an axis open (0).
 extents unified(const extents& a, const extents& b, std::string_view what) {
   extents e = a;
   for (std::size_t k = 0; k < axis_count; ++k) {
-    if (e[k] == 1) e[k] = b[k];
-    if (b[k] != 1 && b[k] != e[k])
+    if (e[k] == 0) e[k] = b[k];
+    if (b[k] != 0 && b[k] != e[k])
       throw user_error(
           fmt::format("{}: the operands have {} and {}, and these do not fit together", what, text_of(a), text_of(b)));
   }
+  return e;
+}
+
+constexpr extents open{};
+
+/// 1 and 0 interchanged: between stored sizes and open ones.
+extents opened(extents e) {
+  for (std::size_t& n : e) n = n == 1 ? 0 : n;
+  return e;
+}
+extents closed(extents e) {
+  for (std::size_t& n : e) n = n == 0 ? 1 : n;
   return e;
 }
 
@@ -120,18 +132,29 @@ shapes<T>::shapes(const workspace& g, const environment<T>& env) : g_(g), env_(e
 }
 
 template <class T>
-std::size_t shapes<T>::entries(axes along) const {
+std::size_t shapes<T>::entries(node_index stream, axes along) {
   std::size_t n = 1;
   for (const axis_letter& a : axis_letters) {
-    std::size_t longest = 1;
-    for (const auto& [name, stream] : env_.inputs) longest = std::max(longest, stream.v.of(slot(a.axis)));
-    if (along.contains(a.axis)) n *= longest;
+    if (!along.contains(a.axis)) continue;
+    if (at(stored(stream), slot(a.axis)) == 0)
+      throw user_error(fmt::format("a mean over the {} axis needs a stream that differs along it", a.word));
+    n *= at(stored(stream), slot(a.axis));
   }
   return n;
 }
 
 template <class T>
-const extents& shapes<T>::of(node_index stream) {
+extents shapes<T>::of(node_index stream) {
+  return closed(stored(stream));
+}
+
+template <class T>
+extents shapes<T>::after(node_index p, const extents& in) {
+  return closed(applied(p, opened(in), false));
+}
+
+template <class T>
+const extents& shapes<T>::stored(node_index stream) {
   if (!known_[stream]) known_[stream] = find(stream);
   return *known_[stream];
 }
@@ -139,53 +162,69 @@ const extents& shapes<T>::of(node_index stream) {
 template <class T>
 extents shapes<T>::find(node_index i) {
   const node& n = g_[i];
-  if (n.is<terms::input>()) {
-    const auto found = env_.inputs.find(n.id);
-    if (found == env_.inputs.end())
-      throw user_error(fmt::format("the input '{}' is needed, but nothing is bound to this name", n.id));
-    return found->second.v.size;
+  if (n.is<terms::input>() || n.is<terms::parameter>()) {
+    extents e = open;
+    extents size = single;
+    if (n.is<terms::input>()) {
+      const auto found = env_.inputs.find(n.id);
+      if (found == env_.inputs.end())
+        throw user_error(fmt::format("the input '{}' is needed, but nothing is bound to this name", n.id));
+      size = found->second.v.size;
+      at(e, axis::token) = at(size, axis::token);
+    } else {
+      if (find_parameter(env_, n) == nullptr) return open;
+      size = stream_parameter(env_, n).size;
+    }
+    for (const axis_letter& a : axis_letters)
+      if (n.to.contains(a.axis)) at(e, slot(a.axis)) = at(size, slot(a.axis));
+    return e;
   }
-  if (n.is<terms::parameter>()) return stream_parameter(env_, n).size;
-  if (n.is<terms::one>() || n.is<terms::nothing>() || n.is<terms::inverse_size>()) return single;
-  if (n.is<terms::function>()) return of(n.a);
-  if (n.is<terms::applied>()) return after(n.a, of(n.b));
-  if (n.b != absent) return unified(of(n.a), of(n.b), fmt::format("'{}' meets '{}'", origin(g_, n.a), origin(g_, n.b)));
-  throw internal_error(fmt::format("the stream term '{}' has no size", term_table[n.term].name));
+  if (n.is<terms::one>() || n.is<terms::nothing>() || n.is<terms::inverse_size>()) return open;
+  if (n.is<terms::function>()) return stored(n.a);
+  if (n.is<terms::applied>()) return applied(n.a, stored(n.b), true);
+  if (n.b == absent) throw internal_error(fmt::format("the stream term '{}' has no size", term_table[n.term].name));
+  extents e = unified(stored(n.a), stored(n.b), fmt::format("'{}' meets '{}'", origin(g_, n.a), origin(g_, n.b)));
+  if (n.is<terms::peak>() || n.is<terms::prior_peak>()) at(e, axis::token) = tokens_;
+  return e;
 }
 
 template <class T>
-extents shapes<T>::after(node_index p, extents in) {
+extents shapes<T>::applied(node_index p, extents in, bool strict) {
   const node& n = g_[p];
   if (n.is<terms::scan>() || n.is<terms::conv>() || n.is<terms::delay>())
     at(in, axis::token) = tokens_;  // tokens differ from here on
-  if (n.is<terms::product>()) return after(n.a, after(n.b, in));
-  if (n.is<terms::sum>()) return unified(after(n.a, in), after(n.b, in), "a sum of operators");
-  if (n.is<terms::scan>() || n.is<terms::rownorm>()) return after(n.a, in);
-  if (n.is<terms::diag>()) return unified(of(n.a), in, fmt::format("Diag of '{}'", origin(g_, n.a)));
+  if (n.is<terms::product>()) return applied(n.a, applied(n.b, in, strict), strict);
+  if (n.is<terms::sum>()) return unified(applied(n.a, in, strict), applied(n.b, in, strict), "a sum of operators");
+  if (n.is<terms::scan>() || n.is<terms::rownorm>()) return applied(n.a, in, strict);
+  if (n.is<terms::diag>()) return unified(stored(n.a), in, fmt::format("Diag of '{}'", origin(g_, n.a)));
   if (n.is<terms::conv>()) {
-    const std::size_t channels = taps_parameter(env_, g_[n.a]).of(axis::chan);
-    if (channels != at(in, axis::chan) && at(in, axis::chan) != 1)
-      throw user_error(fmt::format("the filter '{}' has {} channels but is applied to a stream {}", g_[n.a].id,
-                                   channels, text_of(in)));
-    at(in, axis::chan) = channels;
-    return in;
+    extents filter = open;
+    at(filter, axis::chan) = taps_parameter(env_, g_[n.a]).of(axis::chan);
+    return unified(filter, in, fmt::format("the filter '{}'", g_[n.a].id));
   }
-  if (n.is<terms::mix>()) {
-    const view<const T> w = matrix_parameter(env_, g_[n.a]);
-    std::size_t& width = at(in, slot(n.from));
-    if (w.of(axis::head) != width)
-      throw user_error(fmt::format("the matrix '{}' has the shape [{}, {}] but is applied to a stream with {} entries",
-                                   g_[n.a].id, w.of(axis::token), w.of(axis::head), width));
-    width = 1;
-    at(in, slot(n.to)) = w.of(axis::token);
-    return in;
-  }
+  if (n.is<terms::mix>()) return mixed(n, in);
   if (n.is<terms::contract>()) {
-    for (const axis_letter& a : axis_letters)
-      if (n.from.contains(a.axis)) at(in, slot(a.axis)) = 1;
-    return in;
+    for (const axis_letter& a : axis_letters) {
+      if (!n.from.contains(a.axis)) continue;
+      if (strict && at(in, slot(a.axis)) == 0)
+        throw user_error(fmt::format(
+            "a sum over the {} axis needs a stream that differs along it, but this one is only repeated", a.word));
+      at(in, slot(a.axis)) = 0;
+    }
   }
   return in;  // Identity, Zero, Delay; Expand repeats without storing
+}
+
+template <class T>
+extents shapes<T>::mixed(const node& n, extents in) {
+  const view<const T> w = matrix_parameter(env_, g_[n.a]);
+  std::size_t& width = at(in, slot(n.from));
+  if (w.of(axis::head) != width && !(width == 0 && w.of(axis::head) == 1))
+    throw user_error(fmt::format("the matrix '{}' has the shape [{}, {}] but is applied to a stream with {} entries",
+                                 g_[n.a].id, w.of(axis::token), w.of(axis::head), width));
+  width = 0;
+  at(in, slot(n.to)) = w.of(axis::token);
+  return in;
 }
 
 template view<const float> stream_parameter(const environment<float>&, const node&);

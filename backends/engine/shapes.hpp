@@ -25,15 +25,20 @@ class shapes final {
  public:
   shapes(const workspace& g, const environment<T>& env);
   std::size_t tokens() const { return tokens_; }
-  /// Entries of the input streams along the axes.
-  std::size_t entries(axes) const;
+  /// Entries of a stream along some of its axes. @throws user_error if it is only repeated along one of them
+  std::size_t entries(node_index stream, axes along);
   /// [T, H, C, N, R, 1]; 1 for an axis along which the stream is the same.
-  const extents& of(node_index stream);
-  /// What operator `p` makes of a stream with the extents `in`.
-  extents after(node_index p, extents in);
+  extents of(node_index stream);
+  /// What operator `p` makes of a stream with the extents `in`. @throws user_error naming the two sides that do not fit
+  extents after(node_index p, const extents& in);
 
  private:
-  extents find(node_index);
+  // Here an axis along which nothing is stored has size 0: it takes any size, whereas a stored axis of size 1 does not.
+  const extents& stored(node_index stream);
+  extents find(node_index stream);
+  extents applied(node_index p, extents in, bool strict);
+  extents mixed(const node&, extents in);
+
   const workspace& g_;
   const environment<T>& env_;
   std::size_t tokens_ = 1;

@@ -66,7 +66,14 @@ template <class T>
 binder<T>::binder(const checkpoint& file, const family& f) : file_(file), family_(f), prefix_(f.prefix) {
   const nlohmann::json& config = file_.config();
   if (config.contains("backbone_prefix") && config["backbone_prefix"].is_string())
-    prefix_ = config["backbone_prefix"].get<std::string>() + ".";
+    prefix_ = config["backbone_prefix"].get<std::string>();
+  if (!prefix_.empty() && !prefix_.ends_with('.')) prefix_ += '.';
+  if (!f.unlike.key.empty() && file_.find(f.unlike.key) != nullptr)
+    throw user_error(fmt::format("{} cannot be loaded: {}", quote_path(file_.path()), f.unlike.value));
+  for (const requirement& r : f.required)
+    if (config.contains(r.key) && config[std::string(r.key)] != r.value)
+      throw user_error(fmt::format("config.json: {} is {}, but models of type '{}' can be loaded only with \"{}\"",
+                                   r.key, config[std::string(r.key)].dump(), f.model_type, r.value));
   epsilon_ = number_at(config, f.epsilon_key, f.epsilon);
   while (file_.find(prefix_ + with_block(f.norm.prefix, blocks_) + "weight") != nullptr) ++blocks_;
   if (blocks_ == 0)
@@ -165,6 +172,8 @@ parameter<T> binder<T>::loaded(const stored_tensor& t, std::size_t block, double
   const auto ends_so = [&](std::string_view end) { return t.name.ends_with(end); };
   const bool rescaled = rescale_every_ > 0 && block >= rescale_every_ &&
                         std::any_of(family_.rescaled.begin(), family_.rescaled.end(), ends_so);
+  if (std::find(t.shape.begin(), t.shape.end(), 0) != t.shape.end())
+    throw user_error(fmt::format("the tensor '{}' is empty: one of its dimensions is 0", t.name));
   constexpr dtype own = std::is_same_v<T, float> ? dtype::f32 : dtype::f64;
   const auto address = reinterpret_cast<std::uintptr_t>(t.bytes.data());
   if (t.type == own && address % alignof(T) == 0 && !rescaled && stored == nullptr)

@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <alphaform/architectures/checkpoint/quote.hpp>
 #include <alphaform/architectures/models/families.hpp>
 #include <alphaform/architectures/registry.hpp>
 #include <alphaform/backends/model/model.hpp>
@@ -21,6 +22,9 @@ tensor<T> evaluated(const expression& e, environment<T> env, std::string name, c
 
 template <class T>
 void add(const tensor<T>& x, const tensor<T>& y, const kernels<T>& k) {
+  if (x.v.of(axis::chan) != y.v.of(axis::chan))
+    throw user_error(fmt::format("a block of width {} is added to a stream of width {}: a weight has the wrong shape",
+                                 y.v.of(axis::chan), x.v.of(axis::chan)));
   k.plus(x, y, x);
 }
 
@@ -85,8 +89,16 @@ model<T>::model(const checkpoint& file, const kernels<T>& backend)
       head_env_.parameters[name] = binder_.tensor_named(tensor.get<std::string>());
     }
     const parameter<T>& weight = head_env_.parameters["weight"];
-    if (!weight.shape.empty()) labels_ = labels_of(config, weight.shape[0]);
+    if (weight.shape.size() != 2)
+      throw user_error("config.json: classifier.weight should name a matrix [labels, width]");
+    labels_ = labels_of(config, weight.shape[0]);
   } else {
+    const bool untied = config.contains("tie_word_embeddings") && config["tie_word_embeddings"] == false;
+    if (untied && file.find(family_.head) == nullptr)
+      throw user_error(fmt::format(
+          "{} has no tensor '{}', and config.json says that it is not tied to the embeddings; for a classifier "
+          "the config's 'classifier' names its head",
+          quote_path(file.path()), family_.head));
     head_env_.parameters["weight"] =
         file.find(family_.head) != nullptr ? binder_.tensor_named(std::string(family_.head)) : embeddings_;
   }
@@ -128,7 +140,7 @@ template <class T>
 forward_pass<T> model<T>::run(std::span<const std::int64_t> ids, const extent_of_run& extent, const kernels<T>& k,
                               decoding_state<T>* s) const {
   if (s != nullptr) s->rewind();
-  const unsigned before = k.enter();
+  const entered<T> on(k);
   forward_pass<T> pass;
   tensor<T> h = embedded(ids, k);
   for (std::size_t f = 0; f < first_.size(); ++f) h = evaluated(first_[f], first_env_[f], "x", h, k, s);
@@ -143,9 +155,8 @@ forward_pass<T> model<T>::run(std::span<const std::int64_t> ids, const extent_of
   using logits = extent_of_run::logits;
   const bool last_only = classifier_ || extent.of == logits::last_token;
   if (last_only) h = h.slice(axis::token, ids.size() - 1, ids.size());
-  if (extent.of != logits::none)
+  if (extent.of != logits::none && extent.layers >= layers())
     pass.logits = evaluated(head_, head_env_, "x", evaluated(last_, last_env_, "x", h, k, s), k, s);
-  k.leave(before);
   return pass;
 }
 
@@ -179,10 +190,8 @@ void model<T>::needs_layer(std::size_t layer) const {
 template <class T>
 tensor<T> model<T>::mixer(std::size_t layer, const tensor<T>& u) const {
   needs_layer(layer);
-  const unsigned before = backend_.enter();
-  tensor<T> y = mixed(layer, u, backend_, nullptr);
-  backend_.leave(before);
-  return y;
+  const entered<T> on(backend_);
+  return mixed(layer, u, backend_, nullptr);
 }
 
 template <class T>

@@ -88,7 +88,7 @@ TEST_CASE("properties follow from the expression") {
 
   const auto mixing = diag(input<"z">) * op<chan, chan>{build::mix(param<"W">.e, chan, chan)} * delay;
   CHECK(classify(mixing.e).is == attention_class::tensor);
-  CHECK(classify(centre.e).is == attention_class::tensor);
+  CHECK(classify(centre(input<"x">).e).is == attention_class::tensor);
   CHECK(classify(fir<"f">.e).is == attention_class::implicit);
   CHECK_FALSE(classify(fir<"f">.e).data_controlled);
   CHECK(classify(diag(input<"z">).e).is == attention_class::explicit_);

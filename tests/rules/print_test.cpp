@@ -79,7 +79,7 @@ TEST_CASE("brackets follow precedence") {
   CHECK(text(((Q * a) * b).e) == "(Conv(f) a)·b");
   CHECK(text((Q * (a * b)).e) == "Conv(f) (a·b)");
   CHECK(text((P * (Q * a) + b).e) == "Diag(a) Conv(f) a + b");
-  CHECK(text(centre.e) == "I + Diag(-1/C) Expand[C] Contract[C]");
+  CHECK(text(centre(input<"x">).e) == "I + Diag(-1/C) Expand[C] Contract[C]");
 }
 
 TEST_CASE("labels are names inside and definitions at the root") {

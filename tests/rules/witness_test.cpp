@@ -60,7 +60,8 @@ TEST_CASE("Mamba: alpha[t,s] is sum_n C_t exp(A sum of Delta over s+1..t) Delta_
       }
 }
 
-TEST_CASE("Conv reads w[K-1] for the current token and Delay reads the one before and Contract and Expand count entries") {
+TEST_CASE(
+    "Conv reads w[K-1] for the current token and Delay reads the one before and Contract and Expand count entries") {
   const witness w(sizes, 5);
   const MatrixXd f = w.matrix(fir<"f">.e), z = w.matrix(delay.e, chan);
   CHECK(f(3 * C, 0) == f(4 * C, C));
