@@ -26,7 +26,8 @@ constexpr node_index fire(const rule& u, workspace& g, node_index i) {
   binding bound;
   const auto applies = [&](node_index at) {
     bound = {};
-    return match(u.pattern.g, u.pattern.root, g, at, bound) && (!u.when.holds || u.when.holds(g, bound[u.when.symbol]));
+    return match(u.pattern.g, u.pattern.root, g, at, bound) &&
+           (u.when.symbol.empty() || u.when.holds(g, bound[u.when.symbol]));
   };
   if (applies(i)) return substitute(u.result.g, u.result.root, g, bound);
   const node n = g[i];

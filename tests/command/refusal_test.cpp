@@ -128,6 +128,29 @@ TEST_CASE("tensors that are missing or have another shape are named") {
   with([&](json& header) { header["backbone.embeddings.weight"]["shape"] = {256 * 64}; }, "embeddings.weight");
 }
 
+TEST_CASE("tensors of size 1 or 0 do not pass for whole ones") {
+  const auto replaced = [&](const std::string& tensor, const std::vector<std::size_t>& shape, std::string_view word) {
+    safetensors_image image(mamba / "model.safetensors");
+    std::size_t bytes = sizeof(float);
+    for (const std::size_t n : shape) bytes *= n;
+    image.header["other"] = image.header[tensor];
+    image.header[tensor] = {
+        {"dtype", "F32"}, {"shape", shape}, {"data_offsets", {image.numbers.size(), image.numbers.size() + bytes}}};
+    image.numbers.append(bytes, '\0');
+    damaged d;
+    d.model = image.bytes();
+    d.check_everywhere(word);
+  };
+  const std::string mixer = "backbone.layers.1.mixer.";
+  replaced("backbone.layers.0.norm.weight", {1}, "weight");
+  replaced(mixer + "D", {1}, "'D'");
+  replaced(mixer + "conv1d.bias", {1}, "conv1d.bias");
+  replaced(mixer + "out_proj.weight", {1, 128}, "width");
+  replaced(mixer + "conv1d.weight", {128, 1, 0}, "conv1d.weight");
+  replaced(mixer + "A_log", {128, 0}, "A_log");
+  replaced("backbone.embeddings.weight", {0, 64}, "embeddings.weight");
+}
+
 TEST_CASE("configurations that do not fit are refused by what they say") {
   const auto with = [](const std::function<void(json&)>& change, std::string_view word) {
     damaged d;
