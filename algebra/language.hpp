@@ -31,7 +31,6 @@ constexpr bool operator==(const op<F1, T1>& p, const op<F2, T2>& q) {
 }
 
 // ---- leaves
-// ------------------------------------------------------------------------------------------------------------------
 
 /// A named input stream [T, axes]. The input called "x" is the start of the value path.
 template <name Id, axes A = chan>
@@ -60,7 +59,6 @@ constexpr Term let(Term term) {
 }
 
 // ---- operators
-// ---------------------------------------------------------------------------------------------------------------
 
 template <axes A>
 constexpr op<A, A> diag(const stream<A>& s) {
@@ -103,7 +101,6 @@ constexpr op<A, A> rownorm(const op<A, A>& p) {
 }
 
 // ---- streams
-// -----------------------------------------------------------------------------------------------------------------
 
 /// Repeats `s` along the axes that To has beyond it. The Expand is a node: nothing broadcasts silently.
 template <axes To, axes A>

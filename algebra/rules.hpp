@@ -49,7 +49,6 @@ inline constexpr auto rules = [] {
                  frozen = rule_class::frozen, remainder = rule_class::remainder, stabilising = rule_class::stabilising;
   return std::array{
       // -- frozen derivative
-      // ------------------------------------------------------------------------------------------------
       row("value input", F(value), I, canonical, "definition of F", "The value input is the variable of H itself."),
       row("independent", F(x), O, frozen, "definition of F",
           "What does not depend on the value path contributes to the remainder r, not to H.", independent("x")),
@@ -61,7 +60,6 @@ inline constexpr auto rules = [] {
       row("row normalisation", N(p), then(D(build::call<functions::reciprocal>(at(p, ones(p)))), p), mathematical,
           "paper Eq. 20", "Dividing the rows of P by their sums is a Diag of 1 / (P 1), frozen like every control."),
       // -- remainder
-      // --------------------------------------------------------------------------------------------------------
       row("remainder of the value", R(value), none, remainder, "definition of R", "The value input leaves nothing."),
       row("remainder of independent", R(x), x, remainder, "definition of R", "All of it.", independent("x")),
       row("remainder of a sum", R(add(x, y)), add(R(x), R(y)), remainder, "linearity", "R of a sum is the sum."),
@@ -69,7 +67,6 @@ inline constexpr auto rules = [] {
       row("remainder through silu", R(silu(x)), at(D(sigmoid(x)), R(x)), remainder, "paper Sec. 3.1",
           "The bias passes through the same Diag."),
       // -- identities and zeros
-      // ---------------------------------------------------------------------------------------------
       row("I P", then(I, p), p, canonical, "identity", ""),
       row("P I", then(p, I), p, canonical, "identity", ""),
       row("0 P", then(O, p), O, canonical, "zero", ""),
@@ -84,7 +81,6 @@ inline constexpr auto rules = [] {
       row("nothing + x", add(none, x), x, canonical, "zero", ""),
       row("P (Q x)", at(p, at(q, x)), at(then(p, q), x), canonical, "associativity", ""),
       // -- before evaluating
-      // --------------------------------------------------------------------------------------------------
       row("running maximum", N(then(both(then(Delay, S(D(exp(x)))), D(exp(y))), D(exp(z)))),
           N(both(then(D(exp(minus(peak_before, row_peak))),
                       then(Delay, then(S(D(exp(minus(add(log_decay, peak_before), peak_now)))),

@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <alphaform/algebra/print.hpp>
 #include <alphaform/backends/attention.hpp>
 #include <alphaform/backends/plan/counting.hpp>
 
@@ -8,7 +9,9 @@ namespace alphaform {
 bound_formula formula_of(const expr& attention) {
   const derivation d = derive(stabilised(attention));
   if (d.refused != absent)
-    throw user_error("this declaration has no implicit attention: see its derivation for the term that refused");
+    throw user_error(
+        fmt::format("no implicit attention: on the value path, {} is neither linear nor a known activation",
+                    print({d, d.refused}, notation::text)));
   if (d.g[d.formula].is<terms::zero>())
     throw user_error("y does not depend on the value path: H is 0; check which input is called 'x'");
   bound_formula f;

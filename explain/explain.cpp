@@ -10,25 +10,23 @@ namespace alphaform {
 
 namespace {
 
+/// What an output of the head stands for: a label, or the text of the next token.
+std::string name_of(std::size_t output, const model<float>& m, const std::optional<tokenizer>& words) {
+  if (!m.labels().empty()) return m.labels()[output];
+  const auto id = static_cast<std::int64_t>(output);
+  if (words && id < words->vocabulary_size()) return words->describe(std::span(&id, 1)).front().piece;
+  return fmt::format("token {}", id);
+}
+
 std::vector<prediction> predictions(const model<float>& m, const tensor<float>& logits,
                                     const std::optional<tokenizer>& words) {
   const std::size_t outputs = logits.v.of(axis::chan), last = logits.v.of(axis::token) - 1;
-  std::vector<double> row(outputs);
-  std::vector<std::string> labels = m.labels();
-  for (std::size_t v = 0; v < outputs; ++v) {
-    row[v] = logits.v.data[last * outputs + v];
+  const float* row = logits.v.data + last * outputs;
+  for (std::size_t v = 0; v < outputs; ++v)
     if (!std::isfinite(row[v]))
       throw user_error("the model's logits are not finite numbers: its weights cannot be explained");
-  }
-  if (!labels.empty()) return predictions_of(row, labels, outputs);
-  for (std::size_t v = 0; v < outputs; ++v) labels.push_back(fmt::format("token {}", v));
-  std::vector<prediction> p = predictions_of(row, labels, 5);
-  if (!words) return p;
-  for (prediction& next : p) {
-    const std::int64_t id = std::stoll(next.label.substr(6));
-    if (id < words->vocabulary_size()) next.label = words->describe(std::span(&id, 1)).front().piece;
-  }
-  return p;
+  return predictions_of({row, row + outputs}, m.labels().empty() ? 5 : outputs,
+                        [&](std::size_t output) { return name_of(output, m, words); });
 }
 
 }  // namespace

@@ -62,8 +62,8 @@ std::vector<float> token_scores(method m, const std::vector<layer_map>& maps, st
   return {scores.begin(), scores.end()};
 }
 
-std::vector<prediction> predictions_of(const std::vector<double>& logits, const std::vector<std::string>& labels,
-                                       std::size_t most) {
+std::vector<prediction> predictions_of(const std::vector<double>& logits, std::size_t most,
+                                       const std::function<std::string(std::size_t)>& name) {
   const double top = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
   for (const double l : logits) sum += std::exp(l - top);
@@ -72,7 +72,7 @@ std::vector<prediction> predictions_of(const std::vector<double>& logits, const 
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return logits[a] > logits[b]; });
   std::vector<prediction> p;
   for (std::size_t k = 0; k < std::min(most, order.size()); ++k)
-    p.push_back({labels[order[k]], std::exp(logits[order[k]] - top) / sum});
+    p.push_back({name(order[k]), std::exp(logits[order[k]] - top) / sum});
   return p;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include <alphaform/backends/model/model.hpp>
 #include <alphaform/explain/explanation.hpp>
+#include <functional>
 #include <string_view>
 
 namespace alphaform {
@@ -22,8 +23,8 @@ std::string_view sentence_of(method);
 /// @throws user_error if a row of a map has no positive entry
 std::vector<float> token_scores(method, const std::vector<layer_map>&, std::size_t tokens);
 
-/// Probabilities from logits, most probable first, at most `most`.
-std::vector<prediction> predictions_of(const std::vector<double>& logits, const std::vector<std::string>& labels,
-                                       std::size_t most);
+/// Probabilities from logits, most probable first, at most `most`; `name` says what an output stands for.
+std::vector<prediction> predictions_of(const std::vector<double>& logits, std::size_t most,
+                                       const std::function<std::string(std::size_t)>& name);
 
 }  // namespace alphaform

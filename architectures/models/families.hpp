@@ -10,7 +10,6 @@ inline constexpr auto rms_norm = norm<"weight", "epsilon">(x);
 inline constexpr auto layer_norm = norm<"weight", "bias", "epsilon">(x);
 
 // ---- Mamba, Hugging Face naming
-// -----------------------------------------------------------------------------------------------
 
 inline constexpr part mamba_in[] = {{"in_proj.weight[x]", "A_log", 0}, {"in_proj.weight[z]", "A_log", 0}};
 inline constexpr part mamba_in_bias[] = {{"in_proj.bias[x]", "A_log", 0}, {"in_proj.bias[z]", "A_log", 0}};
@@ -23,7 +22,6 @@ inline constexpr std::string_view mamba_optional[] = {"in_proj.bias[x]", "in_pro
                                                       "out_proj.bias"};
 
 // ---- RWKV-4: channel mix sigma(W_r r) * W_v relu(W_k k)^2 with token-shifted r and k of the normalised stream
-// -------------------
 
 /// What the block adds to its stream h after the mixer; its norm ln2 is part of it.
 inline constexpr auto channel_mix = [] {
@@ -38,7 +36,6 @@ inline constexpr alias rwkv_aliases[] = {{"ln2.weight", "../ln2.weight"}, {"ln2.
 inline constexpr std::string_view rwkv_rescaled[] = {"attention.output.weight", "feed_forward.value.weight"};
 
 // ---- RWKV-4, rwkv.cpp naming: time_decay is stored as -exp(time_decay)
-// -----------------------------------------------------------
 
 inline constexpr component rwkv_cpp_first[] = {{"blocks.0.ln0.", layer_norm.e}};
 inline constexpr component rwkv_cpp_feed[] = {{"blocks.{i}.ffn.", channel_mix.e}};

@@ -27,7 +27,6 @@ tensor<T> engine<T>::after_carried(const tensor<T>& x, std::size_t tokens, T ini
 }
 
 // ---- streams
-// -----------------------------------------------------------------------------------------------------------------
 
 /// A stream whose entries depend on the same entries of its arguments only; everything else is evaluated whole and
 /// kept.
@@ -119,7 +118,6 @@ tensor<T> engine<T>::peaks(const node& n) {
 }
 
 // ---- operators
-// ---------------------------------------------------------------------------------------------------------------
 
 template <class T>
 bool engine<T>::keeps_channels_apart(node_index p) const {

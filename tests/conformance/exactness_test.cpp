@@ -100,6 +100,7 @@ TEST_CASE("what does not fit together is refused") {
   refuses([&] { a.apply(stream({1, 2}, 2, 1)); }, "2 tokens");
   refuses([&] { a.row(4); }, "tokens 0 to 3");
   refuses([&] { a.plan({query::kind::matrix, 1}); }, "channels 0 to 0");
+  refuses([] { formula_of(sigmoid(input<"x">).e); }, "σ(x) is neither linear");
   refuses([] { formula_of((gate(input<"x">) * input<"k">).e); }, "H is 0");
   env.inputs["k"] = stream({1}, 1, 1);
   refuses([&] { implicit_attention<double>(formula, env, backend); }, "1 tokens");

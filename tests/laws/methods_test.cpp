@@ -106,7 +106,8 @@ TEST_CASE("names of methods are read back and others are refused with those know
 TEST_CASE("predictions are the softmax in falling order") {
   const std::vector<double> logits{0.5, 1000, -3, 999, 1000};
   const std::vector<std::string> labels{"a", "b", "c", "d", "e"};
-  const std::vector<prediction> all = predictions_of(logits, labels, 9);
+  const auto name = [&](std::size_t output) { return labels[output]; };
+  const std::vector<prediction> all = predictions_of(logits, 9, name);
   REQUIRE(all.size() == 5);
   double sum = 0;
   for (const prediction& p : all) sum += p.probability;
@@ -117,7 +118,7 @@ TEST_CASE("predictions are the softmax in falling order") {
   CHECK(all[1].probability == all[0].probability);
   CHECK(all[2].probability == doctest::Approx(top * std::exp(-1.0)).epsilon(1e-14));
   CHECK(all[4].probability == 0);
-  const std::vector<prediction> two = predictions_of(logits, labels, 2);
+  const std::vector<prediction> two = predictions_of(logits, 2, name);
   REQUIRE(two.size() == 2);
   CHECK(two[1].probability == all[1].probability);
 }
