@@ -31,15 +31,5 @@ template <std::size_t N>
 constexpr bool independent_of_value(const graph<N>& g, node_index i) {
   return !any_of(g, i, [](const node& n) { return n.is<terms::input>() && n.id == value_input; });
 }
-/// The term contains parameters and constants only: it is the same for every token and every text (time-invariant).
-template <std::size_t N>
-constexpr bool fixed_parameter(const graph<N>& g, node_index i) {
-  return !any_of(g, i, [](const node& n) { return n.is<terms::input>(); });
-}
-/// A marker is left in the term: what it stands for was refused.
-template <std::size_t N>
-constexpr bool has_marker(const graph<N>& g, node_index i) {
-  return any_of(g, i, [](const node& n) { return n.is<terms::frozen>() || n.is<terms::remainder>(); });
-}
 
 }  // namespace alphaform

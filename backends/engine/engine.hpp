@@ -30,6 +30,7 @@ class engine final {
   tensor<T> value(node_index i, const window&);
 
   /// P x for a stream x, [T, axes of x], windowed over channels where P keeps channels apart.
+  /// @throws user_error when sizes do not fit; internal_error for a term that the engine does not know
   tensor<T> apply(node_index p, const tensor<T>& x);
   /// P' g, the transpose.
   tensor<T> adjoint(node_index p, const tensor<T>& g);

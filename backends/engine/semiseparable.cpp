@@ -28,7 +28,6 @@ bool recurrence(const workspace& g, node_index p, semiseparable& form) {
   std::size_t begin = 0, read_end = scan, end = f.size();
   if (g[f[0]].is<terms::contract>()) {
     if (g[f[0]].from != state || !g[f[end - 1]].is<terms::expand>() || g[f[end - 1]].to != state) return false;
-    form.has_state_axis = true;
     ++begin;
     --end;
   }
@@ -69,7 +68,6 @@ std::optional<semiseparable> as_semiseparable(const workspace& g, node_index p) 
     form.decay = u->decay;
     form.write = {u->write};
     form.read = {u->read};
-    form.has_state_axis = true;
     core_end = begin + 5;
   }
   if (form.decay == absent || core_end > end) return std::nullopt;

@@ -12,7 +12,6 @@ struct semiseparable final {
   node_index decay = absent;
   node_index taps = absent;  ///< parameter node of the filter, or `absent`
   bool exclusive = false;    ///< the state is read before the current token is written
-  bool has_state_axis = false;
 };
 
 /// The form of the operator at `p`, or nothing if it has another one.
