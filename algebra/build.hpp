@@ -5,47 +5,54 @@
 
 namespace alphaform::build {
 
-template <class Term>
-constexpr expr leaf(std::string_view id = {}, axes to = {}, axes from = {}) {
-  expr e;
+template <class Term, std::size_t N = 160>
+constexpr term_in<N> leaf(std::string_view id = {}, axes to = {}, axes from = {}) {
+  term_in<N> e;
   e.root = e.g.put({.term = term_code<Term>, .to = to, .from = from, .id = id});
   return e;
 }
 
-template <class Term>
-constexpr expr with(const expr& a, code function = no_function) {
-  expr e;
-  const node_index i = e.g.take(a.g, a.root);
-  e.root = e.g.put(inferred(e.g, {.term = term_code<Term>, .function = function, .a = i}));
+template <class Term, std::size_t N>
+constexpr term_in<N> with(const term_in<N>& a, code function = no_function) {
+  term_in<N> e = a;
+  e.root = e.g.put(inferred(e.g, {.term = term_code<Term>, .function = function, .a = a.root}));
   return e;
 }
 
-template <class Term>
-constexpr expr with(const expr& a, const expr& b) {
-  expr e;
-  const node_index i = e.g.take(a.g, a.root), j = e.g.take(b.g, b.root);
-  e.root = e.g.put(inferred(e.g, {.term = term_code<Term>, .a = i, .b = j}));
+template <class Term, std::size_t N>
+constexpr term_in<N> with(const term_in<N>& a, const term_in<N>& b) {
+  term_in<N> e = a;
+  const node_index j = e.g.take(b.g, b.root);
+  e.root = e.g.put(inferred(e.g, {.term = term_code<Term>, .a = a.root, .b = j}));
   return e;
 }
 
-/// W over one axis: consumes `from`, makes `to`.
-constexpr expr mix(const expr& weight, axes to, axes from) {
-  expr e;
-  const node_index i = e.g.take(weight.g, weight.root);
-  e.root = e.g.put({.term = term_code<terms::mix>, .to = to, .from = from, .a = i});
+/// W over one axis: consumes `from`, makes `to`. A parameter becomes a matrix [to, from].
+template <std::size_t N>
+constexpr term_in<N> mix(const term_in<N>& weight, axes to, axes from, std::string_view symbol = {}) {
+  term_in<N> e;
+  node_index i = absent;
+  if (weight.top().template is<terms::parameter>()) {
+    node w = weight.top();
+    w.from = from;
+    i = e.g.put(w);
+  } else {
+    i = e.g.take(weight.g, weight.root);
+  }
+  e.root = e.g.put({.term = term_code<terms::mix>, .to = to, .from = from, .a = i, .id = symbol});
   return e;
 }
 
 /// 1 / (entries of a stream along some axes).
-constexpr expr inverse_size(const expr& of, axes along) {
-  expr e;
-  const node_index i = e.g.take(of.g, of.root);
-  e.root = e.g.put({.term = term_code<terms::inverse_size>, .from = along, .a = i});
+template <std::size_t N>
+constexpr term_in<N> inverse_size(const term_in<N>& of, axes along) {
+  term_in<N> e = of;
+  e.root = e.g.put({.term = term_code<terms::inverse_size>, .from = along, .a = of.root});
   return e;
 }
 
-template <class Function>
-constexpr expr call(const expr& a) {
+template <class Function, std::size_t N>
+constexpr term_in<N> call(const term_in<N>& a) {
   return with<terms::function>(a, function_code<Function>);
 }
 

@@ -5,97 +5,221 @@
 namespace alphaform {
 namespace {
 
-/// Where a factor stands: left of everything that mixes tokens it scales rows of H, otherwise columns.
-struct place_in_product final {
-  bool mixing_to_the_left = false, in_sum = false;
-};
+bool is_scan(const node& n) { return n.is<terms::scan>(); }
+bool is_attend(const node& n) { return n.is<terms::attend>(); }
+bool is_input(const node& n) { return n.is<terms::input>(); }
 
-struct role_of final {
+/// What one factor does, in words.
+struct sentence_of final {
   const term_view& v;
   const node& n;
-  place_in_product place;
+  role is;
 
-  bool controlled(node_index i) const {
-    return occurs(v.at(i), [](const node& k) { return k.is<terms::input>(); });
-  }
-  bool by_value(node_index i) const {
-    return occurs(v.at(i), [](const node& k) { return k.is<terms::input>() && k.id == value_input; });
-  }
-  std::string input_of(node_index s) const {
-    std::string name;
+  std::string inputs_of(node_index s) const {
+    std::vector<std::string_view> names;
     for (const node_index i : parts_of(v.at(s)))
-      if (v[i].is<terms::input>()) name = v[i].id;
-    return name;
+      if (is_input(v[i])) names.push_back(v[i].id);
+    std::sort(names.begin(), names.end());
+    if (names == std::vector{value_input}) return "the tokens themselves control";
+    std::string text = names.size() == 1 ? "the input " : "the inputs ";
+    for (std::size_t k = 0; k < names.size(); ++k)
+      text += (k == 0 ? "" : k + 1 == names.size() ? " and " : ", ") + std::string(names[k]);
+    return text + (names.size() == 1 ? " controls" : " control");
   }
-  /// 1 / (P 1)
-  bool normalises_rows(node_index s) const {
-    return v[s].function == function_code<functions::reciprocal> && v[v[s].a].is<terms::applied>() &&
-           v[v[v[s].a].b].is<terms::one>();
+  bool controlled(node_index i) const { return occurs(v.at(i), is_input); }
+
+  /// The recurrence or attention, whatever stands beside it.
+  phrase core() const {
+    const std::vector<factor> factors = factors_of(v);
+    if (factors.size() == 1 && factors.front().is_unrolled()) {
+      const factor& f = factors.front();
+      return {
+          "Decaying memory: token t reads with @ what each token s ≤ t wrote with @, faded by the decays @ of the "
+          "tokens after s.",
+          {f.read, f.write, f.decay}};
+    }
+    for (const node_index i : parts_of(v)) {
+      if (is_attend(v[i]))
+        return {"Attention: token t reads every token s ≤ t with the weight exp(q k), q of t in @ and k of s in @.",
+                {v[i].a, v[i].b}};
+      if (is_scan(v[i]) && v[v[i].a].is<terms::diag>())
+        return {"Decaying memory: all tokens so far, faded by @ at every step.", {v[v[i].a].a}};
+      if (is_scan(v[i])) return {"Memory: the state is carried from token to token by @.", {v[i].a}};
+    }
+    return {"Scales what is written to the memory."};
   }
 
   phrase operator()(terms::diag) const {
     const node_index s = n.a;
-    if (normalises_rows(s))
-      return {"Normalises: divides every row of @ by its sum, so that a token's weights sum to one.", {v[v[s].a].a}};
-    if (place.in_sum) return {"Skip: the token itself, past the memory, scaled by @.", {s}};
+    switch (is) {
+      case role::normaliser: {
+        for (const node_index i : parts_of(v.at(s)))
+          if (v[i].is<terms::applied>() && v[v[i].b].is<terms::one>()) {
+            const bool bounded = occurs(v.at(s), [](const node& k) { return k.is<terms::larger>(); });
+            return {bounded ? "Normalises: divides every row of @ by its sum, unless that is below 1."
+                            : "Normalises: divides every row of @ by its sum, so that a token's weights sum to one.",
+                    {v[i].a}};
+          }
+        return {"Normalises every row."};
+      }
+      case role::skip:
+        return {"Skip: the token itself, past the memory, scaled by @.", {s}};
+      case role::norm:
+        return controlled(s) ? phrase{"Norm: scales every token by the size of its own channels."}
+                             : phrase{"Norm: scales every channel by @, alike for every token.", {s}};
+      case role::activation:
+        return {"Modulates what token s passes on by @, which " + inputs_of(s) + ".", {s}};
+      case role::core:
+        return {"Scales what each token writes by @.", {s}};
+      default:
+        break;
+    }
     if (!controlled(s)) return {"Scales every channel by @, the same for every token and text.", {s}};
-    const std::string who = by_value(s) ? "the tokens themselves control" : "the input " + input_of(s) + " controls";
-    if (place.mixing_to_the_left) return {"Modulates what token s passes on by @, which " + who + ".", {s}};
-    return {"Gate: scales what token t receives by @, which " + who + ".", {s}};
+    return {"Gate: scales what token t receives by @, which " + inputs_of(s) + ".", {s}};
   }
   phrase operator()(terms::conv) const {
     return {"Local filter: mixes each token with the K - 1 tokens before it, with the same weights for every text."};
   }
+  phrase operator()(terms::lags) const { return {"Lays the last K tokens side by side."}; }
   phrase operator()(terms::delay) const { return {"Earlier tokens only: everything arrives one token later."}; }
-  phrase operator()(terms::scan) const {
-    if (!v[n.a].is<terms::diag>()) return {"Memory: the state is carried from token to token by @.", {n.a}};
-    return {"Decaying memory: all tokens so far, faded by @ at every step.", {v[n.a].a}};
-  }
+  phrase operator()(terms::reverse) const { return {"Reads the tokens from last to first."}; }
+  phrase operator()(terms::permute) const { return {"Reads the tokens in the order @.", {n.a}}; }
+  phrase operator()(terms::scan) const { return core(); }
+  phrase operator()(terms::attend) const { return core(); }
   phrase operator()(terms::mix) const { return {"Mixes the entries of one token, alike for every token."}; }
   phrase operator()(terms::expand) const { return {"Repeats the stream along a new axis."}; }
   phrase operator()(terms::contract) const { return {"Sums over an axis."}; }
+  phrase operator()(terms::every_token) const { return {"Gives every token the same."}; }
+  phrase operator()(terms::over_tokens) const { return {"Sums over all tokens."}; }
+  phrase operator()(terms::embed) const { return {"Reads real numbers as complex ones."}; }
+  phrase operator()(terms::real) const { return {"Takes the real part."}; }
+  phrase operator()(terms::turn) const { return {"Multiplies by i."}; }
   phrase operator()(terms::rownorm) const { return {"Rows sum to one: each row of @ divided by its sum.", {n.a}}; }
-  phrase operator()(terms::identity) const { return {"Passes the token itself."}; }
+  phrase operator()(terms::bounded_rownorm) const {
+    return {"Each row of @ divided by the larger of its sum and 1.", {n.a}};
+  }
+  phrase operator()(terms::adjoint) const { return {"The transpose of @.", {n.a}}; }
+  phrase operator()(terms::retimed) const { return {"In reversed time, one token later: @.", {n.a}}; }
+  phrase operator()(terms::identity) const {
+    return {is == role::skip ? "Skip: the token itself, past the memory." : "Passes the token itself."};
+  }
   phrase operator()(terms::zero) const { return {"Contributes nothing."}; }
-  phrase operator()(terms::sum) const { return {"Adds several paths."}; }
+  phrase operator()(terms::sum) const {
+    if (is == role::filter) return {"Token shift: mixes each token with the one before it."};
+    if (is == role::norm) return {"Norm: subtracts the mean over the channels of the token."};
+    return {"Adds several paths."};
+  }
+  phrase operator()(terms::paths) const { return {"Adds several paths."}; }
   phrase operator()(terms::product) const { return {"Acts from right to left."}; }
   phrase operator()(terms::frozen) const { return {"Refused: what @ contributes is not known.", {n.a}}; }
-  phrase operator()(terms::any_operator) const { return {"Any operator."}; }
+  template <class Term>
+  requires(among<Term, terms::derivative, terms::controls> || only_in_rules<Term>) phrase operator()(Term) const {
+    return {"Not written out."};
+  }
   template <class Term>
   requires(Term::is == sort::stream) phrase operator()(Term) const {
     throw internal_error("a stream has no role as a factor");
   }
 };
 
-bool mixes_tokens(const term_view& v, const factor& f) {
-  return f.is_unrolled() || occurs(v.at(f.term), [](const node& n) {
-           return n.is<terms::scan>() || n.is<terms::conv>() || n.is<terms::delay>();
-         });
+struct locality final {
+  std::string reads, bandwidth;
+};
+/// How far from its own token the operator reads.
+locality locality_of(const term_view& v) {
+  const auto uses = [&v]<class... Term>(Term...) {
+    return occurs_in_operators(v, [](const node& n) { return one_of<Term...>(n.term); });
+  };
+  if (uses(terms::attend{})) return {"all earlier tokens, by content", "T - 1"};
+  if (uses(terms::scan{})) return {"all earlier tokens, fading", "T - 1"};
+  if (uses(terms::conv{}, terms::lags{})) return {"K - 1 tokens back", "K - 1"};
+  const bool shifted = uses(terms::delay{});
+  if (shifted && v.top().is<terms::delay>()) return {"exactly one token back", "1"};
+  if (shifted) return {"one token back", "1"};
+  if (uses(terms::reverse{}, terms::permute{}, terms::every_token{}, terms::over_tokens{}))
+    return {"any token", "T - 1"};
+  return {"own token only", "0"};
 }
 
-/// Collects roles; sums are told summand by summand, labelled products factor by factor.
-void tell(const term_view& v, place_in_product place, std::vector<factor_role>& roles) {
-  for (const factor& f : factors_of(v)) {
-    const node& n = v[f.term];
-    if (f.is_unrolled()) {
-      roles.push_back(
-          {f,
-           {"Decaying memory: token t reads with @ what each token s ≤ t wrote with @, faded by the decays @ "
-            "of the tokens after s.",
-            {f.read, f.write, f.decay}}});
-    } else if (n.is<terms::sum>()) {
-      for (const node_index i : summands_of(v.at(f.term))) tell(v.at(i), {place.mixing_to_the_left, true}, roles);
-    } else if (n.is<terms::product>()) {
-      tell(v.at(f.term), place, roles);
-    } else {
-      role_of visitor{v, n, place};
-      roles.push_back({f, visit<phrase>(n.term, visitor)});
-    }
-    place.mixing_to_the_left |= n.is<terms::diag>() ? false : mixes_tokens(v, f);
+std::string_view bias_of(role r) {
+  switch (r) {
+    case role::filter:
+      return "Local and smooth: neighbouring tokens get alike attention.";
+    case role::activation:
+      return "Sparse and non-linear: columns of H close and open with the data.";
+    case role::gate:
+      return "Sparse and non-linear: rows of H close and open with the data.";
+    case role::core:
+      return "Long range at linear cost: entries of H are products of decays, so that near tokens count more unless "
+             "the "
+             "data holds the memory.";
+    case role::normaliser:
+      return "Rows compete: more attention to one token is less to others, as with softmax.";
+    case role::skip:
+      return "Keeps a direct way: the diagonal of H does not depend on the memory.";
+    case role::norm:
+      return "A scale for each row or column that the data sets, as the divisor of softmax does.";
+    case role::projection:
+      return "Channels combine: H is no matrix over tokens alone.";
+    case role::other:
+      break;
   }
+  return "None of its own.";
 }
 
 std::string order(const size_polynomial& p) { return "O(" + p.order().text() + ")"; }
+
+/// Along which axes a stream differs, seen through repetition.
+axes differs_along(const term_view& v, node_index s) {
+  const node& n = v[s];
+  if (n.is<terms::applied>() && v[n.a].is<terms::expand>()) return differs_along(v, n.b);
+  if (n.is<terms::function>()) return differs_along(v, n.a);
+  if (one_of<terms::times, terms::plus, terms::larger>(n.term)) return differs_along(v, n.a) | differs_along(v, n.b);
+  return n.to;
+}
+/// Along which axes the operator is another one for each entry.
+axes varies_along(const term_view& v, node_index i) {
+  const node& n = v[i];
+  if (n.is<terms::diag>()) return differs_along(v, n.a);
+  if (n.is<terms::conv>()) return v[n.a].to - tap;
+  if (n.is<terms::mix>()) return v[n.a].to - n.to - n.from;
+  if (n.is<terms::attend>()) return (differs_along(v, n.a) | differs_along(v, n.b)) - state;
+  axes all{};
+  if (is_composite(n))
+    for (const node_index k : {n.a, n.b})
+      if (k != absent) all = all | varies_along(v, k);
+  return all;
+}
+
+/// "H·C (one for each head and each channel)"
+std::string matrices_text(axes alone, axes mixed) {
+  std::string letters, words;
+  for (const axis_letter& l : axis_letters) {
+    if (!(alone | mixed).contains(l.axis) || l.axis == part) continue;
+    const bool pair = mixed.contains(l.axis);
+    letters += (letters.empty() ? "" : "·") + std::string(l.letter) + (pair ? "²" : "");
+    words += (words.empty() ? "one for each " : " and each ") + std::string(pair ? "pair of " : "") +
+             std::string(l.word) + (pair ? "s" : "");
+  }
+  return letters.empty() ? "1 (the same for every channel)" : letters + " (" + words + ")";
+}
+
+std::string direction_of(const reach& r) {
+  if (r.flipped || (r.earlier && r.later)) return "two-sided";
+  return r.later ? "anti-causal" : "causal";
+}
+
+std::vector<query_cost> costs_of(const application& a, axes value, bool tensor) {
+  const size_polynomial whole = a.operations, plane = size_polynomial::monomial("TT");
+  size_polynomial one = whole;
+  for (const axis_letter& l : axis_letters)
+    if (value.contains(l.axis) && l.axis != part) one = one.over(l.letter.front());
+  return {{"H x, or Hᵀ g", order(whole * "T"), order(a.memory), "one pass over the tokens"},
+          {"a row or a column of every matrix", order(whole * "T"), order(a.memory), "one adjoint or forward pass"},
+          {tensor ? "the matrix of one pair" : "one matrix", order((tensor ? whole : one) * "TT"), order(plane),
+           "one pass for each row"},
+          {"the mean over all matrices", order(whole * "TT"), order(plane), "in blocks; never all matrices at once"}};
+}
 
 }  // namespace
 
@@ -104,26 +228,41 @@ std::string_view text_of(attention_class c) {
   return names[static_cast<std::size_t>(c)];
 }
 
-attention_properties classify(const term_view& H) {
-  const application a = application_of(H, H.top().from);
+attention_properties classify(const term_view& H, axes value) {
   attention_properties p;
-  p.is = a.mixes_channels ? attention_class::tensor
-         : a.mixes_tokens ? attention_class::implicit
-                          : attention_class::explicit_;
-  p.data_controlled = occurs(H, [](const node& n) { return n.is<terms::input>(); });
-  p.causal = a.causal;
+  workspace& g = p.H.g;
+  p.H.root = roles::opened(g, taken(g, H));
+  const term_view v = p.H;
+  const application a = application_of(v, value);
+  const axes kept = value | a.to, mixed = a.mixes & kept, alone = (varies_along(v, v.root) & kept) - mixed;
+  const bool tensor = mixed != no_axes;
+  const bool attends = occurs_in_operators(v, is_attend),
+             carries = occurs_in_operators(v, [](const node&n) { return one_of<terms::scan, terms::conv>(n.term); });
+  p.is = tensor                                              ? attention_class::tensor
+         : (attends && !carries) || a.reads.own_token_only() ? attention_class::explicit_
+                                                             : attention_class::implicit;
+  p.data_controlled = occurs(v, is_input);
+  p.direction = direction_of(a.reads);
+  p.causal = p.direction == "causal";
   p.operations = (a.operations * "T").text();
-  const bool tensor = a.mixes_channels;
-  p.matrices = tensor ? "C² (one for each pair of channels)" : "C (one for each channel)";
-  const size_polynomial whole = a.operations, plane = size_polynomial::monomial("TT");
-  p.costs = {
-      {"H x, or Hᵀ g", order(whole * "T"), order(a.memory), "one pass over the tokens"},
-      {"a row or a column of every channel", order(whole * "T"), order(a.memory), "one adjoint or forward pass"},
-      {tensor ? "the matrix of one pair of channels" : "the matrix of one channel",
-       order(tensor ? whole * "TT" : whole.over('C') * "TT"), order(plane), "one pass for each row"},
-      {"the mean matrix over channels", order(whole * "TT"), order(plane), "in blocks; never C matrices at once"}};
-  tell(H, {}, p.factors);
+  p.matrices = matrices_text(alone, mixed);
+  p.costs = costs_of(a, value, tensor);
+  std::vector<std::pair<role, node_index>> units;
+  map_roles(g, p.H.root, value_input, [&units](role r, node_index unit) {
+    units.emplace_back(r, unit);
+    return unit;
+  });
+  for (const auto& [r, unit] : units) {
+    const term_view factor(g, unit);
+    sentence_of visitor{factor, factor.top(), r};
+    const bool compound = r == role::core && !factor.top().is<terms::diag>();
+    const locality l = locality_of(factor);
+    p.factors.push_back({unit, r, compound ? visitor.core() : visit<phrase>(factor.top().term, visitor), l.reads,
+                         l.bandwidth, bias_of(r)});
+  }
   return p;
 }
+
+attention_properties classify(const term_view& H) { return classify(H, H.top().from); }
 
 }  // namespace alphaform

@@ -11,7 +11,9 @@ std::string letters_of(axes a) {
     if (a.contains(l.axis)) letters += l.letter;
   return letters;
 }
-size_polynomial entries(axes a, long times = 1) { return size_polynomial::monomial(letters_of(a), times); }
+size_polynomial entries(axes a, long times = 1) {
+  return size_polynomial::monomial(letters_of(a - part), a.contains(part) ? 2 * times : times);
+}
 
 /// T before H, C, N, R, K: the order in which sizes are written.
 bool written_before(char a, char b) {
@@ -36,6 +38,16 @@ std::string spelled(long times, const std::string& letters) {
   return text;
 }
 
+/// P Q, where `first` is Q.
+reach in_series(reach first, reach second) {
+  if (first.flipped) std::swap(second.earlier, second.later);
+  return {first.earlier || second.earlier, first.later || second.later, first.flipped != second.flipped};
+}
+reach in_parallel(reach a, reach b) {
+  if (a.flipped != b.flipped) return {true, true, a.flipped};
+  return {a.earlier || b.earlier, a.later || b.later, a.flipped};
+}
+
 struct counter final {
   const term_view& v;
   const node& n;
@@ -45,62 +57,130 @@ struct counter final {
     counter inner{v, v[i], on};
     return visit<application>(v[i].term, inner);
   }
+  /// The node's own operator costs so much.
+  application costs(size_polynomial operations, size_polynomial memory = {}, reach reads = {}) const {
+    return {std::move(operations), std::move(memory), after({n.from, n.to}, in), reads, no_axes};
+  }
+  application mixing(application a) const {
+    a.mixes = n.from | n.to;
+    return a;
+  }
   static application joined(const application& first, application second) {
     second.operations += first.operations;
     second.memory += first.memory;
-    second.mixes_tokens |= first.mixes_tokens;
-    second.mixes_channels |= first.mixes_channels;
-    second.causal &= first.causal;
+    second.mixes = second.mixes | first.mixes;
     return second;
+  }
+  application added() const {
+    const application left = nested(n.a, in), right = nested(n.b, in);
+    application a = joined(left, right);
+    a.reads = in_parallel(left.reads, right.reads);
+    a.operations += entries(a.to);
+    return a;
+  }
+  application composed(const application& first, node_index i) const {
+    const application second = nested(i, first.to);
+    application a = joined(first, second);
+    a.reads = in_series(first.reads, second.reads);
+    return a;
   }
   [[noreturn]] static application refuse() { throw user_error("a marker or a stream has no cost as an operator"); }
 
-  application operator()(terms::identity) const { return {{}, {}, in}; }
-  application operator()(terms::zero) const { return {{}, {}, in}; }
-  application operator()(terms::diag) const { return {entries(in), {}, in}; }
+  application operator()(terms::identity) const { return costs({}); }
+  application operator()(terms::zero) const { return costs({}); }
+  application operator()(terms::diag) const { return costs(entries(in)); }
   application operator()(terms::conv) const {
-    application a{entries(in, -1), entries(in) * "K", in, true};
-    a.operations += size_polynomial::monomial(letters_of(in) + "K", 2);
-    return a;
+    size_polynomial operations = entries(in, 2) * "K";
+    operations += entries(in, -1);
+    return costs(operations, entries(in) * "K", {true});
   }
-  application operator()(terms::delay) const { return {{}, entries(in), in, true}; }
+  application operator()(terms::lags) const { return mixing(costs({}, entries(in) * "K", {true})); }
+  application operator()(terms::delay) const { return costs({}, entries(in), {true}); }
+  application operator()(terms::reverse) const { return costs({}, entries(in) * "T", {false, false, true}); }
+  application operator()(terms::permute) const { return costs({}, entries(in) * "T", {true, true}); }
+  application operator()(terms::every_token) const { return costs({}, entries(in), {true, true}); }
+  application operator()(terms::over_tokens) const { return costs(entries(in), entries(in), {true, true}); }
   application operator()(terms::scan) const {
     application a = nested(n.a, in);
     a.operations += entries(in);
     a.memory += entries(in);
-    a.mixes_tokens = true;
+    a.reads.earlier = true;
+    return a;
+  }
+  /// Of the T (T + 1) / 2 pairs of tokens each takes 2 N for exp(q k) and 2 for every entry.
+  application operator()(terms::attend) const {
+    const size_polynomial pair = [&] {
+      size_polynomial both = entries(n.from | state);
+      both += entries(in);
+      return both;
+    }();
+    application a = costs(pair, pair * "T", {true});
+    a.operations += pair * "T";
     return a;
   }
   application operator()(terms::mix) const {
     const axes to = after({n.from, n.to}, in);
-    application a{entries(to, -1), {}, to, false, (n.from | n.to).touches(chan)};
-    a.operations += size_polynomial::monomial(letters_of(to) + letters_of(n.from), 2);
-    return a;
+    size_polynomial operations = entries(to, 2) * letters_of(n.from);
+    operations += entries(to, -1);
+    return mixing(costs(operations));
   }
-  application operator()(terms::expand) const { return {{}, {}, in | n.to, false, n.to.touches(chan)}; }
+  application operator()(terms::expand) const { return mixing(costs({})); }
   application operator()(terms::contract) const {
-    application a{entries(in), {}, in - n.from, false, n.from.touches(chan)};
-    a.operations += entries(a.to, -1);
-    return a;
+    size_polynomial operations = entries(in);
+    operations += entries(in - n.from, -1);
+    return mixing(costs(operations));
   }
+  application operator()(terms::embed) const { return costs({}); }
+  application operator()(terms::real) const { return costs({}); }
+  application operator()(terms::turn) const { return costs(entries(in - part)); }
   application operator()(terms::rownorm) const {
     application a = nested(n.a, in);
     a.operations += entries(a.to);
     return a;
   }
-  application operator()(terms::sum) const {
-    application a = joined(nested(n.a, in), nested(n.b, in));
+  application operator()(terms::bounded_rownorm) const { return (*this)(terms::rownorm{}); }
+  /// As many products as untransposed, and a sum where a value was used more than once.
+  application operator()(terms::adjoint) const {
+    const axes to = after({n.from, n.to}, in);
+    application a = nested(n.a, to);
+    if (v[n.a].is<terms::mix>()) {
+      a.operations = entries(to, 2) * letters_of(n.from);
+      a.operations += entries(to, -1);
+    }
+    a.to = to;
+    std::swap(a.reads.earlier, a.reads.later);
+    return a;
+  }
+  application operator()(terms::retimed) const { return nested(n.a, in); }
+  application operator()(terms::sum) const { return added(); }
+  application operator()(terms::paths) const { return added(); }
+  application operator()(terms::product) const { return composed(nested(n.b, in), n.a); }
+  application operator()(terms::frozen) const { return on_value_path(n.a); }
+  template <class Term>
+  requires(among<Term, terms::derivative, terms::controls> || only_in_rules<Term>) application operator()(Term) const {
+    refuse();
+  }
+  template <class Term>
+  requires(Term::is == sort::stream) application operator()(Term) const { refuse(); }
+
+  /// F(s): what the rules of class frozen make of it.
+  application on_value_path(node_index i) const {
+    const node& s = v[i];
+    const bool independent = i != n.b && !occurs(v.at(i), [&](const node& k) { return k == v[n.b]; });
+    if (i == n.b || independent) return {{}, {}, after({n.from, s.to}, in), {}, no_axes};
+    if (s.is<terms::applied>()) return composed(on_value_path(s.b), s.a);
+    if (s.is<terms::plus>()) {
+      const application left = on_value_path(s.a), right = on_value_path(s.b);
+      application a = joined(left, right);
+      a.reads = in_parallel(left.reads, right.reads);
+      a.operations += entries(a.to);
+      return a;
+    }
+    if (s.a == absent) return {{}, {}, after({n.from, s.to}, in), {}, no_axes};
+    application a = on_value_path(s.a);
     a.operations += entries(a.to);
     return a;
   }
-  application operator()(terms::product) const {
-    const application first = nested(n.b, in);
-    return joined(first, nested(n.a, first.to));
-  }
-  application operator()(terms::frozen) const { refuse(); }
-  application operator()(terms::any_operator) const { refuse(); }
-  template <class Term>
-  requires(Term::is == sort::stream) application operator()(Term) const { refuse(); }
 };
 
 }  // namespace
@@ -163,9 +243,9 @@ application application_of(const term_view& v, axes in) {
   return visit<application>(v.top().term, c);
 }
 
-std::optional<std::string> operations_of(const term_view& v) {
-  if (occurs(v, [](const node& n) { return n.is<terms::frozen>(); })) return {};
-  return (application_of(v, v.top().from).operations * "T").text();
+std::optional<std::string> operations_of(const term_view& v, axes in) {
+  if (occurs(v, [](const node& n) { return n.is<terms::derivative>() || n.is<terms::controls>(); })) return {};
+  return (application_of(v, in).operations * "T").text();
 }
 
 }  // namespace alphaform

@@ -44,7 +44,7 @@ std::vector<factor> factors_of(const term_view& v) {
 std::vector<node_index> summands_of(const term_view& v) {
   std::vector<node_index> flat;
   flatten(
-      v, v.root, [](const node& n) { return n.is<terms::sum>() || n.is<terms::plus>(); }, flat);
+      v, v.root, [](const node& n) { return one_of<terms::sum, terms::paths, terms::plus>(n.term); }, flat);
   return flat;
 }
 

@@ -24,27 +24,36 @@ constexpr axes after(effect p, axes in) {
   return p.from == any_axes || in == any_axes ? any_axes : (in - p.from) | p.to;
 }
 
-template <std::size_t N>
-constexpr effect effect_of(const graph<N>& g, node_index i) {
+template <class Graph>
+constexpr effect effect_of(const Graph& g, node_index i) {
   return {g[i].from, g[i].to};
 }
 
-/// Fills in `from` and `to` of a node whose arguments are in `g`; leaves (inputs, parameters, Expand ...) bring their
-/// own.
-template <std::size_t N>
-constexpr node inferred(const graph<N>& g, node n) {
+/// Fills in `from` and `to` of a node whose arguments are in `g`; leaves (inputs, parameters, Expand ...) and Mix bring
+/// their own.
+template <class Graph>
+constexpr node inferred(const Graph& g, node n) {
   const auto set = [&n](effect e) { n.from = e.from, n.to = e.to; };
-  if (n.is<terms::function>() || n.is<terms::remainder>()) n.to = g[n.a].to;
-  if (n.is<terms::times>() || n.is<terms::plus>() || n.is<terms::larger>() || n.is<terms::peak>() ||
-      n.is<terms::prior_peak>())
-    n.to = g[n.a].to == any_axes || g[n.b].to == any_axes ? any_axes : g[n.a].to | g[n.b].to;
+  const auto known = [](axes a, axes b) { return a == any_axes || b == any_axes ? any_axes : a | b; };
+  if (one_of<terms::function, terms::held, terms::remainder>(n.term)) n.to = g[n.a].to;
+  if (one_of<terms::times, terms::plus, terms::larger, terms::peak, terms::prior_peak>(n.term))
+    n.to = known(g[n.a].to, g[n.b].to);
   if (n.is<terms::applied>()) n.to = after(effect_of(g, n.a), g[n.b].to);
   if (n.is<terms::diag>()) set({g[n.a].to, g[n.a].to});
-  if (n.is<terms::conv>()) set({g[n.a].to, g[n.a].to});
-  if (n.is<terms::scan>() || n.is<terms::rownorm>()) set(effect_of(g, n.a));
+  if (n.is<terms::conv>()) {
+    const axes kept = g[n.a].to == any_axes ? any_axes : g[n.a].to - tap;
+    set({kept, kept});
+  }
+  if (n.is<terms::lags>()) set(g[n.a].to == any_axes ? effect{any_axes, any_axes} : effect{no_axes, tap});
+  if (n.is<terms::attend>()) {
+    const axes kept = known(g[n.a].to, g[n.b].to) == any_axes ? any_axes : known(g[n.a].to, g[n.b].to) - state;
+    set({kept, kept});
+  }
+  if (one_of<terms::scan, terms::rownorm, terms::bounded_rownorm, terms::retimed>(n.term)) set(effect_of(g, n.a));
+  if (n.is<terms::adjoint>()) set({g[n.a].to, g[n.a].from});
   if (n.is<terms::product>()) set(in_series(effect_of(g, n.a), effect_of(g, n.b)));
-  if (n.is<terms::sum>()) set(in_parallel(effect_of(g, n.a), effect_of(g, n.b)));
-  if (n.is<terms::frozen>()) set({any_axes, any_axes});
+  if (n.is<terms::sum>() || n.is<terms::paths>()) set(in_parallel(effect_of(g, n.a), effect_of(g, n.b)));
+  if (one_of<terms::frozen, terms::derivative, terms::controls>(n.term)) set({g[n.b].to, g[n.a].to});
   return n;
 }
 

@@ -1,6 +1,6 @@
 // The language of declarations: streams and operators whose C++ types carry their axes. Everything is a constexpr
-// value; a wrong combination of axes does not compile, and the message names the axes (head 1, chan 2, state 4, rank 8)
-// as (found == wanted).
+// value; a wrong combination of axes does not compile, and the message names the axes (head 1, chan 2, state 4, rank 8,
+// tap 16, part 32) as (found == wanted).
 #pragma once
 #include <alphaform/algebra/build.hpp>
 #include <alphaform/algebra/name.hpp>
@@ -38,8 +38,21 @@ inline constexpr stream<A> input{build::leaf<terms::input>(Id.view(), A)};
 /// A named parameter [axes].
 template <name Id, axes A = chan>
 inline constexpr stream<A> param{build::leaf<terms::parameter>(Id.view(), A)};
+/// A constant, written as decimals: number<"0.5">.
+template <name Decimals>
+inline constexpr stream<no_axes> number{build::leaf<terms::number>(Decimals.view())};
 inline constexpr op<no_axes, no_axes> id{build::leaf<terms::identity>()};
 inline constexpr op<no_axes, no_axes> delay{build::leaf<terms::delay>()};
+/// The tokens from last to first.
+inline constexpr op<no_axes, no_axes> reverse{build::leaf<terms::reverse>()};
+/// y_t = x_{order[t]}; `order` is a parameter [T] that holds every token's number once.
+template <name Order>
+inline constexpr op<no_axes, no_axes> permute{
+    build::with<terms::permute>(build::leaf<terms::parameter>(Order.view(), no_axes))};
+/// Real numbers as complex ones, their real part, and multiplication by i; a complex stream has the axis `part`.
+inline constexpr op<no_axes, part> embed{build::leaf<terms::embed>({}, part)};
+inline constexpr op<part, no_axes> real{build::leaf<terms::real>({}, {}, part)};
+inline constexpr op<part, part> turn{build::leaf<terms::turn>({}, part, part)};
 template <axes A>
 inline constexpr op<no_axes, A> expand{build::leaf<terms::expand>({}, A)};
 template <axes A>
@@ -89,10 +102,32 @@ constexpr auto operator*(const op<F, T>& p, const stream<A>& s) {
   return stream<after({F, T}, A)>{build::with<terms::applied>(p.e, s.e)};
 }
 
-/// h_t = P h_{t-1} + x_t; a stream as decay means Diag of it.
+/// h_t = P_t h_{t-1} + x_t for an operator P that works within a token; a stream as decay means Diag of it.
+template <axes A, axes B>
+constexpr op<A, A> scan(const op<A, B>& transition) {
+  static_assert(A.bits == B.bits, "scan: the transition must make the axes that it consumes");
+  return {build::with<terms::scan>(transition.e)};
+}
 template <axes A>
 constexpr op<A, A> scan(const stream<A>& decay) {
   return {build::with<terms::scan>(diag(decay).e)};
+}
+/// The transpose.
+template <axes F, axes T>
+constexpr op<T, F> adjoint(const op<F, T>& p) {
+  return {build::with<terms::adjoint>(p.e)};
+}
+/// Causal attention without its normaliser: y_t = sum_{s <= t} exp(q_t k_s) x_s, the product over the state axis.
+/// softmax(q k) is rownorm(attend(q, k)).
+template <axes A>
+constexpr auto attend(const stream<A>& q, const stream<A>& k) {
+  static_assert((A & state).bits == state.bits, "attend: queries and keys need the state axis, over which they meet");
+  return op<A - state, A - state>{build::with<terms::attend>(q.e, k.e)};
+}
+/// Divides every row by max(|its sum|, 1).
+template <axes A>
+constexpr op<A, A> bounded_rownorm(const op<A, A>& p) {
+  return {build::with<terms::bounded_rownorm>(p.e)};
 }
 /// Divides every row by its sum. RowNorm(P) = Diag(1 / (P 1)) P.
 template <axes A>
@@ -136,7 +171,19 @@ template <axes A> constexpr stream<A> relu(const stream<A>& s) { return call<fun
 template <axes A> constexpr stream<A> square(const stream<A>& s) { return call<functions::square>(s); }
 template <axes A> constexpr stream<A> rsqrt(const stream<A>& s) { return call<functions::rsqrt>(s); }
 template <axes A> constexpr stream<A> reciprocal(const stream<A>& s) { return call<functions::reciprocal>(s); }
+template <axes A> constexpr stream<A> tanh(const stream<A>& s) { return call<functions::tanh>(s); }
+template <axes A> constexpr stream<A> log(const stream<A>& s) { return call<functions::log>(s); }
+template <axes A> constexpr stream<A> abs(const stream<A>& s) { return call<functions::abs>(s); }
+template <axes A> constexpr stream<A> cos(const stream<A>& s) { return call<functions::cos>(s); }
+template <axes A> constexpr stream<A> sin(const stream<A>& s) { return call<functions::sin>(s); }
 template <axes A> constexpr stream<A> complement(const stream<A>& s) { return call<functions::complement>(s); }
 // clang-format on
+
+/// Multiplication by the complex number a e^{i angle}, for real streams a and angle: an operator on complex streams.
+template <axes A>
+constexpr op<A | part, A | part> rotate(const stream<A>& a, const stream<A>& angle) {
+  const auto real_part = diag(a * cos(angle)), imaginary_part = diag(a * sin(angle));
+  return {build::with<terms::sum>(real_part.e, (imaginary_part * turn).e)};
+}
 
 }  // namespace alphaform

@@ -4,20 +4,20 @@
 
 namespace alphaform {
 
-/// y = W s over one axis of `s`; W is a parameter [to, from], as in nn.Linear.
+/// y = W s over the axis of `s`; W is a parameter [to, from], as in nn.Linear. Several axes To share the rows of W.
 template <name Weight, axes To = chan, axes A>
-constexpr auto linear(const stream<A>& s) {
-  static_assert(A == chan || A == state || A == rank, "linear: the stream needs exactly one axis");
-  return op<A, To>{build::mix(param<Weight, To | A>.e, To, A)} * s;
+constexpr stream<To> linear(const stream<A>& s) {
+  static_assert(A == chan || A == state || A == rank || A == head, "linear: the stream needs exactly one axis");
+  return {build::with<terms::applied>(build::mix(param<Weight, To | A>.e, To, A), s.e)};
 }
 
 /// Causal depthwise convolution: y_t = b + sum_k w[K-1-k] x_{t-k}, zeros before the first token; w is [C, K] (or [C, 1,
 /// K]).
-template <name Taps>
-inline constexpr op<chan, chan> fir{build::with<terms::conv>(param<Taps>.e)};
-template <name Taps, name Bias>
-constexpr stream<chan> conv(const stream<chan>& s) {
-  return fir<Taps> * s + param<Bias>;
+template <name Taps, axes A = chan>
+inline constexpr op<A, A> fir{build::with<terms::conv>(param<Taps, A | tap>.e)};
+template <name Taps, name Bias, axes A>
+constexpr stream<A> conv(const stream<A>& s) {
+  return fir<Taps, A> * s + param<Bias, A>;
 }
 
 /// Token shift: mu s_t + (1 - mu) s_{t-1}, mu a parameter [C].
@@ -60,15 +60,16 @@ constexpr bonus_of<A> bonus(const stream<A>& s) {
   return {s};
 }
 
-/// The recurrence h_t = decay_t h_{t-1} + write_t x_t, y_t = sum over the state of read_t h_t: an operator on [T, C].
+/// The recurrence h_t = decay_t h_{t-1} + write_t x_t, y_t = sum over the state of read_t h_t: an operator on the axes
+/// that the three have beside the state, [T, C] or [T, H] for all channels of a head alike.
 /// @see paper Eq. 7
 template <axes D, axes W, axes R>
-constexpr op<chan, chan> unrolled(const decay_of<D>& a, const write_of<W>& b, const read_of<R>& c) {
-  static_assert((chan | state).bits == (D | W | chan).bits,
-                "unrolled: decay and write need the axes [C,N] between them");
+constexpr auto unrolled(const decay_of<D>& a, const write_of<W>& b, const read_of<R>& c) {
+  constexpr axes on = (D | W | R) - state;
   static_assert((R & state).bits == state.bits, "unrolled: the read gate needs the state axis");
-  constexpr axes all = chan | state;
-  return {(contract<state> * (diag(c.s) * (scan(widen<all>(a.s)) * (diag(widen<all>(b.s)) * expand<state>)))).e};
+  static_assert(on.bits != no_axes.bits,
+                "unrolled: decay, write and read need the channel or the head axis between them");
+  return op<on, on>{(contract<state> * (diag(c.s) * (scan(a.s) * (diag(b.s) * expand<state>)))).e};
 }
 /// The exclusive read with a bonus for the current token: y_t = h_{t-1} + bonus x'_t with x' = write x (RWKV-4, paper
 /// Eq. 20).
@@ -87,15 +88,16 @@ constexpr op<chan, chan> unrolled(const Argument&...) {
   return {};
 }
 
-/// The factor of an RMS norm: rho_t = (mean_c s_tc^2 + epsilon)^(-1/2). @see docs/mathematics.md
-template <name Epsilon>
-constexpr stream<no_axes> rho(const stream<chan>& s) {
-  return rsqrt(diag(inverse_size<chan>(s)) * (contract<chan> * square(s)) + param<Epsilon, no_axes>);
+/// The factor of an RMS norm: rho_t = (mean_c s_tc^2 + epsilon)^(-1/2), the mean over all axes of `s`.
+/// @see docs/mathematics.md
+template <name Epsilon, axes A>
+constexpr stream<no_axes> rho(const stream<A>& s) {
+  return rsqrt(diag(inverse_size<A>(s)) * (contract<A> * square(s)) + param<Epsilon, no_axes>);
 }
 /// RMSNorm(s) = Diag(w) Diag(rho) s. @see docs/mathematics.md
-template <name Weight, name Epsilon>
-constexpr stream<chan> norm(const stream<chan>& s) {
-  return diag(param<Weight>) * (diag(rho<Epsilon>(s)) * s);
+template <name Weight, name Epsilon, axes A>
+constexpr stream<A> norm(const stream<A>& s) {
+  return diag(param<Weight, A>) * (diag(rho<Epsilon>(s)) * s);
 }
 /// The centring projector I - 1 1^T / n over the channels of `s`. @see docs/mathematics.md
 constexpr op<chan, chan> centre(const stream<chan>& s) {

@@ -33,20 +33,38 @@ std::string in_xml(std::string_view s) {
   return escaped(s, "<>&", [](char c) { return std::string(c == '<' ? "&lt;" : c == '>' ? "&gt;" : "&amp;"); });
 }
 
+/// Where the digits of a name such as s12 begin, or its end.
+std::size_t digits_of(std::string_view name) {
+  const std::size_t at = name.find_last_not_of("0123456789") + 1;
+  return at == 1 ? at : name.size();
+}
+
 std::string text_symbol(std::string_view name) {
   const letter* l = greek_letter(name);
   return std::string(l ? l->glyph : name);
 }
 std::string latex_symbol(std::string_view name) {
   if (greek_letter(name)) return "\\" + std::string(name);
+  if (const std::size_t at = digits_of(name); at < name.size())
+    return std::string(name.substr(0, at)) + "_{" + std::string(name.substr(at)) + "}";
   return name.size() == 1 ? std::string(name) : "\\mathit{" + in_latex(name) + "}";
 }
-std::string mathml_symbol(std::string_view name) { return "<mi>" + in_xml(text_symbol(name)) + "</mi>"; }
+std::string mathml_symbol(std::string_view name) {
+  if (const std::size_t at = digits_of(name); at < name.size())
+    return "<msub><mi>" + in_xml(name.substr(0, at)) + "</mi><mn>" + std::string(name.substr(at)) + "</mn></msub>";
+  return "<mi>" + in_xml(text_symbol(name)) + "</mi>";
+}
 
 std::string text_parameter(std::string_view name) { return std::string(name); }
 std::string latex_parameter(std::string_view name) { return "\\mathtt{" + in_latex(name) + "}"; }
 std::string mathml_parameter(std::string_view name) {
   return "<mtext class=\"parameter\">" + in_xml(name) + "</mtext>";
+}
+
+std::string plain_number(std::string_view decimals) { return std::string(decimals); }
+std::string mathml_number(std::string_view decimals) {
+  if (decimals.starts_with('-')) return "<mo>−</mo>" + mathml_number(decimals.substr(1));
+  return "<mn>" + std::string(decimals) + "</mn>";
 }
 
 std::string text_bracket(const std::string& s) { return "(" + s + ")"; }
@@ -69,8 +87,13 @@ constexpr style text{.function = &function_row::text,
                      .over_axis = "1/@",
                      .word = "@",
                      .on_axes = "#[@]",
+                     .axis = "@",
+                     .to = "→",
+                     .respect = "#[@]",
+                     .transposed = "#ᵀ",
                      .symbol = text_symbol,
                      .parameter = text_parameter,
+                     .number = plain_number,
                      .bracket = text_bracket,
                      .group = as_it_is};
 constexpr style latex{.function = &function_row::latex,
@@ -83,8 +106,13 @@ constexpr style latex{.function = &function_row::latex,
                       .over_axis = "\\frac{1}{@}",
                       .word = "\\mathrm{@}",
                       .on_axes = "#_{@}",
+                      .axis = "@",
+                      .to = " \\to ",
+                      .respect = "#_{@}",
+                      .transposed = "{#}^{\\top}",
                       .symbol = latex_symbol,
                       .parameter = latex_parameter,
+                      .number = plain_number,
                       .bracket = latex_bracket,
                       .group = as_it_is};
 constexpr style mathml{.function = &function_row::mathml,
@@ -96,9 +124,14 @@ constexpr style mathml{.function = &function_row::mathml,
                        .ones = "<mn>𝟏</mn>",
                        .over_axis = "<mfrac><mn>1</mn><mi>@</mi></mfrac>",
                        .word = "<mi>@</mi>",
-                       .on_axes = "<msub>#<mi>@</mi></msub>",
+                       .on_axes = "<msub>#<mrow>@</mrow></msub>",
+                       .axis = "<mi>@</mi>",
+                       .to = "<mo>→</mo>",
+                       .respect = "<msub>#<mrow>@</mrow></msub>",
+                       .transposed = "<msup>#<mo>⊤</mo></msup>",
                        .symbol = mathml_symbol,
                        .parameter = mathml_parameter,
+                       .number = mathml_number,
                        .bracket = mathml_bracket,
                        .group = in_row};
 

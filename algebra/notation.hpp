@@ -15,8 +15,12 @@ struct style final {
   std::string_view ones, over_axis;           ///< the stream of ones; 1 / (entries of the axis @)
   std::string_view word;                      ///< the name of an operator, @
   std::string_view on_axes;                   ///< an operator's name # on the axes @
+  std::string_view axis, to;                  ///< letters of axes, @; from one stream's axes to another's
+  std::string_view respect;                   ///< a marker's name # with respect to @
+  std::string_view transposed;                ///< the transpose of #
   std::string (*symbol)(std::string_view);    ///< an input or a label
   std::string (*parameter)(std::string_view);
+  std::string (*number)(std::string_view);     ///< decimals
   std::string (*bracket)(const std::string&);  ///< (x), large enough for x
   std::string (*group)(const std::string&);    ///< x as one argument of a form
 };

@@ -13,11 +13,12 @@ struct printed final {
 struct printer final {
   term_view v;  ///< its root is the term that is being printed, so that its own label is opened
   const style& s;
+  bool in_rule = false;  ///< symbols stand for any term: brackets and held operands are what the rule is about
 
   const node& here() const { return v.top(); }
 
   printed opened(node_index i) const {
-    printer inner{v.at(i), s};
+    printer inner{v.at(i), s, in_rule};
     return visit<printed>(v[i].term, inner);
   }
   printed term(node_index i) const { return v.labels[i].empty() ? opened(i) : printed{s.symbol(v.labels[i])}; }
@@ -45,12 +46,24 @@ struct printer final {
   }
   void append_factors(node_index i, std::vector<printed>& parts) const {
     if (!v.labels[i].empty() && i != v.root) return parts.push_back(term(i));
+    if (in_rule && v[i].is<terms::product>()) {
+      parts.push_back(nested_in_rule(v[i].a));
+      return append_factors(v[i].b, parts);
+    }
     for (const factor& f : factors_of(v.at(i))) parts.push_back(of(f));
+  }
+
+  /// (P Q) R keeps its bracket.
+  printed nested_in_rule(node_index i) const {
+    const printed p = term(i);
+    return v[i].is<terms::product>() || one_of<terms::sum, terms::paths>(v[i].term) ? printed{s.bracket(p.text)} : p;
   }
 
   /// a + b - c
   printed summed() const {
     std::string text;
+    if (in_rule && here().a != absent && v[here().a].term == here().term)
+      return {s.bracket(all(here().a)) + std::string(s.plus) + at_least(level::product, here().b), level::sum};
     for (const node_index i : summands_of(v)) {
       const bool negative = v.labels[i].empty() && v[i].function == function_code<functions::neg>;
       if (text.empty()) {
@@ -77,11 +90,34 @@ struct printer final {
       if (of.contains(l.axis)) all += (all.empty() ? "" : ",") + std::string(l.letter);
     return all;
   }
-  printed on_axes(std::string_view name, axes of) const { return {filled(s.on_axes, letters(of), word(name))}; }
+  std::string axis_name(const std::string& text) const { return filled(s.axis, text, ""); }
+  /// Along the axes of the node; in a pattern, along those that its symbol stands for.
+  printed on_axes(std::string_view name, axes of) const {
+    const std::string along = here().id.empty() ? axis_name(letters(of)) : s.symbol(here().id);
+    return {filled(s.on_axes, along, word(name))};
+  }
+  /// Along the axes that `which` says of an operator or stream.
+  printed on_axes_of(std::string_view name, const std::string& which) const {
+    return {filled(s.on_axes, which, word(name))};
+  }
+  /// F(s) with respect to v, which is left unsaid if it is the value input.
+  printed marker(std::string_view name) const {
+    const node& by = v[here().b];
+    const std::string head =
+        by.is<terms::input>() && by.id == value_input ? word(name) : filled(s.respect, all(here().b), word(name));
+    return {head + s.bracket(all(here().a))};
+  }
+  bool only_repeats(node_index i) const {
+    return v.labels[i].empty() &&
+           one_of<terms::expand, terms::spread, terms::repeat_made, terms::repeat_consumed>(v[i].term);
+  }
 
   // ---- streams
   printed operator()(terms::input) const { return {s.symbol(here().id)}; }
   printed operator()(terms::parameter) const { return {s.parameter(here().id)}; }
+  printed operator()(terms::number) const {
+    return {s.number(here().id), here().id.starts_with('-') ? level::sum : level::atom};
+  }
   printed operator()(terms::one) const { return {std::string(s.ones)}; }
   printed operator()(terms::nothing) const { return {s.symbol("0")}; }
   printed operator()(terms::inverse_size) const {
@@ -102,11 +138,13 @@ struct printer final {
   printed operator()(terms::applied) const {
     std::vector<printed> parts;
     node_index i = v.root;
-    for (; v[i].is<terms::applied>() && (i == v.root || v.labels[i].empty()); i = v[i].b)
-      if (!v[v[i].a].is<terms::expand>()) append_factors(v[i].a, parts);
+    for (; v[i].is<terms::applied>() && (i == v.root || (v.labels[i].empty() && !in_rule)); i = v[i].b)
+      if (!only_repeats(v[i].a)) append_factors(v[i].a, parts);
     parts.push_back(term(i));
+    if (in_rule && parts.size() > 1 && parts.back().is == level::product) parts.back() = {s.bracket(parts.back().text)};
     return product_of(parts, s.then);
   }
+  printed operator()(terms::held) const { return in_rule ? call("held", all(here().a)) : term(here().a); }
   printed operator()(terms::peak) const { return call("peak", listed(here().a, here().b)); }
   printed operator()(terms::prior_peak) const {
     for (node_index i = 0; i < v.nodes.size(); ++i)
@@ -119,16 +157,33 @@ struct printer final {
   printed operator()(terms::zero) const { return {s.symbol("0")}; }
   printed operator()(terms::diag) const { return call("Diag", all(here().a)); }
   printed operator()(terms::conv) const { return call("Conv", all(here().a)); }
+  printed operator()(terms::lags) const { return on_axes_of("Lags", axis_name("K")); }
   printed operator()(terms::delay) const { return {word("Delay")}; }
+  printed operator()(terms::reverse) const { return {word("Reverse")}; }
+  printed operator()(terms::permute) const { return call("Permute", all(here().a)); }
   printed operator()(terms::scan) const {
     const node_index step = here().a;
     return call("Scan", all(v[step].is<terms::diag>() && v.labels[step].empty() ? v[step].a : step));
   }
-  printed operator()(terms::mix) const { return term(here().a); }
+  printed operator()(terms::mix) const {
+    if (here().id.empty()) return term(here().a);
+    return {filled(s.on_axes, symbol_of_operator(here().id), word("Mix")) + s.bracket(all(here().a))};
+  }
   printed operator()(terms::expand) const { return on_axes("Expand", here().to); }
   printed operator()(terms::contract) const { return on_axes("Contract", here().from); }
+  printed operator()(terms::every_token) const { return on_axes_of("Expand", axis_name("T")); }
+  printed operator()(terms::over_tokens) const { return on_axes_of("Contract", axis_name("T")); }
+  printed operator()(terms::embed) const { return {word("Complex")}; }
+  printed operator()(terms::real) const { return {word("Re")}; }
+  printed operator()(terms::turn) const { return {s.symbol("i")}; }
+  printed operator()(terms::attend) const { return call("Attend", listed(here().a, here().b)); }
   printed operator()(terms::rownorm) const { return call("RowNorm", all(here().a)); }
+  printed operator()(terms::bounded_rownorm) const { return call("RowNorm1", all(here().a)); }
+  printed operator()(terms::adjoint) const {
+    return {filled(s.transposed, "", s.group(at_least(level::atom, here().a))), level::power};
+  }
   printed operator()(terms::sum) const { return summed(); }
+  printed operator()(terms::paths) const { return summed(); }
   printed operator()(terms::product) const {
     std::vector<printed> parts;
     append_factors(v.root, parts);
@@ -136,27 +191,38 @@ struct printer final {
   }
 
   // ---- markers and patterns
-  printed operator()(terms::frozen) const { return call("F", all(here().a)); }
-  printed operator()(terms::remainder) const { return call("R", all(here().a)); }
+  printed operator()(terms::frozen) const { return marker("F"); }
+  printed operator()(terms::derivative) const { return marker("J"); }
+  printed operator()(terms::controls) const { return marker("G"); }
+  printed operator()(terms::remainder) const { return marker("R"); }
+  printed operator()(terms::retimed) const { return call("Retimed", all(here().a)); }
   printed operator()(terms::any_stream) const { return {s.symbol(here().id)}; }
-  printed operator()(terms::any_operator) const {
-    const char letter = static_cast<char>(std::toupper(static_cast<unsigned char>(here().id.front())));
-    return {s.symbol(std::string(1, letter))};
+  std::string symbol_of_operator(std::string_view id) const {
+    return s.symbol(std::string(1, static_cast<char>(std::toupper(static_cast<unsigned char>(id.front())))));
   }
+  printed operator()(terms::any_operator) const { return {symbol_of_operator(here().id)}; }
   printed operator()(terms::ones_for) const { return {std::string(s.ones)}; }
+  printed operator()(terms::spread) const {
+    return on_axes_of("Expand", all(here().a) + std::string(s.to) + all(here().b));
+  }
+  /// An operator's result has the axes to(P), its argument the axes from(P).
+  printed operator()(terms::repeat_made) const { return on_axes_of("Expand", call("to", all(here().a)).text); }
+  printed operator()(terms::repeat_consumed) const { return on_axes_of("Expand", call("from", all(here().a)).text); }
+  printed operator()(terms::sum_made) const { return on_axes_of("Contract", call("to", all(here().a)).text); }
+  printed operator()(terms::sum_consumed) const { return on_axes_of("Contract", call("from", all(here().a)).text); }
 };
 
 }  // namespace
 
 std::string print(const term_view& v, notation n, bool expand_root_label) {
   const style& s = style_of(n);
-  const printer p{v, s};
+  const printer p{v, s, occurs(v, is_wildcard)};
   return s.group((expand_root_label ? p.opened(v.root) : p.term(v.root)).text);
 }
 
 std::string print(const term_view& v, const factor& f, notation n) {
   const style& s = style_of(n);
-  return s.group(printer{v, s}.of(f).text);
+  return s.group(printer{v, s, false}.of(f).text);
 }
 
 }  // namespace alphaform

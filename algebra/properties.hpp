@@ -8,28 +8,140 @@ namespace alphaform {
 /// The input stream at which the value path starts.
 inline constexpr std::string_view value_input = "x";
 
-/// Does a term occur in the subgraph of `i` for which `is` holds? Linear in the graph: arguments come before their
-/// node.
-template <std::size_t N, class Predicate>
-constexpr bool any_of(const graph<N>& g, node_index i, Predicate is) {
-  if (i == absent) return false;
-  bool needed[N]{};
-  needed[i] = true;
+/// For every node up to `i`, whether the term at `i` has it. `closed(node)` says whose arguments do not count. Linear
+/// in the graph: arguments come before their node.
+template <class Graph, class Closed>
+constexpr buffer<char> parts_within(const Graph& g, node_index i, Closed closed) {
+  buffer<char> needed(i + 1u, 0);
+  needed[i] = 1;
   for (int k = i; k >= 0; --k) {
-    if (!needed[k]) continue;
+    if (needed[static_cast<std::size_t>(k)] == 0) continue;
     const node& n = g[static_cast<node_index>(k)];
-    if (is(n)) return true;
-    if (n.is<terms::inverse_size>()) continue;  // of its stream only the size counts
-    if (n.a != absent) needed[n.a] = true;
-    if (n.b != absent) needed[n.b] = true;
+    if (closed(n)) continue;
+    if (n.a != absent) needed[n.a] = 1;
+    if (n.b != absent) needed[n.b] = 1;
   }
+  return needed;
+}
+
+/// Of the stream of inverse_size and of the taps of Lags, only the size counts.
+constexpr bool only_counts(const node& n) { return one_of<terms::inverse_size, terms::lags>(n.term); }
+
+/// Does a term occur in the subgraph of `i` for which `is` holds?
+template <class Graph, class Predicate>
+constexpr bool any_of(const Graph& g, node_index i, Predicate is) {
+  if (i == absent) return false;
+  const buffer<char> needed = parts_within(g, i, only_counts);
+  for (node_index k = 0; k <= i; ++k)
+    if (needed[k] != 0 && is(g[k])) return true;
   return false;
 }
 
-/// The term does not contain the value input at all.
-template <std::size_t N>
-constexpr bool independent_of_value(const graph<N>& g, node_index i) {
-  return !any_of(g, i, [](const node& n) { return n.is<terms::input>() && n.id == value_input; });
+/// Changing the stream `v` does not change the term; what is held does not change.
+template <class Graph>
+constexpr bool independent(const Graph& g, node_index i, node_index v) {
+  if (i < v) return true;  // arguments come before their node
+  const auto constant = [&g, v](const node& n) { return only_counts(n) || n.is<terms::held>() || n == g[v]; };
+  return parts_within(g, i, constant)[v] == 0;
+}
+
+/// The stream, or what an operator does to a token, is the same for every token: only parameters and constants, and
+/// nothing that tells tokens apart.
+template <class Graph>
+constexpr bool same_for_every_token(const Graph& g, node_index i) {
+  return !any_of(g, i, [](const node& n) {
+    return one_of<terms::input, terms::conv, terms::lags, terms::delay, terms::reverse, terms::permute,
+                  terms::every_token, terms::over_tokens, terms::attend, terms::scan, terms::rownorm,
+                  terms::bounded_rownorm, terms::peak, terms::prior_peak, terms::frozen, terms::derivative,
+                  terms::controls, terms::remainder, terms::retimed>(n.term);
+  });
+}
+
+/// Every entry is larger than 0, whatever its arguments are.
+template <class Graph>
+constexpr bool positive(const Graph& g, node_index i) {
+  const node& n = g[i];
+  if (n.is<terms::function>() && n.function == function_code<functions::reciprocal>) return positive(g, n.a);
+  if (n.is<terms::times>() || n.is<terms::plus>()) return positive(g, n.a) && positive(g, n.b);
+  if (n.is<terms::applied>() && g[n.a].template is<terms::expand>()) return positive(g, n.b);
+  return n.is<terms::one>() || n.is<terms::inverse_size>() ||
+         (n.is<terms::function>() &&
+          (n.function == function_code<functions::exp> || n.function == function_code<functions::sigmoid> ||
+           n.function == function_code<functions::softplus>));
+}
+
+/// What an operator does along tokens and axes, for the question whether two operators commute: it mixes entries along
+/// some axes, and along others does something else for each entry.
+struct signature final {
+  axes mixes{}, varies{};
+  bool mixes_tokens = false, varies_over_tokens = false;
+  bool shift_invariant = true;  ///< a causal filter: it commutes with Delay
+  bool known = true;            ///< false for markers and normalised rows, of which nothing is said
+
+  constexpr signature joined(const signature& o) const {
+    return {mixes | o.mixes,
+            varies | o.varies,
+            mixes_tokens || o.mixes_tokens,
+            varies_over_tokens || o.varies_over_tokens,
+            shift_invariant && o.shift_invariant,
+            known && o.known};
+  }
+};
+
+template <class Graph>
+constexpr signature signature_of(const Graph& g, node_index i) {
+  const node& n = g[i];
+  signature s;
+  if (one_of<terms::sum, terms::paths, terms::product>(n.term))
+    return signature_of(g, n.a).joined(signature_of(g, n.b));
+  if (n.is<terms::adjoint>()) {
+    s = signature_of(g, n.a);
+    s.shift_invariant = s.shift_invariant && !s.mixes_tokens;
+    return s;
+  }
+  if (n.is<terms::identity>() || n.is<terms::zero>()) return s;
+  if (n.is<terms::diag>()) {
+    s.varies = g[n.a].to;
+    s.varies_over_tokens = !same_for_every_token(g, n.a);
+  } else if (n.is<terms::conv>()) {
+    s.varies = g[n.a].to - tap;
+    s.mixes_tokens = true;
+    s.shift_invariant = same_for_every_token(g, n.a);
+  } else if (n.is<terms::lags>()) {
+    s.mixes = tap;
+    s.mixes_tokens = true;
+  } else if (n.is<terms::delay>()) {
+    s.mixes_tokens = true;
+  } else if (one_of<terms::reverse, terms::permute, terms::every_token, terms::over_tokens>(n.term)) {
+    s.mixes_tokens = true;
+    s.shift_invariant = false;
+  } else if (n.is<terms::mix>()) {
+    s.mixes = n.from | n.to;
+    s.varies = g[n.a].to - s.mixes;
+    s.varies_over_tokens = !same_for_every_token(g, n.a);
+  } else if (one_of<terms::expand, terms::contract, terms::embed, terms::real, terms::turn>(n.term)) {
+    s.mixes = n.from | n.to;
+  } else if (n.is<terms::attend>()) {
+    s.varies = n.from;
+    s.mixes_tokens = true;
+    s.shift_invariant = false;
+  } else if (n.is<terms::scan>()) {
+    s = signature_of(g, n.a);
+    s.shift_invariant = s.known && !s.varies_over_tokens && !s.mixes_tokens;
+    s.mixes_tokens = true;
+  } else {
+    s.known = false;
+  }
+  if (s.varies_over_tokens) s.shift_invariant = false;
+  return s;
+}
+
+/// P Q = Q P, by what each mixes and along what each varies.
+constexpr bool commute(const signature& p, const signature& q) {
+  if (!p.known || !q.known) return false;
+  if (p.mixes.touches(q.mixes | q.varies) || q.mixes.touches(p.varies)) return false;
+  if (p.mixes_tokens && q.mixes_tokens) return p.shift_invariant && q.shift_invariant;
+  return !(p.mixes_tokens && q.varies_over_tokens) && !(q.mixes_tokens && p.varies_over_tokens);
 }
 
 }  // namespace alphaform

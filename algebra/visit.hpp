@@ -3,8 +3,18 @@
 #pragma once
 #include <alphaform/algebra/terms.hpp>
 #include <array>
+#include <concepts>
 
 namespace alphaform {
+
+/// For an overload that several terms share.
+template <class Term, class... Of>
+concept among = (std::same_as<Term, Of> || ...);
+
+/// Operators that only patterns and results of rules have.
+template <class Term>
+concept only_in_rules = among<Term, terms::any_operator, terms::spread, terms::repeat_made, terms::repeat_consumed,
+                              terms::sum_made, terms::sum_consumed>;
 
 /// visitor(terms::scan{}) for the code of Scan, and so on.
 template <class Result, class Visitor>

@@ -10,8 +10,9 @@ bound_formula formula_of(const expr& attention) {
   const derivation d = derive(stabilised(attention));
   if (d.refused != absent)
     throw user_error(
-        fmt::format("no implicit attention: on the value path, {} is neither linear nor a known activation",
-                    print({d, d.refused}, notation::text)));
+        fmt::format("no implicit attention: on the value path, {} is neither linear nor a known activation{}{}",
+                    print({d, d.refused}, notation::text), d.refusing == absent ? "" : ". ",
+                    d.refusing == absent ? "" : rules[d.refusing].reason));
   if (d.g[d.formula].is<terms::zero>())
     throw user_error("y does not depend on the value path: H is 0; check which input is called 'x'");
   bound_formula f;
@@ -24,7 +25,7 @@ bound_formula formula_of(const expr& attention) {
 bound_formula formula_of(const expr& attention, const expr& other) {
   bound_formula f = formula_of(attention);
   // Within a window of tokens a RowNorm would see a part of its rows only: it is a Diag of whole rows from here on.
-  f.formula = exhaust(f.g, f.g.take(other.g, other.root), rule_class::mathematical);
+  f.formula = exhaust(f.g, f.g.take(other.g, other.root), only(rule_class::mathematical));
   return f;
 }
 
@@ -37,67 +38,86 @@ extents map_size(std::size_t tokens, std::size_t columns) {
   return size;
 }
 
-/// H_c for the channels of the window, a block of columns at a time: f(first column, [T - first, C, columns]).
+/// x, stored along every axis of `size`.
+template <class T>
+tensor<T> whole(engine<T>& e, const tensor<T>& x, const extents& size) {
+  if (x.v.size == size) return x;
+  const tensor<T> y = e.memory().make(size);
+  e.run().copy(x, y);
+  return y;
+}
+
+/// H_c for the channels of the window, a block of columns at a time: f(first column, first row, [T - row, C, columns]).
 template <class T, class F>
-void each_column_block(engine<T>& e, node_index h, const window& w, F f) {
+void each_column_block(engine<T>& e, node_index h, const window& w, std::size_t heads, F f) {
+  const bool causal = e.causal(h);  // before column s nothing happens then
   for (std::size_t s = 0; s < w.token_end; s += token_block) {
-    const std::size_t columns = std::min(token_block, w.token_end - s);
-    extents size = stream_extents(w.token_end - s, w.channels());
+    const std::size_t columns = std::min(token_block, w.token_end - s), first = causal ? s : 0;
+    extents size = stream_extents(w.token_end - first, w.channel_end - w.channel_begin);
+    at(size, axis::head) = heads;
     at(size, axis::column) = columns;
     const tensor<T> units = e.memory().make(size);
-    e.run().eye(units);
-    f(s, e.apply(h, units, window{s, w.token_end, w.channel_begin, w.channel_end}));
+    if (causal) {
+      e.run().eye(units);
+    } else {
+      for (std::size_t k = 0; k < columns; ++k) e.run().unit(s + k, units.slice(axis::column, k, k + 1));
+    }
+    f(s, first, whole(e, e.apply(h, units, window{first, w.token_end, w.channel_begin, w.channel_end}), size));
   }
 }
 
 template <class T>
-tensor<T> run(engine<T>& e, const bound_formula& f, const query& q, std::size_t channels, const tensor<T>& operand) {
+tensor<T> run(engine<T>& e, const bound_formula& f, const query& q, const extents& stream, const tensor<T>& operand) {
   const kernels<T>& k = e.run();
-  const std::size_t tokens = e.tokens();
+  const std::size_t tokens = e.tokens(), heads = at(stream, axis::head), channels = at(stream, axis::chan);
   const auto unit = [&](std::size_t i) {
-    const tensor<T> g = e.memory().make(stream_extents(tokens, channels));
+    const tensor<T> g = e.memory().make(stream);
     k.unit(i, g);
     return g;
   };
   switch (q.is) {
     case query::kind::apply:
-      return e.apply(f.formula, operand);
+      return whole(e, e.apply(f.formula, operand), stream);
     case query::kind::adjoint:
-      return e.adjoint(f.formula, operand);
+      return whole(e, e.adjoint(f.formula, operand), stream);
     case query::kind::remainder: {
-      const tensor<T> r = e.memory().make(stream_extents(tokens, channels));
+      const tensor<T> r = e.memory().make(stream);
       k.copy(e.value(f.remainder), r);
       return r;
     }
     case query::kind::row:
-      return e.adjoint(f.formula, unit(q.at));
+      return whole(e, e.adjoint(f.formula, unit(q.at)), stream);
     case query::kind::column:
-      return e.apply(f.formula, unit(q.at));
+      return whole(e, e.apply(f.formula, unit(q.at)), stream);
     case query::kind::reduced_row: {
       const tensor<T> sum = e.memory().filled(map_size(tokens, 1), 0);
-      k.total(T(1) / static_cast<T>(channels), q.over == reduction::abs_mean, e.adjoint(f.formula, unit(q.at)), sum);
+      k.total(T(1) / static_cast<T>(heads * channels), q.over == reduction::abs_mean,
+              whole(e, e.adjoint(f.formula, unit(q.at)), stream), sum);
       return sum;
     }
     case query::kind::matrix: {
       const tensor<T> map = e.memory().filled(map_size(tokens, tokens), 0);
-      each_column_block(e, f.formula, window{0, tokens, q.at, q.at + 1}, [&](std::size_t s, const tensor<T>& part) {
-        k.copy(part, map.slice(axis::token, s, tokens).slice(axis::column, s, s + part.v.of(axis::column)));
-      });
+      const std::size_t h = q.at / channels, c = q.at % channels;
+      each_column_block(
+          e, f.formula, window{0, tokens, c, c + 1}, heads, [&](std::size_t s, std::size_t row, const tensor<T>& part) {
+            k.copy(part.slice(axis::head, h, h + 1),
+                   map.slice(axis::token, row, tokens).slice(axis::column, s, s + part.v.of(axis::column)));
+          });
       return map;
     }
     case query::kind::reduced_matrix: {
       const tensor<T> map = e.memory().filled(map_size(tokens, tokens), 0);
-      const T weight = T(1) / static_cast<T>(channels);
+      const T weight = T(1) / static_cast<T>(heads * channels);
       const bool absolute = q.over == reduction::abs_mean;
-      if (const auto form = as_semiseparable(f.g, f.formula)) {
+      if (const auto form = heads == 1 ? as_semiseparable(f.g, f.formula) : std::nullopt) {
         add_channel_sum<T>(e, *form, channels, weight, absolute, map);
         return map;
       }
       for (std::size_t c = 0; c < channels; c += channel_block) {
         const window w{0, tokens, c, std::min(c + channel_block, channels)};
-        each_column_block(e, f.formula, w, [&](std::size_t s, const tensor<T>& part) {
+        each_column_block(e, f.formula, w, heads, [&](std::size_t s, std::size_t row, const tensor<T>& part) {
           k.total(weight, absolute, part,
-                  map.slice(axis::token, s, tokens).slice(axis::column, s, s + part.v.of(axis::column)));
+                  map.slice(axis::token, row, tokens).slice(axis::column, s, s + part.v.of(axis::column)));
         });
       }
       return map;
@@ -118,7 +138,8 @@ implicit_attention<T>::implicit_attention(const bound_formula& formula, environm
       throw user_error(fmt::format("the input '{}' has {} tokens, but 'x' has {}", name, stream.v.of(axis::token),
                                    x().v.of(axis::token)));
   tokens_ = engine_.tokens();
-  channels_ = at(engine_.sizes().of(f_.output), axis::chan);
+  stream_ = engine_.sizes().of(f_.output);
+  at(stream_, axis::token) = tokens_;
 }
 
 template <class T>
@@ -134,13 +155,13 @@ template <class T>
 tensor<T> implicit_attention<T>::apply(const tensor<T>& x) {
   needs_stream(x);
   const entered<T> on(backend_);
-  return run(engine_, f_, {query::kind::apply}, channels_, x);
+  return run(engine_, f_, {query::kind::apply}, stream_, x);
 }
 template <class T>
 tensor<T> implicit_attention<T>::adjoint(const tensor<T>& g) {
   needs_stream(g);
   const entered<T> on(backend_);
-  return run(engine_, f_, {query::kind::adjoint}, channels_, g);
+  return run(engine_, f_, {query::kind::adjoint}, stream_, g);
 }
 template <class T>
 tensor<T> implicit_attention<T>::row(std::size_t i) {
@@ -167,14 +188,14 @@ template <class T>
 tensor<T> implicit_attention<T>::answer(const query& q) {
   check(q);
   const entered<T> on(backend_);
-  return run(engine_, f_, q, channels_, {});
+  return run(engine_, f_, q, stream_, {});
 }
 
 template <class T>
 void implicit_attention<T>::needs_stream(const tensor<T>& s) const {
-  if (s.v.of(axis::token) != tokens_ || s.v.of(axis::chan) != channels_)
-    throw user_error(fmt::format("H is {} x {} in {} channels, but the stream has {} tokens and {} channels", tokens_,
-                                 tokens_, channels_, s.v.of(axis::token), s.v.of(axis::chan)));
+  if (s.v.size == stream_) return;
+  throw user_error(fmt::format("H is {} x {} in {} channels, but the stream has {} tokens and {} channels", tokens_,
+                               tokens_, channels(), s.v.of(axis::token), s.v.of(axis::head) * s.v.of(axis::chan)));
 }
 
 template <class T>
@@ -183,8 +204,9 @@ void implicit_attention<T>::check(const query& q) const {
   const bool of_token = q.is == kind::row || q.is == kind::column || q.is == kind::reduced_row;
   if (of_token && q.at >= tokens_)
     throw user_error(fmt::format("token {} was asked for, but the text has tokens 0 to {}", q.at, tokens_ - 1));
-  if (q.is == kind::matrix && q.at >= channels_)
-    throw user_error(fmt::format("channel {} was asked for, but this layer has channels 0 to {}", q.at, channels_ - 1));
+  if (q.is == kind::matrix && q.at >= channels())
+    throw user_error(
+        fmt::format("channel {} was asked for, but this layer has channels 0 to {}", q.at, channels() - 1));
   if ((of_token || q.is == kind::matrix || q.is == kind::reduced_matrix) && !engine_.keeps_channels_apart(f_.formula))
     throw user_error(
         "H of this architecture mixes channels: it has no matrix per channel; ask for H x or its transpose instead");
@@ -199,10 +221,10 @@ query_plan implicit_attention<T>::plan(const query& q) const {
   counted_work() = {};
   tensor<T> operand;
   if (q.is == kind::apply || q.is == kind::adjoint) operand = x();
-  { const tensor<T> result = run(dry, f_, q, channels_, operand); }
+  { const tensor<T> result = run(dry, f_, q, stream_, operand); }
   p.backend = backend_.name;
   p.tokens = tokens_;
-  p.channels = channels_;
+  p.channels = channels();
   p.flops = counted_work().flops;
   p.functions = counted_work().functions;
   p.bytes_moved = counted_work().bytes;

@@ -50,7 +50,10 @@ class implicit_attention final {
   implicit_attention& operator=(const implicit_attention&) = delete;
 
   std::size_t tokens() const { return tokens_; }
-  std::size_t channels() const { return channels_; }
+  /// Matrices of H: channels, times heads where a stream has heads; channel c of head h is number h C + c.
+  std::size_t channels() const { return at(stream_, axis::head) * at(stream_, axis::chan); }
+  /// The extents of y: [T, C] or [T, H, C].
+  const extents& stream() const { return stream_; }
   /// The value path's input x, [T, C].
   const tensor<T>& x() const { return env_.inputs.find(value_input)->second; }
 
@@ -77,7 +80,8 @@ class implicit_attention final {
   const bound_formula& f_;
   environment<T> env_;
   const kernels<T>& backend_;
-  std::size_t tokens_ = 0, channels_ = 0;
+  std::size_t tokens_ = 0;
+  extents stream_ = single;
   engine<T> engine_;
 };
 

@@ -30,11 +30,17 @@ struct kernels final {
   void (*larger)(in a, in b, out y);                    ///< y = max(a, b)
   void (*total)(T weight, bool absolute, in x, out y);  ///< y += weight times the sum of x (or |x|) over y's short axes
 
-  void (*linear)(in weight, axis from, axis to, in x,
-                 out y);  ///< y[t, o] = sum_i W[o, i] x[t, i], W has rows on the token axis, columns on head
-  void (*linear_adjoint)(in weight, axis from, axis to, in g, out y);  ///< y[t, i] = sum_o W[o, i] g[t, o]
+  void (*inverse)(in x, out y);  ///< y = 1 / x, and 0 where x is 0
+
+  /// y[.., o] = sum_i W[o, i] x[.., i] with i on the axis `from` and o on `to`; W has rows on the token axis, columns
+  /// on head. x is stored along `from`; other axes pass through.
+  void (*linear)(in weight, axis from, axis to, in x, out y);
+  void (*linear_adjoint)(in weight, axis from, axis to, in g, out y);  ///< y[.., i] = sum_o W[o, i] g[.., o]
   void (*shift)(std::ptrdiff_t lag, in x, out y);                      ///< y_t = x_{t-lag}, 0 outside
-  void (*fir)(in taps, in x, out y);          ///< y_t = sum_k w[K-1-k] x_{t-k}; taps lie along `rank`
+  void (*reverse)(in x, out y);                                        ///< y_t = x_{T-1-t}
+  void (*gather)(in order, in x, out y);      ///< y_t = x_{order[t]}; `order` holds a token for every token
+  void (*scatter)(in order, in g, out y);     ///< y_{order[t]} = g_t
+  void (*fir)(in taps, in x, out y);          ///< y_t = sum_k w[K-1-k] x_{t-k}; taps lie along `tap`
   void (*fir_adjoint)(in taps, in g, out y);  ///< y_t = sum_k w[K-1-k] g_{t+k}
   void (*peak)(in log_decay, in key, out y);  ///< y_t = max(y_{t-1} + l_t, k_t), y_0 = k_0
 
@@ -45,6 +51,11 @@ struct kernels final {
   /// h_t = a_t h_{t-1} + b_t x_t, y_t = sum over the state of c_t h_t.
   void (*unrolled)(in a, in b, in c, in x, out h, out y);
   void (*unrolled_adjoint)(in a, in b, in c, in g, out h, out y);
+
+  /// y_t = sum_{s<=t} a_ts x_s with a_ts = exp(sum over the state of q_t k_s), each row divided by its sum if
+  /// `normalised`. y has every axis of x, and of q and k but the state.
+  void (*attend)(in q, in k, bool normalised, in x, out y);
+  void (*attend_adjoint)(in q, in k, bool normalised, in g, out y);  ///< y_s = sum_{t>=s} a_ts g_t
 
   /// y[m, n] += sum_k a[m, k] b[n, k]; rows lie `*_row` elements apart.
   void (*product)(std::size_t m, std::size_t n, std::size_t k, const T* a, std::size_t a_row, const T* b,

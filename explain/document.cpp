@@ -4,22 +4,25 @@
 namespace alphaform {
 
 std::string derivation_document(const architecture& a, document_format format,
-                                const std::optional<measured_miss>& printed_on_golden) {
+                                const std::optional<measured_miss>& printed_on_golden, bool with_jacobian) {
   using namespace documents;
-  const derivation d = derive(a.attention);
-  const derivation_evidence e = measure(a, d);
-  const auto said = [&](notation n) { return compose(a, d, e, printed_on_golden, n); };
+  subject s{a, derive(a.attention), visible_steps(a.attention), {}, {}, printed_on_golden};
+  s.evidence = measure(a, s.derived, s.steps);
+  if (with_jacobian)
+    for (const projection& p : a.inputs) s.jacobians.push_back(measure_jacobian(a, p.input));
   switch (format) {
     case document_format::text:
-      return write_text(said(notation::text));
+      return write_text(compose(s, notation::text));
     case document_format::markdown:
-      return write_markdown(said(notation::latex));
+      return write_markdown(compose(s, notation::latex));
     case document_format::latex:
-      return write_latex(said(notation::latex));
+      return write_latex(compose(s, notation::latex));
     case document_format::json:
-      return write_json(a, d, e, printed_on_golden);
+      return write_json(s);
     case document_format::html:
-      return write_html(said(notation::mathml));
+      return write_html(compose(s, notation::mathml));
+    case document_format::html_page:
+      return write_html_page(compose(s, notation::mathml));
   }
   throw internal_error("unknown document format");
 }

@@ -1,5 +1,5 @@
 // The derivation of an architecture as a document, made from the objects that are evaluated: declaration, every step
-// with its evidence, properties, and where the paper's printed equation differs.
+// with its evidence, properties, derivatives, and where the paper's printed equation differs.
 #pragma once
 #include <alphaform/architectures/architecture.hpp>
 #include <optional>
@@ -7,7 +7,8 @@
 
 namespace alphaform {
 
-enum class document_format { text, markdown, latex, json, html };
+/// `html` is a fragment to stand inside a report, `html_page` a page of its own.
+enum class document_format { text, markdown, latex, json, html, html_page };
 
 /// What the equation as printed misses on a real model.
 struct measured_miss final {
@@ -16,9 +17,10 @@ struct measured_miss final {
 };
 
 /// Text is UTF-8, at most 110 columns for prose; Markdown has GitHub's formulas; LaTeX is a complete article that needs
-/// amsmath; JSON has every field; HTML is a fragment with MathML. A refused derivation is a document too: it names the
-/// term that refused.
+/// amsmath; JSON has every field; HTML has MathML and needs no script. A refused derivation is a document too: it names
+/// the term that refused, and the unsound rule that would have been needed.
+/// @param with_jacobian  also the true derivative with respect to every input, path by path
 std::string derivation_document(const architecture& a, document_format format,
-                                const std::optional<measured_miss>& printed_on_golden);
+                                const std::optional<measured_miss>& printed_on_golden, bool with_jacobian = false);
 
 }  // namespace alphaform

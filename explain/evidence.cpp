@@ -17,11 +17,11 @@ double worst(Miss miss) {
 
 }  // namespace
 
-derivation_evidence measure(const architecture& a, const derivation& d) {
+derivation_evidence measure(const architecture& a, const derivation& d, const visible_derivation& steps) {
   derivation_evidence e;
-  for (std::size_t k = 0; k < d.steps; ++k) {
-    const term_view before(d, d.log[k].before), after(d, d.log[k].after);
-    const axes in = value_axes(before);
+  for (const visible_step& s : steps.steps) {
+    const term_view before(steps.g, s.before), after(steps.g, s.after);
+    const axes in = value_axes(a.attention);
     e.steps.push_back(
         worst([&](const witness& w) { return relative_difference(w.matrix(after, in), w.matrix(before, in)); }));
   }
@@ -40,6 +40,27 @@ derivation_evidence measure(const architecture& a, const derivation& d) {
   if (!(stable == a.attention))
     e.stabilised = worst([&](const witness& w) { return relative_difference(w.value(stable), w.value(y)); });
   return e;
+}
+
+measured_jacobian measure_jacobian(const architecture& a, std::string_view input) {
+  measured_jacobian m{input, jacobian(a.attention, input), {}, {}};
+  const jacobian_terms& j = m.terms;
+  if (j.refused != absent) return m;
+  large_expr by_definition;
+  workspace& g = by_definition.g;
+  const node_index y = g.take(a.attention.g, a.attention.root), v = variable(g, y, input);
+  by_definition.root = marked<terms::derivative>(g, y, v);
+  const axes in = g[v].to;
+  m.whole = worst([&](const witness& w) {
+    return relative_difference(w.matrix({j, j.full}, in), w.matrix(by_definition));
+  });
+  if (j.implicit != absent)
+    m.split = worst([&](const witness& w) {
+      Eigen::MatrixXd sum = w.matrix({j, j.implicit}, in);
+      for (std::size_t k = 0; k < j.count; ++k) sum += w.matrix({j, j.paths[k].operation}, in);
+      return relative_difference(sum, w.matrix(by_definition));
+    });
+  return m;
 }
 
 }  // namespace alphaform

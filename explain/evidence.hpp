@@ -1,7 +1,7 @@
-// What a derivation is worth in numbers: the miss of every step, of y = H x + r and of the equation as printed,
-// measured with the dense witness on random parameters.
+// What a derivation is worth in numbers: the miss of every step, of y = H x + r, of the derivatives and of the equation
+// as printed, measured with the dense witness on random parameters.
 #pragma once
-#include <alphaform/algebra/derive.hpp>
+#include <alphaform/algebra/replay.hpp>
 #include <alphaform/architectures/architecture.hpp>
 #include <optional>
 #include <vector>
@@ -16,6 +16,16 @@ struct derivation_evidence final {
   std::optional<double> stabilised;  ///< the stabilised form against y; none if there is no such form
 };
 
-derivation_evidence measure(const architecture& a, const derivation& d);
+derivation_evidence measure(const architecture& a, const derivation& d, const visible_derivation& steps);
+
+/// The derivative of y with respect to one input, and what it misses.
+struct measured_jacobian final {
+  std::string_view input;
+  jacobian_terms terms;
+  std::optional<double> whole;  ///< J against dual numbers; none if a term has no derivative here
+  std::optional<double> split;  ///< H and one term for each path, against dual numbers
+};
+
+measured_jacobian measure_jacobian(const architecture& a, std::string_view input);
 
 }  // namespace alphaform

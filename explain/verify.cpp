@@ -23,7 +23,7 @@ struct comparison final {
 };
 
 template <class T>
-T number(const tensor<T>& x, std::size_t token, std::size_t channel) {
+T entry(const tensor<T>& x, std::size_t token, std::size_t channel) {
   return x.v.data[token * x.v.step(axis::token) + channel * x.v.step(axis::chan)];
 }
 
@@ -40,13 +40,13 @@ void compare_identity(const model<T>& m, std::size_t layer, const tensor<T>& u, 
   implicit_attention<T> a = m.attention(layer, u);
   const tensor<T> y = a.output(), hx = a.apply(a.x()), r = a.remainder();
   for (std::size_t t = 0; t < a.tokens(); ++t)
-    for (std::size_t c = 0; c < a.channels(); ++c) whole.add(number(hx, t, c) + number(r, t, c), number(y, t, c));
+    for (std::size_t c = 0; c < a.channels(); ++c) whole.add(entry(hx, t, c) + entry(r, t, c), entry(y, t, c));
   for (const std::size_t t : some_tokens(a.tokens())) {
     const tensor<T> row = a.row(t);
     for (std::size_t c = 0; c < a.channels(); ++c) {
-      double sum = number(r, t, c);
-      for (std::size_t s = 0; s <= t; ++s) sum += static_cast<double>(number(row, s, c)) * number(a.x(), s, c);
-      rows.add(sum, number(y, t, c));
+      double sum = entry(r, t, c);
+      for (std::size_t s = 0; s <= t; ++s) sum += static_cast<double>(entry(row, s, c)) * entry(a.x(), s, c);
+      rows.add(sum, entry(y, t, c));
     }
   }
 }
@@ -123,7 +123,7 @@ std::vector<check> record_checks(const model<T>& m, const checkpoint& record) {
           fmt::format("the record has {} logits a token, but the model has {}", outputs, pass.logits.v.of(axis::chan)));
     for (std::size_t t = 0; t < (classifier ? 1 : length(b)); ++t)
       for (std::size_t v = 0; v < outputs; ++v)
-        all.add(number(pass.logits, t, v), logits.numbers[b * per_sample + t * outputs + v]);
+        all.add(entry(pass.logits, t, v), logits.numbers[b * per_sample + t * outputs + v]);
   }
   checks.push_back(all.as("logits", tolerance<T>::recorded));
 
@@ -141,7 +141,7 @@ std::vector<check> record_checks(const model<T>& m, const checkpoint& record) {
       const tensor<T> u = m.stream(std::span(in.numbers).subspan(b * room * width, tokens * width), tokens);
       const tensor<T> y = m.mixer(i, u);
       for (std::size_t t = 0; t < tokens; ++t)
-        for (std::size_t d = 0; d < width; ++d) mixers.add(number(y, t, d), out.numbers[(b * room + t) * width + d]);
+        for (std::size_t d = 0; d < width; ++d) mixers.add(entry(y, t, d), out.numbers[(b * room + t) * width + d]);
       compare_identity(m, i, u, whole, rows);
     }
     checks.push_back(mixers.as(fmt::format("mixer_out.{}", i), tolerance<T>::recorded));
@@ -158,12 +158,12 @@ std::vector<check> logit_checks(const model<T>& m, std::span<const std::int64_t>
     throw user_error(
         fmt::format("the logits file holds {} numbers, but the model has {} logits", logits.size(), outputs));
   comparison sequence;
-  for (std::size_t v = 0; v < outputs; ++v) sequence.add(number(pass.logits, ids.size() - 1, v), logits[v]);
+  for (std::size_t v = 0; v < outputs; ++v) sequence.add(entry(pass.logits, ids.size() - 1, v), logits[v]);
   decoding_state<T> state;
   forward_pass<T> last;
   for (std::size_t t = 0; t < ids.size(); ++t) last = m.run(ids.subspan(t, 1), state);
   comparison stepwise;
-  for (std::size_t v = 0; v < outputs; ++v) stepwise.add(number(last.logits, 0, v), logits[v]);
+  for (std::size_t v = 0; v < outputs; ++v) stepwise.add(entry(last.logits, 0, v), logits[v]);
   sequence.scale = stepwise.scale = 1;  // an absolute bound
   std::vector<check> checks{sequence.as("logits.sequence", 1e-5), stepwise.as("logits.token_by_token", 1e-5)};
   for (check& c : identity_checks(m, ids)) checks.push_back(std::move(c));

@@ -15,6 +15,8 @@ struct subcommand final {
 
 subcommand add_list(CLI::App&);
 subcommand add_derive(CLI::App&);
+subcommand add_rules(CLI::App&);
+subcommand add_compare(CLI::App&);
 subcommand add_inspect(CLI::App&);
 subcommand add_verify(CLI::App&);
 subcommand add_attention(CLI::App&);

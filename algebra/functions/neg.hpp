@@ -1,5 +1,5 @@
 #pragma once
-#include "arithmetic.hpp"
+#include <alphaform/algebra/functions/arithmetic.hpp>
 
 namespace alphaform::functions {
 
@@ -10,6 +10,10 @@ struct neg final {
   template <class R>
   static R value(const R& x) {
     return -x;
+  }
+  template <class E>
+  static constexpr E slope(const E&) {
+    return constant<E>("-1", -1);
   }
 };
 

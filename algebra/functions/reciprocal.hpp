@@ -1,5 +1,5 @@
 #pragma once
-#include "arithmetic.hpp"
+#include <alphaform/algebra/functions/arithmetic.hpp>
 
 namespace alphaform::functions {
 
@@ -10,6 +10,10 @@ struct reciprocal final {
   template <class R>
   static R value(const R& x) {
     return 1 / x;
+  }
+  template <class E>
+  static constexpr E slope(const E& x) {
+    return -(call<reciprocal>(x) * call<reciprocal>(x));
   }
 };
 

@@ -1,5 +1,6 @@
 #pragma once
-#include "arithmetic.hpp"
+#include <alphaform/algebra/functions/arithmetic.hpp>
+#include <alphaform/algebra/functions/step.hpp>
 
 namespace alphaform::functions {
 
@@ -9,6 +10,10 @@ struct relu final {
   template <class R>
   static R value(const R& x) {
     return positive_part(x);
+  }
+  template <class E>
+  static constexpr E slope(const E& x) {
+    return call<step>(x);
   }
 };
 

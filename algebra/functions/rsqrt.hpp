@@ -1,5 +1,6 @@
 #pragma once
-#include "arithmetic.hpp"
+#include <alphaform/algebra/functions/arithmetic.hpp>
+#include <alphaform/algebra/functions/reciprocal.hpp>
 
 namespace alphaform::functions {
 
@@ -11,6 +12,10 @@ struct rsqrt final {
   static R value(const R& x) {
     using std::sqrt;
     return 1 / sqrt(x);
+  }
+  template <class E>
+  static constexpr E slope(const E& x) {
+    return constant<E>("-0.5", -0.5) * (call<rsqrt>(x) * call<reciprocal>(x));
   }
 };
 

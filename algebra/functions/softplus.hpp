@@ -1,5 +1,6 @@
 #pragma once
-#include "arithmetic.hpp"
+#include <alphaform/algebra/functions/arithmetic.hpp>
+#include <alphaform/algebra/functions/sigmoid.hpp>
 
 namespace alphaform::functions {
 
@@ -13,6 +14,10 @@ struct softplus final {
     using std::exp;
     using std::log1p;
     return positive_part(x) + log1p(R(exp(-abs(x))));
+  }
+  template <class E>
+  static constexpr E slope(const E& x) {
+    return call<sigmoid>(x);
   }
 };
 

@@ -11,9 +11,9 @@ inline constexpr auto layer_norm = norm<"weight", "bias", "epsilon">(x);
 
 // ---- Mamba, Hugging Face naming
 
-inline constexpr part mamba_in[] = {{"in_proj.weight[x]", "A_log", 0}, {"in_proj.weight[z]", "A_log", 0}};
-inline constexpr part mamba_in_bias[] = {{"in_proj.bias[x]", "A_log", 0}, {"in_proj.bias[z]", "A_log", 0}};
-inline constexpr part mamba_x[] = {
+inline constexpr portion mamba_in[] = {{"in_proj.weight[x]", "A_log", 0}, {"in_proj.weight[z]", "A_log", 0}};
+inline constexpr portion mamba_in_bias[] = {{"in_proj.bias[x]", "A_log", 0}, {"in_proj.bias[z]", "A_log", 0}};
+inline constexpr portion mamba_x[] = {
     {"x_proj.weight[dt]", "dt_proj.weight", 1}, {"x_proj.weight[B]", "A_log", 1}, {"x_proj.weight[C]", "A_log", 1}};
 inline constexpr split mamba_splits[] = {
     {"in_proj.weight", mamba_in}, {"in_proj.bias", mamba_in_bias}, {"x_proj.weight", mamba_x}};

@@ -16,14 +16,14 @@ struct component final {
 };
 
 /// One piece of a tensor's rows. Its length is that of dimension `dimension` of the mixer's tensor `like`.
-struct part final {
+struct portion final {
   std::string_view parameter, like;
   std::size_t dimension;
 };
 /// A tensor that holds several parameters one after the other along its rows.
 struct split final {
   std::string_view tensor;
-  std::span<const part> parts;
+  std::span<const portion> parts;
 };
 
 /// A parameter whose tensor has another name in this format, or is stored in another form.

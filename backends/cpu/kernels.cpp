@@ -94,41 +94,53 @@ const_rows weights(in w) {
   return {w.data, len(w.of(time)), len(w.of(axis::head)), Eigen::OuterStride<>(len(w.of(axis::head)))};
 }
 
+/// Nothing but tokens and one contiguous axis.
+bool is_matrix(const extents& size, const extents& stride, axis column) {
+  for (const axis a : every_axis)
+    if (a != time && a != column && at(size, a) != 1) return false;
+  return at(size, column) == 1 || at(stride, column) == 1;
+}
+bool is_product(in x, axis over, out y, axis made) {
+  return x.of(time) == y.of(time) && is_matrix(x.size, x.stride, over) && is_matrix(y.size, y.stride, made);
+}
+
 void linear(in w, axis from, axis to, in x, out y) {
+  if (!is_product(x, from, y, to)) return reference::definition<T>::linear(w, from, to, x, y);
   rows(y.data, len(y.of(time)), len(y.of(to)), Eigen::OuterStride<>(len(y.of(to)))).noalias() =
       matrix(x, from) * weights(w).transpose();
 }
 void linear_adjoint(in w, axis from, axis to, in g, out y) {
+  if (!is_product(g, to, y, from)) return reference::definition<T>::linear_adjoint(w, from, to, g, y);
   rows(y.data, len(y.of(time)), len(y.of(from)), Eigen::OuterStride<>(len(y.of(from)))).noalias() =
       matrix(g, to) * weights(w);
 }
 
 /// The filter where the tokens themselves lie contiguously: one long run per tap.
 void filter_along(int direction, in w, in x, out y) {
-  const std::size_t width = w.of(axis::rank), tokens = y.of(time);
+  const std::size_t width = w.of(axis::tap), tokens = y.of(time);
   runs(
       y.slice(time, 0, 1).size,
       [&](std::size_t, const T* tap, const T* a, T* b, std::size_t, std::size_t, std::size_t) {
         on(b, tokens) = 0;
         for (std::size_t k = 0; k < std::min(width, tokens); ++k) {
-          const T weight = tap[(width - 1 - k) * w.step(axis::rank)];
+          const T weight = tap[(width - 1 - k) * w.step(axis::tap)];
           if (direction > 0)
             on(b + k, tokens - k) += weight * on(a, tokens - k);
           else
             on(b, tokens - k) += weight * on(a + k, tokens - k);
         }
       },
-      w.slice(axis::rank, 0, 1), x.slice(time, 0, 1), y.slice(time, 0, 1));
+      w.slice(axis::tap, 0, 1), x.slice(time, 0, 1), y.slice(time, 0, 1));
 }
 
 /// y_t = sum_k w[K-1-k] x_{t - direction k}
 void filter(int direction, in w, in x, out y) {
   if (y.of(time) > 1 && y.step(time) == 1 && x.step(time) == 1) return filter_along(direction, w, x, y);
-  const std::size_t width = w.of(axis::rank), channels = w.of(axis::chan), tokens = y.of(time);
+  const std::size_t width = w.of(axis::tap), channels = w.of(axis::chan), tokens = y.of(time);
   std::vector<T> taps(width * channels);  // tap-major, so that channels are contiguous
   for (std::size_t k = 0; k < width; ++k)
     for (std::size_t c = 0; c < channels; ++c)
-      taps[k * channels + c] = w.data[c * w.step(axis::chan) + k * w.step(axis::rank)];
+      taps[k * channels + c] = w.data[c * w.step(axis::chan) + k * w.step(axis::tap)];
   extents tap_size = single;
   at(tap_size, axis::chan) = channels;
   for (std::size_t t = 0; t < tokens; ++t) {

@@ -38,6 +38,16 @@ bool recurrence(const workspace& g, node_index p, semiseparable& form) {
   return diagonals(g, f, begin, read_end, form.read) && diagonals(g, f, scan + 1, end, form.write);
 }
 
+/// No stream of the form has another axis than channels and states.
+bool of_channels_and_states(const workspace& g, const semiseparable& form) {
+  const auto fits = [&g](node_index i) { return (chan | state).contains(g[i].to); };
+  const auto all_fit = [&fits](const std::vector<node_index>& list) {
+    return std::all_of(list.begin(), list.end(), fits);
+  };
+  return fits(form.decay) && all_fit(form.left) && all_fit(form.right) && all_fit(form.read) && all_fit(form.write) &&
+         std::all_of(form.skip.begin(), form.skip.end(), all_fit);
+}
+
 }  // namespace
 
 std::optional<semiseparable> as_semiseparable(const workspace& g, node_index p) {
@@ -48,7 +58,7 @@ std::optional<semiseparable> as_semiseparable(const workspace& g, node_index p) 
   std::size_t begin = 0;
   while (begin < f.size() && is_diag(begin)) ++begin;
   std::size_t end = f.size();
-  if (end > begin && g[f[end - 1]].is<terms::conv>()) {
+  if (end > begin && g[f[end - 1]].is<terms::conv>() && is_filter(g[g[f[end - 1]].a])) {
     form.taps = g[f[end - 1]].a;
     --end;
   }
@@ -72,7 +82,7 @@ std::optional<semiseparable> as_semiseparable(const workspace& g, node_index p) 
   }
   if (form.decay == absent || core_end > end) return std::nullopt;
   if (!diagonals(g, f, 0, begin, form.left) || !diagonals(g, f, core_end, end, form.right)) return std::nullopt;
-  return form;
+  return of_channels_and_states(g, form) ? std::optional(form) : std::nullopt;
 }
 
 namespace {
@@ -84,7 +94,7 @@ class block_sum final {
   block_sum(engine<T>& e, const semiseparable& f, std::size_t channel_begin, std::size_t channel_end)
       : e_(e), f_(f), begin_(channel_begin), end_(channel_end) {
     states_ = std::max(at(e.sizes().of(f.decay), axis::state), size_of_state(f.write));
-    taps_ = f.taps == absent ? 1 : taps_parameter(e.env(), e.graph()[f.taps]).of(axis::rank);
+    taps_ = f.taps == absent ? 1 : taps_parameter(e.env(), e.graph()[f.taps]).of(axis::tap);
     past_ = e.memory().filled(controls(e.tokens()), 0);
   }
 

@@ -1,7 +1,10 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <alphaform/backends/engine/shapes.hpp>
+#include <cmath>
+#include <utility>
 
 namespace alphaform {
 
@@ -33,14 +36,26 @@ std::vector<std::size_t> squeezed(const parameter<T>& p, std::size_t wanted, std
   return shape;
 }
 
+std::string letters_of(axes some) {
+  std::string letters;
+  for (const axis_letter& a : axis_letters)
+    if (some.contains(a.axis)) letters += a.letter;
+  return letters;
+}
+std::vector<axis> slots_of(axes some) {
+  std::vector<axis> slots;
+  for (const axis_letter& a : axis_letters)
+    if (some.contains(a.axis)) slots.push_back(slot(a.axis));
+  return slots;
+}
+
 /// Places the shape on the given slots, row-major.
 template <class T>
-view<const T> on(const T* data, const std::vector<std::size_t>& shape, std::initializer_list<axis> slots) {
+view<const T> on(const T* data, const std::vector<std::size_t>& shape, const std::vector<axis>& slots) {
   view<const T> v{data, single, {}};
-  std::size_t k = 0;
-  for (const axis a : slots) at(v.size, a) = shape[k++];
+  for (std::size_t k = 0; k < slots.size(); ++k) at(v.size, slots[k]) = shape[k];
   std::size_t stride = 1;
-  for (auto a = std::rbegin(slots); a != std::rend(slots); ++a) {
+  for (auto a = slots.rbegin(); a != slots.rend(); ++a) {
     at(v.stride, *a) = v.of(*a) == 1 ? 0 : stride;
     stride *= v.of(*a);
   }
@@ -48,7 +63,7 @@ view<const T> on(const T* data, const std::vector<std::size_t>& shape, std::init
 }
 
 std::string text_of(const extents& e) {
-  constexpr std::array letters{"T", "H", "C", "N", "R", "S"};
+  constexpr std::array letters{"T", "H", "C", "N", "R", "K", "Z", "S"};
   std::string s;
   for (std::size_t k = 0; k < axis_count; ++k)
     if (e[k] > 1) s += fmt::format("{}{} = {}", s.empty() ? "" : ", ", letters[k], e[k]);
@@ -69,11 +84,7 @@ extents unified(const extents& a, const extents& b, std::string_view what) {
 
 constexpr extents open{};
 
-/// 1 and 0 interchanged: between stored sizes and open ones.
-extents opened(extents e) {
-  for (std::size_t& n : e) n = n == 1 ? 0 : n;
-  return e;
-}
+/// Open sizes as stored ones.
 extents closed(extents e) {
   for (std::size_t& n : e) n = n == 0 ? 1 : n;
   return e;
@@ -96,34 +107,57 @@ view<const T> stream_parameter(const environment<T>& env, const node& n) {
   static const T nothing = 0;
   const parameter<T>* p = find_parameter(env, n);
   if (p == nullptr) return {&nothing, single, {}};
-  std::string letters;
-  std::size_t count = 0;
-  for (const axis_letter& a : axis_letters)
-    if (n.to.contains(a.axis)) {
-      letters += a.letter;
-      ++count;
-    }
-  const auto shape = squeezed(*p, count, n.id, "a stream over the axes [" + letters + "]");
-  view<const T> v{p->data, single, {}};
-  std::size_t k = 0;
-  for (const axis_letter& a : axis_letters)
-    if (n.to.contains(a.axis)) at(v.size, slot(a.axis)) = shape[k++];
-  v.stride = contiguous(v.size);
-  return v;
-}
-
-template <class T>
-view<const T> matrix_parameter(const environment<T>& env, const node& n) {
-  const parameter<T>* p = find_parameter(env, n);
-  if (p == nullptr) throw user_error(fmt::format("the matrix '{}' is needed, but nothing is bound to this name", n.id));
-  return on(p->data, squeezed(*p, 2, n.id, "a matrix [out, in]"), {axis::token, axis::head});
+  std::vector<axis> slots = slots_of(n.to - n.from);
+  for (const axis a : slots_of(n.from)) slots.push_back(a);
+  return on(p->data, squeezed(*p, slots.size(), n.id, "a stream over the axes [" + letters_of(n.to) + "]"), slots);
 }
 
 template <class T>
 view<const T> taps_parameter(const environment<T>& env, const node& n) {
   const parameter<T>* p = find_parameter(env, n);
   if (p == nullptr) throw user_error(fmt::format("the filter '{}' is needed, but nothing is bound to this name", n.id));
-  return on(p->data, squeezed(*p, 2, n.id, "a filter [C, K]"), {axis::chan, axis::rank});
+  return on(p->data, squeezed(*p, 2, n.id, "a filter [C, K]"), {axis::chan, axis::tap});
+}
+
+template <class T>
+view<const T> order_parameter(const environment<T>& env, const node& n, std::size_t tokens) {
+  const parameter<T>* p = find_parameter(env, n);
+  if (p == nullptr) throw user_error(fmt::format("the order '{}' is needed, but nothing is bound to this name", n.id));
+  const view<const T> order = on(p->data, squeezed(*p, 1, n.id, "an order of the tokens [T]"), {axis::token});
+  std::vector<bool> seen(tokens, false);
+  for (std::size_t t = 0; t < order.of(axis::token); ++t) {
+    const T place = order.data[t * order.step(axis::token)];
+    const bool fits = place >= 0 && place < static_cast<T>(tokens) && place == std::floor(place);
+    if (!fits || seen[static_cast<std::size_t>(place)])
+      throw user_error(fmt::format("the order '{}' should hold each of the tokens 0 to {} once, but has {} at place {}",
+                                   n.id, tokens - 1, place, t));
+    seen[static_cast<std::size_t>(place)] = true;
+  }
+  if (order.of(axis::token) != tokens)
+    throw user_error(
+        fmt::format("the order '{}' has {} entries, but the text has {} tokens", n.id, order.of(axis::token), tokens));
+  return order;
+}
+
+bool is_matrix(const workspace& g, const node& n) {
+  return g[n.a].is<terms::parameter>() && g[n.a].to == (n.to | n.from);
+}
+
+template <class T>
+matrix_view<T> matrix_parameter(const workspace& g, const environment<T>& env, const node& n) {
+  const node& weight = g[n.a];
+  const parameter<T>* p = find_parameter(env, weight);
+  if (p == nullptr)
+    throw user_error(fmt::format("the matrix '{}' is needed, but nothing is bound to this name", weight.id));
+  const std::vector<axis> rows = slots_of(n.to), columns = slots_of(n.from);
+  const std::vector<std::size_t> shape =
+      squeezed(*p, rows.size() + columns.size(), weight.id,
+               fmt::format("a matrix from the axes [{}] to [{}]", letters_of(n.from), letters_of(n.to)));
+  matrix_view<T> m;
+  for (std::size_t k = 0; k < rows.size(); ++k) at(m.rows, rows[k]) = shape[k];
+  for (std::size_t k = 0; k < columns.size(); ++k) at(m.columns, columns[k]) = shape[rows.size() + k];
+  m.w = on(p->data, {volume(m.rows), volume(m.columns)}, {axis::token, axis::head});
+  return m;
 }
 
 template <class T>
@@ -144,13 +178,44 @@ std::size_t shapes<T>::entries(node_index stream, axes along) {
 }
 
 template <class T>
-extents shapes<T>::of(node_index stream) {
-  return closed(stored(stream));
+std::size_t shapes<T>::length(axis a) {
+  if (a == axis::token) return tokens_;
+  if (a == axis::part) return 2;
+  std::size_t found = 0;
+  const auto agree = [&](std::size_t n) {
+    const std::string_view word = axis_letters[static_cast<std::size_t>(a) - 1].word;
+    if (found != 0 && found != n)
+      throw user_error(
+          fmt::format("a sum over the {} axis needs a stream that differs along it, but this one is only "
+                      "repeated, and the axis has {} entries in one place and {} in another",
+                      word, found, n));
+    found = n;
+  };
+  for (node_index i = 0; i < g_.size; ++i) {
+    const node& n = g_[i];
+    if (n.is<terms::input>() && env_.inputs.contains(n.id)) {
+      for (const axis b : slots_of(n.to))
+        if (a == b) agree(env_.inputs.find(n.id)->second.v.of(a));
+    } else if (n.is<terms::parameter>() && env_.parameters.contains(n.id)) {
+      std::vector<axis> slots = slots_of((n.to & n.from) == n.from && n.to != n.from ? n.to - n.from : n.to);
+      for (const axis b : slots_of(n.from)) slots.push_back(b);
+      if (std::find(slots.begin(), slots.end(), a) == slots.end()) continue;
+      const auto shape = squeezed(env_.parameters.find(n.id)->second, slots.size(), n.id, "a stream");
+      for (std::size_t k = 0; k < slots.size(); ++k)
+        if (slots[k] == a) agree(shape[k]);
+    }
+  }
+  if (found == 0)
+    throw user_error(
+        fmt::format("a sum over the {} axis needs a stream that differs along it, but this one is only "
+                    "repeated, and nothing says how often",
+                    axis_letters[static_cast<std::size_t>(a) - 1].word));
+  return found;
 }
 
 template <class T>
-extents shapes<T>::after(node_index p, const extents& in) {
-  return closed(applied(p, opened(in), false));
+extents shapes<T>::of(node_index stream) {
+  return closed(stored(stream));
 }
 
 template <class T>
@@ -179,60 +244,108 @@ extents shapes<T>::find(node_index i) {
       if (n.to.contains(a.axis)) at(e, slot(a.axis)) = at(size, slot(a.axis));
     return e;
   }
-  if (n.is<terms::one>() || n.is<terms::nothing>() || n.is<terms::inverse_size>()) return open;
-  if (n.is<terms::function>()) return stored(n.a);
-  if (n.is<terms::applied>()) return applied(n.a, stored(n.b), true);
+  if (one_of<terms::number, terms::one, terms::nothing, terms::inverse_size>(n.term)) return open;
+  if (n.is<terms::function>() || n.is<terms::held>()) return stored(n.a);
+  if (n.is<terms::applied>()) return applied(n.a, stored(n.b), false);
   if (n.b == absent) throw internal_error(fmt::format("the stream term '{}' has no size", term_table[n.term].name));
   extents e = unified(stored(n.a), stored(n.b), fmt::format("'{}' meets '{}'", origin(g_, n.a), origin(g_, n.b)));
   if (n.is<terms::peak>() || n.is<terms::prior_peak>()) at(e, axis::token) = tokens_;
   return e;
 }
 
+/// What operator `p`, or its transpose, makes of a stream with the extents `in`.
 template <class T>
-extents shapes<T>::applied(node_index p, extents in, bool strict) {
+extents shapes<T>::applied(node_index p, extents in, bool transposed) {
   const node& n = g_[p];
-  if (n.is<terms::scan>() || n.is<terms::conv>() || n.is<terms::delay>())
-    at(in, axis::token) = tokens_;  // tokens differ from here on
-  if (n.is<terms::product>()) return applied(n.a, applied(n.b, in, strict), strict);
-  if (n.is<terms::sum>()) return unified(applied(n.a, in, strict), applied(n.b, in, strict), "a sum of operators");
-  if (n.is<terms::scan>() || n.is<terms::rownorm>()) return applied(n.a, in, strict);
+  if (n.is<terms::product>())
+    return transposed ? applied(n.b, applied(n.a, in, true), true) : applied(n.a, applied(n.b, in, false), false);
+  if (n.is<terms::sum>() || n.is<terms::paths>())
+    return unified(applied(n.a, in, transposed), applied(n.b, in, transposed), "a sum of operators");
+  if (n.is<terms::adjoint>()) return applied(n.a, in, !transposed);
+  if (n.is<terms::zero>()) return open;
   if (n.is<terms::diag>()) return unified(stored(n.a), in, fmt::format("Diag of '{}'", origin(g_, n.a)));
-  if (n.is<terms::conv>()) {
-    extents filter = open;
-    at(filter, axis::chan) = taps_parameter(env_, g_[n.a]).of(axis::chan);
-    return unified(filter, in, fmt::format("the filter '{}'", g_[n.a].id));
+  if (n.is<terms::mix>()) return mixed(n, in, transposed);
+  if (n.is<terms::expand>()) return transposed ? summed(in, n.to) : in;  // Expand repeats without storing
+  if (n.is<terms::contract>()) return transposed ? in : summed(in, n.from);
+  if (n.is<terms::every_token>() || n.is<terms::over_tokens>()) {
+    at(in, axis::token) = 0;
+    return in;
   }
-  if (n.is<terms::mix>()) return mixed(n, in);
-  if (n.is<terms::contract>()) {
-    for (const axis_letter& a : axis_letters) {
-      if (!n.from.contains(a.axis)) continue;
-      if (strict && at(in, slot(a.axis)) == 0)
-        throw user_error(fmt::format(
-            "a sum over the {} axis needs a stream that differs along it, but this one is only repeated", a.word));
-      at(in, slot(a.axis)) = 0;
-    }
+  if (n.is<terms::embed>() || n.is<terms::real>() || n.is<terms::turn>()) {
+    at(in, axis::part) = n.is<terms::turn>() || n.is<terms::embed>() != transposed ? 2 : 0;
+    return in;
   }
-  return in;  // Identity, Zero, Delay; Expand repeats without storing
+  if (n.is<terms::rownorm>() || n.is<terms::bounded_rownorm>()) {
+    const extents sums = applied(n.a, open, false);
+    if (transposed) return applied(n.a, unified(in, sums, "a row normalisation"), true);
+    return unified(applied(n.a, in, false), sums, "a row normalisation");
+  }
+  if (n.is<terms::retimed>()) return applied(n.a, in, transposed);
+  if (one_of<terms::identity, terms::reverse, terms::permute>(n.term)) return in;
+  at(in, axis::token) = tokens_;  // tokens differ from here on
+  if (n.is<terms::scan>()) {
+    // A state that is repeated at first is stored as soon as the transition tells its entries apart.
+    const bool before = std::exchange(lenient_, true);
+    const extents once = unified(applied(n.a, in, transposed), in, "a recurrence");
+    const extents size = unified(applied(n.a, once, transposed), once, "a recurrence");
+    lenient_ = before;
+    return size;
+  }
+  if (n.is<terms::conv>() || n.is<terms::lags>()) {
+    extents filter = stored(n.a);
+    const std::size_t taps = at(filter, axis::tap);
+    at(filter, axis::tap) = n.is<terms::lags>() && transposed ? taps : 0;
+    in = unified(filter, in, fmt::format("the filter '{}'", origin(g_, n.a)));
+    at(in, axis::tap) = n.is<terms::lags>() && !transposed ? taps : 0;
+    return in;
+  }
+  if (n.is<terms::attend>()) {
+    extents pair = unified(stored(n.a), stored(n.b), "queries and keys");
+    at(pair, axis::state) = 0;
+    at(pair, axis::token) = tokens_;
+    return unified(pair, in, "attention");
+  }
+  return in;  // Delay
 }
 
 template <class T>
-extents shapes<T>::mixed(const node& n, extents in) {
-  const view<const T> w = matrix_parameter(env_, g_[n.a]);
-  std::size_t& width = at(in, slot(n.from));
-  if (w.of(axis::head) != width && !(width == 0 && w.of(axis::head) == 1))
-    throw user_error(fmt::format("the matrix '{}' has the shape [{}, {}] but is applied to a stream with {} entries",
-                                 g_[n.a].id, w.of(axis::token), w.of(axis::head), width));
-  width = 0;
-  at(in, slot(n.to)) = w.of(axis::token);
+extents shapes<T>::summed(extents in, axes over) {
+  for (const axis a : slots_of(over)) {
+    if (at(in, a) == 0 && !lenient_) length(a);
+    at(in, a) = 0;
+  }
+  return in;
+}
+
+template <class T>
+extents shapes<T>::mixed(const node& n, extents in, bool transposed) {
+  const axes consumed = transposed ? n.to : n.from, made = transposed ? n.from : n.to;
+  if (!is_matrix(g_, n)) {
+    if (n.to.touches(n.from))
+      throw user_error("a matrix that is no parameter can be applied only from one axis to another");
+    return summed(unified(stored(n.a), in, fmt::format("the matrix of '{}'", origin(g_, n.a))), consumed);
+  }
+  const matrix_view<T> m = matrix_parameter(g_, env_, n);
+  for (const axis a : slots_of(consumed)) {
+    const std::size_t width = at(transposed ? m.rows : m.columns, a);
+    if (at(in, a) != width && at(in, a) != 0)
+      throw user_error(
+          fmt::format("the matrix '{}' has the shape [{}, {}] but is applied to a stream with {} entries{}", g_[n.a].id,
+                      m.w.of(axis::token), m.w.of(axis::head), at(in, a), transposed ? " as its transpose" : ""));
+    at(in, a) = 0;
+  }
+  for (const axis a : slots_of(made)) at(in, a) = at(transposed ? m.columns : m.rows, a);
   return in;
 }
 
 template view<const float> stream_parameter(const environment<float>&, const node&);
 template view<const double> stream_parameter(const environment<double>&, const node&);
-template view<const float> matrix_parameter(const environment<float>&, const node&);
-template view<const double> matrix_parameter(const environment<double>&, const node&);
 template view<const float> taps_parameter(const environment<float>&, const node&);
 template view<const double> taps_parameter(const environment<double>&, const node&);
+template view<const float> order_parameter(const environment<float>&, const node&, std::size_t);
+template view<const double> order_parameter(const environment<double>&, const node&, std::size_t);
+template matrix_view<float> matrix_parameter(const workspace&, const environment<float>&, const node&);
+template matrix_view<double> matrix_parameter(const workspace&, const environment<double>&, const node&);
 template class shapes<float>;
 template class shapes<double>;
 

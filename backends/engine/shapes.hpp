@@ -7,17 +7,30 @@
 
 namespace alphaform {
 
-/// The parameter as a view over the axes of its node, [H, C, N, R] in this order; entries of size 1 that have no axis
-/// are dropped.
+/// The parameter as a view over the axes of its node, [H, C, N, R, K, Z] in this order, those of the columns last for a
+/// matrix; entries of size 1 that have no axis are dropped.
 /// @throws user_error when the parameter is missing or its shape does not fit
 template <class T>
 view<const T> stream_parameter(const environment<T>&, const node&);
-/// The same for a matrix [out, in] (rows on the token axis, columns on the head axis) and for filter taps [C, K] (K on
-/// rank).
-template <class T>
-view<const T> matrix_parameter(const environment<T>&, const node&);
+/// Is the weight of a Conv a stored filter [C, K]? Otherwise it is a stream like any other.
+inline bool is_filter(const node& weight) { return weight.is<terms::parameter>() && weight.to == (chan | tap); }
 template <class T>
 view<const T> taps_parameter(const environment<T>&, const node&);
+/// The order of a Permute, [T] on the token axis. @throws user_error when it does not hold each of the tokens once
+template <class T>
+view<const T> order_parameter(const environment<T>&, const node&, std::size_t tokens);
+
+/// The weight of a Mix: rows on the token axis, columns on the head axis, and how each of them divides into axes.
+template <class T>
+struct matrix_view final {
+  view<const T> w;
+  extents rows = single, columns = single;
+};
+/// Does the Mix `n` apply a stored matrix [to, from]? Otherwise its weight is a stream like any other.
+bool is_matrix(const workspace& g, const node& n);
+/// @param n  a Mix for which is_matrix holds
+template <class T>
+matrix_view<T> matrix_parameter(const workspace& g, const environment<T>&, const node& n);
 
 /// Memoised sizes of the streams of one graph.
 template <class T>
@@ -27,22 +40,24 @@ class shapes final {
   std::size_t tokens() const { return tokens_; }
   /// Entries of a stream along some of its axes. @throws user_error if it is only repeated along one of them
   std::size_t entries(node_index stream, axes along);
-  /// [T, H, C, N, R, 1]; 1 for an axis along which the stream is the same.
+  /// [T, H, C, N, R, K, Z, 1]; 1 for an axis along which the stream is the same.
   extents of(node_index stream);
-  /// What operator `p` makes of a stream with the extents `in`. @throws user_error naming the two sides that do not fit
-  extents after(node_index p, const extents& in);
+  /// Entries along one axis, as the inputs and parameters have it. @throws user_error if they do not agree or have none
+  std::size_t length(axis);
 
  private:
   // Here an axis along which nothing is stored has size 0: it takes any size, whereas a stored axis of size 1 does not.
   const extents& stored(node_index stream);
   extents find(node_index stream);
-  extents applied(node_index p, extents in, bool strict);
-  extents mixed(const node&, extents in);
+  extents applied(node_index p, extents in, bool transposed);
+  extents mixed(const node&, extents in, bool transposed);
+  extents summed(extents in, axes over);
 
   const workspace& g_;
   const environment<T>& env_;
   std::size_t tokens_ = 1;
   std::vector<std::optional<extents>> known_;
+  bool lenient_ = false;  // sums of what is only repeated need no length
 };
 
 /// The slot of a single axis.

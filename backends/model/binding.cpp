@@ -121,7 +121,7 @@ void binder<T>::bind(environment<T>& env, std::string_view name, const std::stri
     return;
   }
   for (const split& s : family_.splits)
-    for (const part& p : s.parts)
+    for (const portion& p : s.parts)
       if (p.parameter == name) {
         if (file_.find(prefix + std::string(s.tensor)) == nullptr && may_miss) return;
         env.parameters[std::string(name)] = piece(name, s, prefix, block);
@@ -143,7 +143,7 @@ parameter<T> binder<T>::piece(std::string_view name, const split& s, const std::
                               std::size_t block) const {
   const stored_tensor& whole = file_.at(prefix + std::string(s.tensor));
   std::size_t begin = 0, rows = 0, total = 0;
-  for (const part& p : s.parts) {
+  for (const portion& p : s.parts) {
     const stored_tensor& like = file_.at(prefix + std::string(p.like));
     if (like.shape.size() <= p.dimension)
       throw user_error(fmt::format("'{}' should have at least {} dimensions, but has {}", like.name, p.dimension + 1,

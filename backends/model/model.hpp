@@ -21,6 +21,9 @@ struct forward_pass final {
 };
 
 template <class T>
+class model_gradient;
+
+template <class T>
 class model final {
  public:
   /// Binds every parameter and checks every shape before anything runs.
@@ -52,6 +55,7 @@ class model final {
   tensor<T> stream(std::span<const float> numbers, std::size_t tokens) const;
 
  private:
+  friend class model_gradient<T>;
   struct block {
     environment<T> norm, mixer;
     std::vector<environment<T>> feed;

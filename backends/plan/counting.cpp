@@ -42,17 +42,32 @@ kernels<T> make_table() {
   };
   k.times = k.plus = k.larger = [](in a, in b, out y) { count<T>(1, volume(y.size), a, b, y); };
   k.total = [](T, bool, in x, out y) { count<T>(2, volume(x.size), x, y); };
-  k.linear = k.linear_adjoint = [](in w, axis, axis, in x, out y) {
-    count<T>(2, volume(w.size) * y.of(axis::token), w, x, y);
+  k.inverse = [](in x, out y) { count<T>(1, volume(y.size), x, y); };
+  k.linear = [](in w, axis, axis, in x, out y) {
+    count<T>(2 * static_cast<double>(w.of(axis::head)), volume(y.size), w, x, y);
+  };
+  k.linear_adjoint = [](in w, axis, axis, in g, out y) {
+    count<T>(2 * static_cast<double>(w.of(axis::token)), volume(y.size), w, g, y);
   };
   k.shift = [](std::ptrdiff_t, in x, out y) { count<T>(0, 0, x, y); };
+  k.reverse = [](in x, out y) { count<T>(0, 0, x, y); };
+  k.gather = k.scatter = [](in order, in x, out y) { count<T>(0, 0, order, x, y); };
   k.fir = k.fir_adjoint = [](in w, in x, out y) {
-    count<T>(2 * static_cast<double>(w.of(axis::rank)), volume(y.size), w, x, y);
+    count<T>(2 * static_cast<double>(w.of(axis::tap)), volume(y.size), w, x, y);
   };
   k.peak = [](in l, in key, out y) { count<T>(2, volume(y.size), l, key, y); };
   k.recur = k.recur_adjoint = [](in a, in x, out, out y) { count<T>(2, volume(y.size), a, x, y); };
   k.unrolled = k.unrolled_adjoint = [](in a, in b, in c, in x, out h, out y) {
     count<T>(5, volume(h.size) * y.of(axis::token), a, b, c, x, y);
+  };
+  k.attend = k.attend_adjoint = [](in q, in key, bool, in x, out y) {
+    extents heads = single;
+    for (const axis a : every_axis)
+      if (a != axis::token && a != axis::state) at(heads, a) = std::max(q.of(a), key.of(a));
+    const std::size_t tokens = y.of(axis::token), pairs = tokens * (tokens + 1) / 2;
+    count<T>(2 * static_cast<double>(q.of(axis::state)), volume(heads) * pairs, q, key, x, y);
+    counted_work().flops += static_cast<double>(volume(y.size)) * static_cast<double>(tokens + 1);
+    counted_work().functions += static_cast<double>(volume(heads) * pairs);
   };
   k.product = [](std::size_t m, std::size_t n, std::size_t inner, const T*, std::size_t, const T*, std::size_t, T*,
                  std::size_t) {

@@ -4,6 +4,7 @@
 #include <alphaform/backends/kernels.hpp>
 #include <alphaform/backends/reference/loops.hpp>
 #include <cmath>
+#include <vector>
 
 namespace alphaform::reference {
 
@@ -19,24 +20,39 @@ struct definition final {
   static constexpr auto functions_in_t =
       tabulate(functions_tuple, [](auto f) -> T (*)(const T&) { return &decltype(f)::template value<T>; });
 
-  static void linear(in w, axis from, axis to, in x, out y) {
-    for (std::size_t t = 0; t < y.of(time); ++t)
-      for (std::size_t o = 0; o < y.of(to); ++o) {
-        T sum = 0;
-        for (std::size_t i = 0; i < x.of(from); ++i)
-          sum += w.data[o * w.stride[0] + i * w.stride[1]] * x.data[t * x.step(time) + i * x.step(from)];
-        y.data[t * y.step(time) + o * y.step(to)] = sum;
+  /// y_o = sum_i W[o, i] x_i, or of the transpose W[i, o], along the axes `over` of x and `made` of y.
+  static void matrix(bool transposed, in w, axis over, axis made, in x, out y) {
+    for (std::size_t o = 0; o < y.of(made); ++o) {
+      const out row = y.slice(made, o, o + 1);
+      each(
+          row.size, [](T& b) { b = 0; }, row);
+      for (std::size_t i = 0; i < x.of(over); ++i) {
+        const T weight = w.data[(transposed ? i : o) * w.step(time) + (transposed ? o : i) * w.step(axis::head)];
+        each(
+            row.size, [weight](const T& a, T& b) { b += weight * a; }, x.slice(over, i, i + 1), row);
       }
+    }
   }
+  static void linear(in w, axis from, axis to, in x, out y) { matrix(false, w, from, to, x, y); }
+  static void linear_adjoint(in w, axis from, axis to, in g, out y) { matrix(true, w, to, from, g, y); }
 
-  static void linear_adjoint(in w, axis from, axis to, in g, out y) {
+  static void reverse(in x, out y) {
     for (std::size_t t = 0; t < y.of(time); ++t)
-      for (std::size_t i = 0; i < y.of(from); ++i) {
-        T sum = 0;
-        for (std::size_t o = 0; o < g.of(to); ++o)
-          sum += w.data[o * w.stride[0] + i * w.stride[1]] * g.data[t * g.step(time) + o * g.step(to)];
-        y.data[t * y.step(time) + i * y.step(from)] = sum;
-      }
+      each(
+          one_token(y.size), [](const T& a, T& b) { b = a; }, token(x, y.of(time) - 1 - t), token(y, t));
+  }
+  static std::size_t place(in order, std::size_t t) {
+    return static_cast<std::size_t>(order.data[t * order.step(time)]);
+  }
+  static void gather(in order, in x, out y) {
+    for (std::size_t t = 0; t < y.of(time); ++t)
+      each(
+          one_token(y.size), [](const T& a, T& b) { b = a; }, token(x, place(order, t)), token(y, t));
+  }
+  static void scatter(in order, in g, out y) {
+    for (std::size_t t = 0; t < y.of(time); ++t)
+      each(
+          one_token(y.size), [](const T& a, T& b) { b = a; }, token(g, t), token(y, place(order, t)));
   }
 
   static void shift(std::ptrdiff_t lag, in x, out y) {
@@ -56,7 +72,7 @@ struct definition final {
 
   /// y_t = sum_k w[K-1-k] x_{t - direction k}
   static void filter(int direction, in w, in x, out y) {
-    const std::size_t width = w.of(axis::rank);
+    const std::size_t width = w.of(axis::tap);
     const auto tokens = static_cast<std::ptrdiff_t>(y.of(time));
     for (std::ptrdiff_t t = 0; t < tokens; ++t) {
       const out row = token(y, static_cast<std::size_t>(t));
@@ -67,7 +83,7 @@ struct definition final {
         if (from < 0 || from >= tokens) continue;
         each(
             row.size, [](const T& tap, const T& a, T& b) { b += tap * a; },
-            w.slice(axis::rank, width - 1 - k, width - k), token(x, static_cast<std::size_t>(from)), row);
+            w.slice(axis::tap, width - 1 - k, width - k), token(x, static_cast<std::size_t>(from)), row);
       }
     }
   }
@@ -124,6 +140,76 @@ struct definition final {
             h_ *= a_;
           },
           token(a, t), token(b, t), token(c, t), token(g, t), h, token(y, t));
+  }
+
+  /// The weights a_ts, s <= t, of one row of one attention.
+  static void attend_row(in q, in k, bool normalised, std::vector<T>& weights) {
+    T most = 0, sum = 0;
+    for (std::size_t s = 0; s < weights.size(); ++s) {
+      T logit = 0;
+      const in key = token(k, s);
+      each(
+          extents_of_state(std::max(q.of(axis::state), k.of(axis::state))),
+          [&logit](const T& a, const T& b) { logit += a * b; }, q, key);
+      weights[s] = logit;
+      most = s == 0 ? logit : std::max(most, logit);
+    }
+    for (T& w : weights) {
+      w = std::exp(normalised ? w - most : w);
+      sum += w;
+    }
+    if (normalised)
+      for (T& w : weights) w /= sum;
+  }
+  static constexpr extents extents_of_state(std::size_t n) {
+    extents size = single;
+    at(size, axis::state) = n;
+    return size;
+  }
+  /// Calls f(a row's weights, t, x, y) for every row of every attention that q and k make along their axes.
+  template <class F>
+  static void attend_rows(in q, in k, bool normalised, in x, out y, F f) {
+    extents heads = single;
+    for (const axis a : every_axis)
+      if (a != time && a != axis::state) at(heads, a) = std::max(q.of(a), k.of(a));
+    std::vector<T> weights;
+    for (std::size_t i = 0; i < volume(heads); ++i) {
+      in qi = q, ki = k, xi = x;
+      out yi = y;
+      std::size_t rest = i;
+      for (std::size_t a = axis_count; a-- > 0;) {
+        if (heads[a] == 1) continue;
+        const std::size_t at = rest % heads[a];
+        rest /= heads[a];
+        qi = qi.slice(every_axis[a], at, at + 1);
+        ki = ki.slice(every_axis[a], at, at + 1);
+        xi = xi.slice(every_axis[a], at, at + 1);
+        yi = yi.slice(every_axis[a], at, at + 1);
+      }
+      for (std::size_t t = 0; t < y.of(time); ++t) {
+        weights.resize(t + 1);
+        attend_row(token(qi, t), ki, normalised, weights);
+        f(weights, t, xi, yi);
+      }
+    }
+  }
+  static void attend(in q, in k, bool normalised, in x, out y) {
+    each(
+        y.size, [](T& b) { b = 0; }, y);
+    attend_rows(q, k, normalised, x, y, [](const std::vector<T>& weights, std::size_t t, in xi, out yi) {
+      for (std::size_t s = 0; s <= t; ++s)
+        each(
+            one_token(yi.size), [w = weights[s]](const T& a, T& b) { b += w * a; }, token(xi, s), token(yi, t));
+    });
+  }
+  static void attend_adjoint(in q, in k, bool normalised, in g, out y) {
+    each(
+        y.size, [](T& b) { b = 0; }, y);
+    attend_rows(q, k, normalised, g, y, [](const std::vector<T>& weights, std::size_t t, in gi, out yi) {
+      for (std::size_t s = 0; s <= t; ++s)
+        each(
+            one_token(yi.size), [w = weights[s]](const T& a, T& b) { b += w * a; }, token(gi, t), token(yi, s));
+    });
   }
 
   static constexpr kernels<T> table() {
@@ -183,9 +269,17 @@ struct definition final {
               each(
                   x.size, [=](const T& a, T& b) { b += weight * (absolute ? std::abs(a) : a); }, x, y);
             },
+        .inverse =
+            [](in x, out y) {
+              each(
+                  y.size, [](const T& a, T& b) { b = a == 0 ? 0 : 1 / a; }, x, y);
+            },
         .linear = linear,
         .linear_adjoint = linear_adjoint,
         .shift = shift,
+        .reverse = reverse,
+        .gather = gather,
+        .scatter = scatter,
         .fir = [](in w, in x, out y) { filter(1, w, x, y); },
         .fir_adjoint = [](in w, in x, out y) { filter(-1, w, x, y); },
         .peak = peak,
@@ -193,6 +287,8 @@ struct definition final {
         .recur_adjoint = recur_adjoint,
         .unrolled = unrolled,
         .unrolled_adjoint = unrolled_adjoint,
+        .attend = attend,
+        .attend_adjoint = attend_adjoint,
         .product =
             [](std::size_t m, std::size_t n, std::size_t k, const T* a, std::size_t a_row, const T* b,
                std::size_t b_row, T* y, std::size_t y_row) {

@@ -1,16 +1,42 @@
-// The flattened space [T, H, C, N, R] of a witness: where an entry is, and what it is called by its axes.
+// The flattened space [T, H, C, N, R, K, Z] of a witness: where an entry is, what it is called by its axes, and the
+// numbers that inputs and parameters have in it.
 #pragma once
 #include <alphaform/backends/reference/witness.hpp>
+#include <numeric>
+#include <vector>
 
 namespace alphaform::reference {
 
 using Eigen::Index;
+template <class S>
+using vector = Eigen::Matrix<S, Eigen::Dynamic, 1>;
+template <class S>
+using matrix = Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic>;
+
+/// Uniform in [-1, 1] from a name, two numbers and a seed (FNV-1a with a final mix).
+inline double uniform(std::string_view id, Index i, Index j, unsigned seed) {
+  std::uint64_t h = 14695981039346656037ull;
+  const auto stir = [&h](std::uint64_t v) { h = (h ^ v) * 1099511628211ull; };
+  for (const char c : id) stir(static_cast<unsigned char>(c));
+  for (const std::uint64_t v : {static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(j), std::uint64_t{seed}}) {
+    stir(v);
+    h ^= h >> 29;
+    h *= 0xbf58476d1ce4e5b9ull;
+  }
+  h ^= h >> 32;
+  return static_cast<double>(h % 2000003) / 1000001.0 - 1;
+}
 
 struct dense_space final {
   witness_sizes sizes;
 
   Index length(axes one) const {
-    return one == head ? sizes.heads : one == chan ? sizes.channels : one == state ? sizes.states : sizes.ranks;
+    return one == head    ? sizes.heads
+           : one == chan  ? sizes.channels
+           : one == state ? sizes.states
+           : one == rank  ? sizes.ranks
+           : one == tap   ? sizes.taps
+                          : 2;
   }
   /// Entries of one token.
   Index width(axes of) const {
@@ -35,27 +61,59 @@ struct dense_space final {
     }
     return at;
   }
-  /// Repeats a stream along the axes that it lacks.
-  Eigen::VectorXd repeated(const Eigen::VectorXd& x, axes has, axes wanted) const {
-    Eigen::VectorXd y(size(wanted));
+  /// The place of every entry of one token.
+  std::vector<Index> places(axes from, axes to) const {
+    std::vector<Index> at(static_cast<std::size_t>(width(from)));
+    for (Index k = 0; k < width(from); ++k) at[static_cast<std::size_t>(k)] = place(k, from, to);
+    return at;
+  }
+  /// Repeats the rows of streams along the axes that they lack.
+  template <class Rows>
+  typename Rows::PlainObject repeated(const Eigen::MatrixBase<Rows>& x, axes has, axes wanted) const {
+    if (has == wanted) return x;
+    typename Rows::PlainObject y(size(wanted), x.cols());
+    const std::vector<Index> at = places(wanted, has);
+    const Index narrow = width(has), wide = width(wanted);
     for (Index t = 0; t < sizes.tokens; ++t)
-      for (Index k = 0; k < width(wanted); ++k) y[t * width(wanted) + k] = x[t * width(has) + place(k, wanted, has)];
+      for (Index k = 0; k < wide; ++k) y.row(t * wide + k) = x.row(t * narrow + at[static_cast<std::size_t>(k)]);
     return y;
   }
 };
 
-/// Uniform in [-1, 1] from a name, two numbers and a seed (FNV-1a with a final mix).
-inline double uniform(std::string_view id, Index i, Index j, unsigned seed) {
-  std::uint64_t h = 14695981039346656037ull;
-  const auto stir = [&h](std::uint64_t v) { h = (h ^ v) * 1099511628211ull; };
-  for (const char c : id) stir(static_cast<unsigned char>(c));
-  for (const std::uint64_t v : {static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(j), std::uint64_t{seed}}) {
-    stir(v);
-    h ^= h >> 29;
-    h *= 0xbf58476d1ce4e5b9ull;
+/// Entry `place` of a parameter, in the memory order of its axes; one with "eps" in its name is 1e-5.
+inline double parameter_entry(std::string_view id, Index place, unsigned seed) {
+  return id.find("eps") != id.npos ? 1e-5 : uniform(id, -1, place, seed);
+}
+/// A square weight [A, A] has no place for its entries among the axes of a stream: they are numbered by row and column.
+inline double square_entry(std::string_view id, Index row, Index column, unsigned seed) {
+  return uniform(id, row, column, seed);
+}
+/// A parameter as a checkpoint stores it: in the memory order of its axes, the weight of a Mix row by row [to, from].
+inline std::vector<double> stored_parameter(const dense_space& space, const node& n, unsigned seed) {
+  std::vector<double> numbers;
+  const bool square = n.from != no_axes && n.from == n.to;
+  const axes to = square ? n.to : n.to - n.from;
+  for (Index row = 0; row < space.width(to); ++row)
+    for (Index column = 0; column < space.width(n.from); ++column) {
+      if (square) {
+        numbers.push_back(square_entry(n.id, row, column, seed));
+        continue;
+      }
+      Index at = 0;
+      while (space.place(at, n.to, to) != row || space.place(at, n.to, n.from) != column) ++at;
+      numbers.push_back(parameter_entry(n.id, at, seed));
+    }
+  return numbers;
+}
+/// The order of Permute: the numbers of all tokens, shuffled (Fisher and Yates) by the parameter's name.
+inline std::vector<Index> token_order(std::string_view id, Index tokens, unsigned seed) {
+  std::vector<Index> order(static_cast<std::size_t>(tokens));
+  std::iota(order.begin(), order.end(), Index{0});
+  for (Index t = tokens - 1; t > 0; --t) {
+    const auto other = static_cast<Index>((uniform(id, tokens, t, seed) + 1) / 2 * static_cast<double>(t + 1));
+    std::swap(order[static_cast<std::size_t>(t)], order[static_cast<std::size_t>(std::min(other, t))]);
   }
-  h ^= h >> 32;
-  return static_cast<double>(h % 2000003) / 1000001.0 - 1;
+  return order;
 }
 
 }  // namespace alphaform::reference

@@ -22,16 +22,28 @@ struct block final {
   std::vector<std::vector<line>> rows{};  ///< of a table, the first is its head; of equations, left and right side
 };
 
+/// What a document is about.
+struct subject final {
+  const architecture& a;
+  derivation derived;
+  visible_derivation steps;
+  derivation_evidence evidence;
+  std::vector<measured_jacobian> jacobians;  ///< one for each input, or none
+  std::optional<measured_miss> printed_on_golden;
+};
+
 /// All that is said, with formulas in notation `n`.
-std::vector<block> compose(const architecture& a, const derivation& d, const derivation_evidence& e,
-                           const std::optional<measured_miss>& printed_on_golden, notation n);
+std::vector<block> compose(const subject& s, notation n);
 
 std::string write_text(const std::vector<block>& blocks);
 std::string write_markdown(const std::vector<block>& blocks);
 std::string write_latex(const std::vector<block>& blocks);
 std::string write_html(const std::vector<block>& blocks);
-std::string write_json(const architecture& a, const derivation& d, const derivation_evidence& e,
-                       const std::optional<measured_miss>& printed_on_golden);
+std::string write_html_page(const std::vector<block>& blocks);
+std::string write_json(const subject& s);
+
+/// "x does not depend on v": the condition of a rule as a clause.
+std::string condition_text(const rule& u);
 
 /// The stabilised form with names for its running maxima.
 expr named_stabilised(const architecture& a);

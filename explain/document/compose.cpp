@@ -1,7 +1,9 @@
 #include <fmt/core.h>
 
 #include <alphaform/algebra/classify.hpp>
+#include <alphaform/algebra/naming.hpp>
 #include <alphaform/algebra/print.hpp>
+#include <alphaform/backends/reference/witness.hpp>
 #include <alphaform/explain/document/blocks.hpp>
 #include <utility>
 
@@ -10,28 +12,28 @@ namespace {
 
 class composer final {
  public:
-  composer(const architecture& a, const derivation& d, const derivation_evidence& e, notation n)
-      : a_(a), d_(d), e_(e), n_(n), y_(a.attention) {}
+  composer(const subject& s, notation n) : a_(s.a), d_(s.derived), s_(s), e_(s.evidence), n_(n), y_(s.a.attention) {}
 
-  std::vector<block> all(const std::optional<measured_miss>& printed_on_golden) {
+  std::vector<block> all() {
     opening();
     symbols();
     surroundings();
     steps();
-    if (d_.refused == absent) {
-      properties();
-      evaluating();
-    }
-    printed_equation(printed_on_golden);
+    if (d_.refused == absent) properties();
+    if (!s_.jacobians.empty()) jacobians();
+    if (d_.refused == absent) evaluating();
+    printed_equation(s_.printed_on_golden);
     return std::move(blocks_);
   }
 
  private:
   const architecture& a_;
   const derivation& d_;
+  const subject& s_;
   const derivation_evidence& e_;
   notation n_;
   term_view y_;
+  axes value_ = value_axes(y_);
   std::vector<block> blocks_;
 
   span formula(const term_view& v, bool expand_root_label = true) const {
@@ -73,6 +75,14 @@ class composer final {
       say({{"Refused: this declaration has no implicit attention y = H x + r, because the value path meets "},
            formula(derived(d_.refused)),
            {", which is neither linear in it nor a known activation. What could be derived is below."}});
+      if (d_.refusing != absent) {
+        const rule& u = rules[d_.refusing];
+        say({{fmt::format("The step that would be needed, \"{}\", is unsound: ", u.name)},
+             formula(u.pattern),
+             {" is not "},
+             formula(u.result),
+             {fmt::format(" ({}). {}", u.source, u.reason)}});
+      }
       return;
     }
     const bool remains = !derived(d_.remainder).top().is<terms::nothing>();
@@ -119,43 +129,66 @@ class composer final {
   void steps() {
     heading("Derivation");
     say(
-        {{"F(s) is the derivative of s along the value path, from x, with every control frozen: H = F(y). The residual "
+        {{"F(s) is the derivative of s along the value path, from x, with every control frozen: H = F(y). Rules are "
+          "written "
+          "for any v in place of x. The residual "
           "of a step is the largest entry of before - after over the largest entry of before, as dense matrices in "
           "double for two draws of random parameters."}});
-    for (std::size_t k = 0; k < d_.steps; ++k) {
-      const step& s = d_.log[k];
-      const rule& u = rules[s.rule];
-      line said{{fmt::format("{}. {} ({} rule{}; {}): ", k + 1, u.name, text_of(u.is),
-                             s.times > 1 ? fmt::format(", applied {} times", s.times) : "", u.source)},
-                formula(u.pattern),
-                {" = "},
-                formula(u.result)};
-      if (!u.when.text.empty())
-        said.insert(said.end(), {{", where "}, symbol_span(u.when.symbol), {fmt::format(" {}", u.when.text)}});
-      said.push_back({fmt::format(". {} Residual {}.{}", u.reason, miss_text(e_.steps[k]), cost_change(s))});
-      say(std::move(said));
-      equations({{{{"before"}}, {formula(derived(s.before))}}, {{{"after"}}, {formula(derived(s.after))}}});
-    }
+    for (std::size_t k = 0; k < s_.steps.steps.size(); ++k) tell(s_.steps.steps[k], k);
     if (e_.whole) say({{fmt::format("Together, H x + r misses y by {} of its largest entry.", miss_text(*e_.whole))}});
   }
-  std::string cost_change(const step& s) const {
-    const auto before = operations_of(derived(s.before)), after = operations_of(derived(s.after));
-    if (!before || !after || *before == *after) return "";
-    return fmt::format(" Cost {} before, {} after.", *before, *after);
+  void tell(const visible_step& s, std::size_t k) {
+    const rule& u = rules[s.rule];
+    const term_view before(s_.steps.g, s.before), after(s_.steps.g, s.after);
+    line said{{fmt::format("{}. {} ({} rule{}; {}): ", k + 1, u.name, text_of(u.is),
+                           s.times > 1 ? fmt::format(", applied {} times", s.times) : "", u.source)},
+              formula(u.pattern),
+              {" = "},
+              formula(u.result)};
+    if (!u.when.text.empty()) {
+      said.push_back({", where " + condition_text(u)});
+      for (const auto& [symbol, term] : s.where)
+        if (symbol != "v") {
+          said.push_back({"; here "});
+          said.push_back(symbol_span(symbol));
+          said.push_back({" is "});
+          said.push_back(formula(before.at(term), false));
+        }
+    }
+    said.push_back({fmt::format(". {}{}Residual {}.{}", u.reason, u.reason.empty() ? "" : " ", miss_text(e_.steps[k]),
+                                cost_change(before, after))});
+    say(std::move(said));
+    equations({{{{"before"}}, {formula(before)}}, {{{"after"}}, {formula(after)}}});
+  }
+  std::string cost_change(const term_view& before, const term_view& after) const {
+    const auto cost_before = operations_of(before, value_), cost_after = operations_of(after, value_);
+    if (!cost_before || !cost_after) return "";
+    if (*cost_before == *cost_after) return fmt::format(" Cost {} before and after.", *cost_before);
+    return fmt::format(" Cost {} before, {} after.", *cost_before, *cost_after);
   }
 
   void properties() {
     const term_view H = derived(d_.formula);
-    const attention_properties p = classify(H);
+    const attention_properties p = classify(H, value_);
     heading("Properties");
     say(
         {{fmt::format("An {} attention: {}. It is {} and {}. Independent T x T matrices: {}. With its controls given, "
                       "H x takes {} multiplications and additions.",
                       text_of(p.is), meaning(p.is),
                       p.data_controlled ? "controlled by the data" : "time-invariant, the same for every text",
-                      p.causal ? "causal" : "not causal", p.matrices, p.operations)}});
-    std::vector<std::vector<line>> rows{{{{"Factor"}}, {{"What it does"}}}};
-    for (const factor_role& f : p.factors) rows.push_back({{span{print(H, f.what, n_), true}}, filled_in(f.does, H)});
+                      p.direction, p.matrices, p.operations)}});
+    const term_view own = p.H;
+    const auto factor_span = [&](const factor_properties& f) { return formula(own.at(f.what), false); };
+    std::vector<std::vector<line>> rows{{{{"Factor"}}, {{"Role"}}, {{"Reads"}}, {{"Bandwidth"}}}};
+    for (const factor_properties& f : p.factors)
+      rows.push_back({{factor_span(f)}, {{std::string(text_of(f.is))}}, {{f.reads}}, {{f.bandwidth}}});
+    table(std::move(rows));
+    rows = {{{{"Factor"}}, {{"What it does, and the bias it brings"}}}};
+    for (const factor_properties& f : p.factors) {
+      line said = filled_in(f.does, own);
+      said.push_back({" " + std::string(f.bias)});
+      rows.push_back({{factor_span(f)}, std::move(said)});
+    }
     table(std::move(rows));
     rows = {{{{"Asked for"}}, {{"Operations"}}, {{"Memory beside the result"}}, {{"How"}}}};
     for (const query_cost& c : p.costs) rows.push_back({{{c.query}}, {{c.operations}}, {{c.memory}}, {{c.how}}});
@@ -167,6 +200,68 @@ class composer final {
                                   "an operator of H mixes channels, so that H is no matrix over tokens alone"};
     return meanings[static_cast<std::size_t>(c)];
   }
+
+  void jacobians() {
+    heading("Jacobian");
+    say(
+        {{"J is the true derivative of y, controls included. It is the value path, H, and one path for every stream "
+          "that "
+          "controls an operator on the value path: J(c) is the derivative of such a control c. The streams s1, s2 ... "
+          "and "
+          "the states h1, h2 ... are written out once, where they are first needed. Both sums are compared with "
+          "derivatives by dual numbers."}});
+    for (const measured_jacobian& m : s_.jacobians) tell(m);
+  }
+  void tell(const measured_jacobian& m) {
+    const jacobian_terms& j = m.terms;
+    if (j.refused != absent)
+      return say(
+          {{fmt::format("With respect to {}: no derivative, because of ", m.input)}, formula({j, j.refused}), {"."}});
+    std::vector<term_view> all;
+    if (j.implicit == absent) all.emplace_back(j, j.full);
+    if (j.implicit != absent) all.emplace_back(j, j.implicit);
+    for (std::size_t k = 0; k < j.count; ++k) {
+      all.emplace_back(j, j.paths[k].before);
+      all.emplace_back(j, j.paths[k].operation);
+      if (j.paths[k].control != absent) all.emplace_back(j, j.paths[k].control);
+    }
+    const named_terms named = with_names(all);
+    const auto term = [&](std::size_t k, bool open = true) { return formula({named.g, named.terms[k]}, open); };
+    const span J{print_marker(m.input), true};
+    say({{"With respect to "}, symbol_span(m.input), {":"}});
+    if (j.implicit == absent) {
+      equations({{{J}, {term(0)}}});
+    } else {
+      const bool has_value_path = !j.term(j.implicit).top().is<terms::zero>();
+      std::string sum = has_value_path ? symbol_text("H", n_) : "";
+      for (std::size_t k = 0; k < j.count; ++k)
+        sum += (sum.empty() ? "" : plus(n_)) + symbol_text(fmt::format("P{}", k + 1), n_);
+      equations({{{J}, {{sum.empty() ? symbol_text("0", n_) : sum, true}}}});
+      for (std::size_t k = 0, at = 1; k < j.count; ++k) {
+        const bool has_control = j.paths[k].control != absent;
+        if (has_control) say({{fmt::format("Path {}, through ", k + 1)}, term(at + 2, false), {":"}});
+        equations({{{symbol_span(fmt::format("P{}", k + 1))}, {term(at)}}, {{{"", true}}, {term(at + 1)}}});
+        at += has_control ? 3 : 2;
+      }
+    }
+    std::vector<std::vector<line>> rows;
+    for (const node_index i : named.defined)
+      rows.push_back({{symbol_span(named.g.labels[i])}, {formula({named.g, i})}});
+    if (!rows.empty()) {
+      say({{"Here"}});
+      equations(std::move(rows));
+    }
+    const std::string split = m.split ? fmt::format(", H and the paths together by {}", miss_text(*m.split)) : "";
+    say({{fmt::format("J taken as a whole misses the derivative by {}{}.", miss_text(*m.whole), split)}});
+  }
+  std::string print_marker(std::string_view input) const {
+    large_expr marker;
+    const node_index y = marker.g.put({.term = term_code<terms::input>, .to = value_, .id = "y"}),
+                     v = marker.g.put({.term = term_code<terms::input>, .to = value_, .id = input});
+    marker.root = marked<terms::derivative>(marker.g, y, v);
+    return print(marker, n_);
+  }
+  static std::string plus(notation n) { return n == notation::mathml ? "<mo>+</mo>" : " + "; }
 
   void evaluating() {
     if (!e_.stabilised) return;
@@ -203,9 +298,12 @@ class composer final {
 
 }  // namespace
 
-std::vector<block> compose(const architecture& a, const derivation& d, const derivation_evidence& e,
-                           const std::optional<measured_miss>& printed_on_golden, notation n) {
-  return composer(a, d, e, n).all(printed_on_golden);
+std::vector<block> compose(const subject& s, notation n) { return composer(s, n).all(); }
+
+std::string condition_text(const rule& u) {
+  const std::string_view text = u.when.text, symbol = u.when.symbols.substr(0, 1);
+  const bool has_subject = text.find(' ') == 1;  // "x is ...", "P works ..."
+  return (has_subject ? "" : std::string(symbol) + " ") + std::string(text);
 }
 
 expr named_stabilised(const architecture& a) {

@@ -1,4 +1,4 @@
-// The document as an HTML fragment with MathML, to stand inside a report.
+// The document as HTML with MathML: a fragment to stand inside a report, or a page without scripts or other files.
 #include <alphaform/explain/document/blocks.hpp>
 
 namespace alphaform::documents {
@@ -51,7 +51,30 @@ std::string equations(const std::vector<std::vector<line>>& rows) {
   return out + "</table>\n";
 }
 
+constexpr std::string_view page_style = R"(
+  body { font: 16px/1.5 Georgia, "Times New Roman", serif; max-width: 62rem; margin: 2rem auto; padding: 0 1.5rem;
+         color: #1b1b1f; background: #fff; }
+  h3 { font-size: 1.7rem; margin: 0 0 1rem; }
+  h4 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid #d8d8de; }
+  table { border-collapse: collapse; margin: .8rem 0 1.2rem; }
+  th, td { text-align: left; vertical-align: top; padding: .3rem .9rem .3rem 0; }
+  thead th { border-bottom: 1px solid #888; }
+  tbody tr + tr td { border-top: 1px solid #ececf0; }
+  table.equations { display: block; overflow-x: auto; padding-left: 1.2rem; }
+  table.equations td { border: 0; padding: .2rem .5rem .2rem 0; white-space: nowrap; }
+  .parameter { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .85em; }
+  @media (prefers-color-scheme: dark) { body { color: #e6e6ea; background: #17171b; } }
+)";
+
 }  // namespace
+
+std::string write_html_page(const std::vector<block>& blocks) {
+  const std::string title = blocks.empty() ? "" : written(blocks.front().text);
+  return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
+         "content=\"width=device-width, initial-scale=1\">\n<title>" +
+         title + "</title>\n<style>" + std::string(page_style) + "</style>\n</head>\n<body>\n" + write_html(blocks) +
+         "</body>\n</html>\n";
+}
 
 std::string write_html(const std::vector<block>& blocks) {
   std::string out;

@@ -1,6 +1,8 @@
 // The document as JSON: every formula as text, LaTeX and MathML, every number as a number.
 #include <alphaform/algebra/classify.hpp>
+#include <alphaform/algebra/naming.hpp>
 #include <alphaform/algebra/print.hpp>
+#include <alphaform/backends/reference/witness.hpp>
 #include <alphaform/explain/document/blocks.hpp>
 #include <alphaform/explain/output/json.hpp>
 #include <nlohmann/json.hpp>
@@ -31,27 +33,60 @@ json symbols(const term_view& y) {
   return list;
 }
 
-json steps(const derivation& d, const derivation_evidence& e) {
+json steps(const subject& s) {
+  const axes value = value_axes(s.a.attention);
   json list = json::array();
-  for (std::size_t k = 0; k < d.steps; ++k) {
-    const step& s = d.log[k];
-    const rule& u = rules[s.rule];
-    const term_view before(d, s.before), after(d, s.after);
+  for (std::size_t k = 0; k < s.steps.steps.size(); ++k) {
+    const visible_step& one = s.steps.steps[k];
+    const rule& u = rules[one.rule];
+    const term_view before(s.steps.g, one.before), after(s.steps.g, one.after);
+    json where = json::object();
+    for (const auto& [symbol, term] : one.where)
+      where[std::string(symbol)] = print(before.at(term), notation::text, false);
     list.push_back({{"rule", u.name},
                     {"class", text_of(u.is)},
                     {"pattern", formula(u.pattern)},
                     {"result", formula(u.result)},
-                    {"condition", u.when.text},
+                    {"condition", u.when.text.empty() ? "" : condition_text(u)},
+                    {"where", std::move(where)},
                     {"reason", u.reason},
                     {"source", u.source},
-                    {"times", s.times},
+                    {"times", one.times},
                     {"before", formula(before)},
                     {"after", formula(after)},
-                    {"miss", e.steps[k]},
-                    {"operations_before", or_null(operations_of(before))},
-                    {"operations_after", or_null(operations_of(after))}});
+                    {"miss", s.evidence.steps[k]},
+                    {"operations_before", or_null(operations_of(before, value))},
+                    {"operations_after", or_null(operations_of(after, value))}});
   }
   return list;
+}
+
+json jacobian_of(const measured_jacobian& m) {
+  const jacobian_terms& j = m.terms;
+  json one{{"input", m.input}, {"miss", or_null(m.whole)}, {"miss_of_paths", or_null(m.split)}};
+  one["refused"] = j.refused == absent ? json() : formula({j, j.refused}, false);
+  if (j.refused != absent) return one;
+  std::vector<term_view> all{{j, j.full}};
+  for (std::size_t k = 0; k < j.count; ++k) {
+    all.emplace_back(j, j.paths[k].before);
+    all.emplace_back(j, j.paths[k].operation);
+  }
+  const named_terms named = with_names(all);
+  const auto term = [&named](std::size_t k) { return formula({named.g, named.terms[k]}); };
+  one["J"] = term(0);
+  if (j.implicit != absent) one["H"] = formula({j, j.implicit});
+  one["paths"] = json::array();
+  for (std::size_t k = 0; k < j.count; ++k) {
+    const control_path& p = j.paths[k];
+    one["paths"].push_back({{"control", p.control == absent ? json() : formula({j, p.control}, false)},
+                            {"before", term(1 + 2 * k)},
+                            {"operator", term(2 + 2 * k)},
+                            {"operations", or_null(operations_of({j, p.operation}, j.g[j.variable].to))}});
+  }
+  one["names"] = json::array();
+  for (const node_index i : named.defined)
+    one["names"].push_back({{"name", named.g.labels[i]}, {"definition", formula({named.g, i})}});
+  return one;
 }
 
 /// A sentence with its terms as text.
@@ -62,22 +97,42 @@ std::string sentence(const phrase& p, const term_view& v) {
   return out;
 }
 
-json properties(const term_view& H) {
-  const attention_properties p = classify(H);
+json properties(const term_view& H, axes value) {
+  const attention_properties p = classify(H, value);
+  const term_view own = p.H;
   json factors = json::array(), costs = json::array();
-  for (const factor_role& f : p.factors)
-    factors.push_back({{"factor", print(H, f.what, notation::text)}, {"does", sentence(f.does, H)}});
+  for (const factor_properties& f : p.factors)
+    factors.push_back({{"factor", print(own.at(f.what), notation::text, false)},
+                       {"role", text_of(f.is)},
+                       {"does", sentence(f.does, own)},
+                       {"reads", f.reads},
+                       {"bandwidth", f.bandwidth},
+                       {"bias", f.bias}});
   for (const query_cost& c : p.costs)
     costs.push_back({{"query", c.query}, {"operations", c.operations}, {"memory", c.memory}, {"how", c.how}});
-  return {{"class", text_of(p.is)},   {"data_controlled", p.data_controlled}, {"causal", p.causal},
-          {"matrices", p.matrices},   {"operations", p.operations},           {"factors", std::move(factors)},
+  return {{"class", text_of(p.is)},
+          {"data_controlled", p.data_controlled},
+          {"causal", p.causal},
+          {"direction", p.direction},
+          {"matrices", p.matrices},
+          {"operations", p.operations},
+          {"factors", std::move(factors)},
           {"costs", std::move(costs)}};
+}
+
+json refusal(const derivation& d) {
+  if (d.refused == absent) return {};
+  json r = formula({d, d.refused}, false);
+  if (d.refusing != absent) r["rule"] = {{"name", rules[d.refusing].name}, {"reason", rules[d.refusing].reason}};
+  return r;
 }
 
 }  // namespace
 
-std::string write_json(const architecture& a, const derivation& d, const derivation_evidence& e,
-                       const std::optional<measured_miss>& printed_on_golden) {
+std::string write_json(const subject& s) {
+  const architecture& a = s.a;
+  const derivation& d = s.derived;
+  const derivation_evidence& e = s.evidence;
   json inputs = json::array();
   for (const projection& p : a.inputs) inputs.push_back({{"input", p.input}, {"of_u", formula(p.of_u)}});
   json doc{{"name", a.name},
@@ -88,19 +143,21 @@ std::string write_json(const architecture& a, const derivation& d, const derivat
            {"inputs", std::move(inputs)},
            {"output", formula(a.output)},
            {"symbols", symbols(a.attention)},
-           {"steps", steps(d, e)},
-           {"refused", d.refused == absent ? json() : formula({d, d.refused}, false)},
+           {"steps", steps(s)},
+           {"refused", refusal(d)},
            {"miss", or_null(e.whole)},
            {"printed",
             {{"equation", a.printed.equation}, {"difference", a.printed.difference}, {"miss", or_null(e.printed)}}}};
   if (d.refused == absent) {
     doc["H"] = formula({d, d.formula});
     doc["r"] = formula({d, d.remainder});
-    doc["properties"] = properties({d, d.formula});
+    doc["factors_of_product"] = factors_of({d, d.formula}).size();
+    doc["properties"] = properties({d, d.formula}, value_axes(a.attention));
   }
   if (a.printed.H.root != absent) doc["printed"]["H"] = formula(a.printed.H);
-  if (printed_on_golden)
-    doc["printed"]["measured"] = {{"where", printed_on_golden->where}, {"miss", printed_on_golden->miss}};
+  if (s.printed_on_golden)
+    doc["printed"]["measured"] = {{"where", s.printed_on_golden->where}, {"miss", s.printed_on_golden->miss}};
+  for (const measured_jacobian& m : s.jacobians) doc["jacobian"].push_back(jacobian_of(m));
   if (e.stabilised) doc["stabilised"] = {{"y", formula(named_stabilised(a))}, {"miss", *e.stabilised}};
   return json_text(doc);
 }

@@ -82,6 +82,49 @@ TEST_CASE("an operator in place of H gives the same matrix by rows and by blocks
   }
 }
 
+TEST_CASE("an operator that looks ahead has the same matrix by rows by columns and by blocks of columns") {
+  constexpr std::size_t tokens = 70;  // more than one block
+  std::vector<double> x, k;
+  for (std::size_t t = 0; t < tokens; ++t) {
+    x.push_back(std::sin(1.0 + static_cast<double>(t)));
+    k.push_back(std::cos(2.0 * static_cast<double>(t)));
+  }
+  environment<double> env;
+  env.inputs["x"] = stream(x, tokens, 1);
+  env.inputs["k"] = stream(k, tokens, 1);
+  constexpr auto decaying = scan(sigmoid(input<"k">));
+  const auto check = [&](const bound_formula& formula) {
+    implicit_attention<double> a(formula, env, backend);
+    const tensor<double> m = a.matrix(0), mean = a.reduced_matrix(reduction::mean);
+    double above = 0;
+    for (const std::size_t i : {std::size_t{0}, std::size_t{65}, tokens - 1}) {
+      const tensor<double> row = a.row(i), column = a.column(i);
+      for (std::size_t s = 0; s < tokens; ++s) {
+        CHECK(m.v.data[i * tokens + s] == doctest::Approx(row.v.data[s]).epsilon(1e-12));
+        CHECK(m.v.data[s * tokens + i] == doctest::Approx(column.v.data[s]).epsilon(1e-12));
+        CHECK(mean.v.data[i * tokens + s] == doctest::Approx(row.v.data[s]).epsilon(1e-12));
+        if (s > i) above += std::abs(row.v.data[s]);
+      }
+    }
+    CHECK(above > 1);
+    CHECK(a.plan({query::kind::matrix, 0}).peak_bytes > 0);
+  };
+  check(formula_of(((decaying + reverse * decaying * reverse) * input<"x">).e));
+  check(formula_of((adjoint(decaying) * input<"x">).e));
+}
+
+TEST_CASE("a refusal ends with its reason") {
+  std::string said;
+  try {
+    formula_of(sigmoid(input<"x">).e);
+  } catch (const user_error& e) {
+    said = e.what();
+  }
+  CHECK(said ==
+        "no implicit attention: on the value path, σ(x) is neither linear nor a known activation. sigma(x) is no "
+        "bounded factor times x, since it is not 0 at 0: stop the value path in front of it, or gate.");
+}
+
 TEST_CASE("what does not fit together is refused") {
   const auto refuses = [](auto f, const std::string& word) {
     std::string said;

@@ -4,6 +4,6 @@
 namespace alphaform {
 constexpr auto x = input<"x">;
 constexpr auto y = silu(x) * x;
-// expect: no implicit attention: a term on the value path
+// expect: write gate(a) * b, which freezes a
 constexpr auto derived = derive(y);
 }  // namespace alphaform

@@ -4,6 +4,7 @@
 
 #include <alphaform/backends/reference/definition.hpp>
 #include <cmath>
+#include <numeric>
 #include <random>
 
 namespace alphaform {
@@ -120,11 +121,16 @@ TEST_CASE("fill copy unit eye shift and the pointwise kernels are their definiti
   }
 }
 
+template <class... Function>
+bool one_of_these(code f) {
+  return ((f == function_code<Function>) || ...);
+}
+
 TEST_CASE("every function maps as its definition says") {
   draw d;
   for (code f = 0; f < function_table.size(); ++f) {
     CAPTURE(function_table[f].name);
-    const bool positive = f == function_code<functions::reciprocal> || f == function_code<functions::rsqrt>;
+    const bool positive = one_of_these<functions::reciprocal, functions::rsqrt, functions::log>(f);
     for (int round = 0; round < 40; ++round) {
       // The odd one is longer than the strips that the backend works in.
       extents size = d.sizes({axis::token, axis::chan, axis::state});
@@ -162,7 +168,7 @@ TEST_CASE("shifts and filters are their definitions also along contiguous tokens
     const auto any = [&] { return inside ? storage::tokens_inside : d.any(); };
     extents tap_size = single;
     at(tap_size, axis::chan) = at(size, axis::chan);
-    at(tap_size, axis::rank) = 1 + d.below(5);
+    at(tap_size, axis::tap) = 1 + d.below(5);
     operand taps = d.of(tap_size), x = d.of(size, any()), filtered = d.of(size, any()), adjoint = d.of(size, any()),
             shifted = d.of(size, any());
     const std::ptrdiff_t lag = static_cast<std::ptrdiff_t>(d.below(7)) - 3;
@@ -173,6 +179,73 @@ TEST_CASE("shifts and filters are their definitions also along contiguous tokens
       k.fir_adjoint(taps.as<T>(), x.as<T>(), adjoint.as<T>());
     });
     for (const operand* y : {&shifted, &filtered, &adjoint}) check_same(*y);
+  }
+}
+
+TEST_CASE("inverses and orders of tokens are their definitions") {
+  draw d;
+  for (int round = 0; round < rounds; ++round) {
+    const extents size = d.sizes({axis::token, axis::head, axis::chan, axis::part, axis::column});
+    extents order_size = single;
+    at(order_size, axis::token) = at(size, axis::token);
+    operand x = d.of(size, d.any()), far = d.of(d.without_any(size), d.any(), 0.2, 9), order = d.of(order_size),
+            reversed = d.of(size, d.any()), gathered = d.of(size, d.any()), scattered = d.of(size, d.any()),
+            inverse = d.of(size, d.any());
+    std::vector<std::size_t> places(at(size, axis::token));
+    std::iota(places.begin(), places.end(), std::size_t{0});
+    std::shuffle(places.begin(), places.end(), d.random);
+    for (std::size_t t = 0; t < places.size(); ++t) {
+      order.in_single[t] = static_cast<float>(places[t]);
+      order.in_double[t] = static_cast<double>(places[t]);
+    }
+    far.in_single[far.first] = 0;  // 1/0 is 0
+    far.in_double[far.first] = 0;
+    both([&](const auto& k, auto type) {
+      using T = decltype(type);
+      k.reverse(x.as<T>(), reversed.as<T>());
+      k.gather(order.as<T>(), x.as<T>(), gathered.as<T>());
+      k.scatter(order.as<T>(), x.as<T>(), scattered.as<T>());
+      k.inverse(far.as<T>(), inverse.as<T>());
+    });
+    for (const operand* y : {&reversed, &gathered, &scattered, &inverse}) check_same(*y);
+    // One undoes the other.
+    operand back = d.of(size);
+    exact.scatter(order.as<double>(), gathered.as<double>(), back.as<double>());
+    reference::each(
+        size, [](const double& a, const double& b) { CHECK(a == b); }, back.as<double>(), x.as<double>());
+  }
+}
+
+/// The operands of an attention: queries and keys may lack axes and be slices, streams may have others beside.
+struct attention_operands final {
+  operand q, k, x, y;
+  bool normalised;
+  explicit attention_operands(draw& d) {
+    const extents heads = d.sizes({axis::token, axis::head, axis::chan});
+    extents keys = heads, stream = heads;
+    at(keys, axis::state) = d.odd();
+    at(stream, axis::column) = d.odd();
+    q = d.of(d.without(keys, {axis::token, axis::head, axis::chan, axis::state}), d.any());
+    k = d.of(d.without(keys, {axis::token, axis::head, axis::chan}), d.any());
+    x = d.of(stream, d.any());
+    y = d.of(stream, d.any());
+    normalised = d.maybe();
+  }
+};
+
+TEST_CASE("attention and its transpose are their definitions and each other's transposes") {
+  draw d;
+  for (int round = 0; round < rounds; ++round) {
+    attention_operands o(d), p(d);
+    both([&](const auto& k, auto type) {
+      using T = decltype(type);
+      k.attend(o.q.template as<T>(), o.k.template as<T>(), o.normalised, o.x.template as<T>(), o.y.template as<T>());
+      k.attend_adjoint(p.q.template as<T>(), p.k.template as<T>(), p.normalised, p.x.template as<T>(),
+                       p.y.template as<T>());
+    });
+    // Weights are up to exp(9), and so are the sums that rounding is relative to.
+    check_same(o.y, o.normalised ? 1 : 1e3);
+    check_same(p.y, p.normalised ? 1 : 1e3);
   }
 }
 
@@ -189,6 +262,10 @@ TEST_CASE("matrices and their transposes are their definitions") {
       at(y_size, l.to) = d.odd();
       at(w_size, axis::token) = at(y_size, l.to);
       at(w_size, axis::head) = at(x_size, l.from);
+      if (round % 2 == 1)  // other axes pass through
+        for (extents* size : {&x_size, &y_size})
+          for (const axis a : {axis::head, axis::tap, axis::part})
+            at(*size, a) = 1 + static_cast<std::size_t>(round % 3);
       operand w = d.of(w_size), x = d.of(x_size, d.any()), y = d.of(y_size), g = d.of(y_size, d.any()),
               back = d.of(x_size);
       both([&](const auto& k, auto type) {
@@ -296,7 +373,7 @@ void check_dots(operand& g, operand& y, operand& z, operand& x) {
   CHECK(std::abs(one.sum - other.sum) <= rounding * std::max({1.0, one.size, other.size}));  // terms are of order one
 }
 
-TEST_CASE("dot tests of matrices filters recurrences and Unrolleds in float32 and double") {
+TEST_CASE("dot tests of matrices filters recurrences attention and Unrolleds in float32 and double") {
   draw d;
   for (int round = 0; round < rounds; ++round)
     both([&](const auto& k, auto type) {
@@ -315,7 +392,7 @@ TEST_CASE("dot tests of matrices filters recurrences and Unrolleds in float32 an
         const extents size = d.sizes({axis::token, axis::chan, axis::column});
         extents tap_size = single;
         at(tap_size, axis::chan) = at(size, axis::chan);
-        at(tap_size, axis::rank) = 4;
+        at(tap_size, axis::tap) = 4;
         operand w = d.of(tap_size), x = d.of(size), y = d.of(size), g = d.of(size), z = d.of(size);
         k.fir(w.as<T>(), x.as<T>(), y.as<T>());
         k.fir_adjoint(w.as<T>(), g.as<T>(), z.as<T>());
@@ -330,6 +407,13 @@ TEST_CASE("dot tests of matrices filters recurrences and Unrolleds in float32 an
         k.fill(0, h.as<T>());
         k.recur_adjoint(a.as<T>(), g.as<T>(), h.as<T>(), z.as<T>());
         check_dots<T>(g, y, z, x);
+      }
+      {
+        attention_operands o(d);
+        operand g = d.of(o.y.size), z = d.of(o.x.size);
+        k.attend(o.q.template as<T>(), o.k.template as<T>(), true, o.x.template as<T>(), o.y.template as<T>());
+        k.attend_adjoint(o.q.template as<T>(), o.k.template as<T>(), true, g.as<T>(), z.as<T>());
+        check_dots<T>(g, o.y, z, o.x);
       }
       {
         unrolled_operands o(d);

@@ -28,7 +28,12 @@ TEST_CASE("every step and y = H x + r hold to rounding") {
   for (const architecture& a : registry) {
     CAPTURE(a.name);
     const json doc = document(a);
-    CHECK(doc["steps"].size() >= 2);
+    CHECK(doc["steps"].size() <= most_visible_steps);
+    CHECK(doc["steps"].size() >= doc["factors_of_product"].get<std::size_t>());
+    for (const json& step : doc["steps"]) {
+      CHECK(step["operations_before"].is_string());
+      CHECK(step["operations_after"].is_string());
+    }
     for (const json& s : doc["steps"]) CHECK(s["miss"].get<double>() <= rounding);
     CHECK(doc["miss"].get<double>() <= rounding);
   }
@@ -45,7 +50,7 @@ TEST_CASE("norms, shifts and stacked filters hold to rounding too") {
     a.attention = y;
     const derivation d = derive(y);
     REQUIRE(d.refused == absent);
-    const derivation_evidence e = measure(a, d);
+    const derivation_evidence e = measure(a, d, visible_steps(y));
     for (const double miss : e.steps) CHECK(miss <= rounding);
     CHECK(*e.whole <= rounding);
   }
@@ -54,8 +59,10 @@ TEST_CASE("norms, shifts and stacked filters hold to rounding too") {
 TEST_CASE("the residual sees a wrong step") {
   const architecture& a = find_architecture("mamba");
   derivation d = derive(a.attention);
-  d.formula = d.log[3].after = d.g.take(a.printed.H.g, a.printed.H.root);  // loses the skip
-  const derivation_evidence e = measure(a, d);
+  visible_derivation steps = visible_steps(a.attention);
+  d.formula = d.g.take(a.printed.H.g, a.printed.H.root);  // loses the skip
+  steps.steps[3].after = steps.g.take(a.printed.H.g, a.printed.H.root);
+  const derivation_evidence e = measure(a, d, steps);
   CHECK(e.steps[3] > 1e-3);
   CHECK(*e.whole > 1e-3);
 }
@@ -86,12 +93,37 @@ TEST_CASE("properties follow from the expression") {
   CHECK(mamba["costs"][2]["operations"] == "O(T²·(N + K))");
   CHECK(document(find_architecture("rwkv4"))["properties"]["operations"] == "7·T·C");
 
+  const json factors = mamba["factors"];
+  CHECK(factors[1]["role"] == "core");
+  CHECK(factors[1]["reads"] == "all earlier tokens, fading");
+  CHECK(factors[4]["role"] == "filter");
+  CHECK(factors[4]["bandwidth"] == "K - 1");
+
   const auto mixing = diag(input<"z">) * op<chan, chan>{build::mix(param<"W">.e, chan, chan)} * delay;
   CHECK(classify(mixing.e).is == attention_class::tensor);
   CHECK(classify(centre(input<"x">).e).is == attention_class::tensor);
   CHECK(classify(fir<"f">.e).is == attention_class::implicit);
   CHECK_FALSE(classify(fir<"f">.e).data_controlled);
   CHECK(classify(diag(input<"z">).e).is == attention_class::explicit_);
+}
+
+TEST_CASE("the Jacobian is the value path and one term for each control, for every input") {
+  for (const architecture& a : registry) {
+    CAPTURE(a.name);
+    const json doc = json::parse(derivation_document(a, document_format::json, {}, true));
+    REQUIRE(doc["jacobian"].size() == a.inputs.size());
+    for (const json& one : doc["jacobian"]) {
+      CAPTURE(one["input"].get<std::string>());
+      CHECK(one["miss"].get<double>() <= rounding);
+      CHECK(one["miss_of_paths"].get<double>() <= rounding);
+      for (const json& path : one["paths"]) CHECK(path["operations"].is_string());
+    }
+  }
+  const json mamba = json::parse(derivation_document(find_architecture("mamba"), document_format::json, {}, true));
+  const json& x = mamba["jacobian"][0];
+  CHECK(x["paths"].size() == 4);  // sigma(c), C, exp(Delta A), Delta B
+  CHECK(x["paths"][1]["control"]["text"] == "C");
+  CHECK(x["paths"][1]["before"]["text"] == "Diag(SiLU(z)) Contract[N] Diag(h1) Expand[C] J(C)");
 }
 
 TEST_CASE("a refused derivation is a document that names the term") {
@@ -103,6 +135,8 @@ TEST_CASE("a refused derivation is a document that names the term") {
   CHECK_FALSE(doc.contains("H"));
   const std::string text = derivation_document(a, document_format::text, {});
   CHECK(count(text, "Refused: this declaration has no implicit attention") == 1);
+  CHECK(doc["refused"]["rule"]["name"] == "product of two streams");
+  CHECK(count(text, "\"product of two streams\", is unsound") == 1);
 }
 
 TEST_CASE("every format has every section") {
@@ -112,6 +146,7 @@ TEST_CASE("every format has every section") {
     const std::string markdown = derivation_document(a, document_format::markdown, {});
     const std::string latex = derivation_document(a, document_format::latex, {});
     const std::string html = derivation_document(a, document_format::html, {});
+    const std::string page = derivation_document(a, document_format::html_page, {}, true);
     const std::size_t sections = count(markdown, "\n## ");
     CHECK(sections >= 5);
     CHECK(count(latex, "\\section*{") == sections);
@@ -122,6 +157,10 @@ TEST_CASE("every format has every section") {
     CHECK(count(latex, "{") - count(latex, "\\{") == count(latex, "}") - count(latex, "\\}"));
     CHECK(count(latex, "$") % 2 == 0);
     for (const char c : latex) REQUIRE(static_cast<unsigned char>(c) < 128);
+    CHECK(page.starts_with("<!DOCTYPE html>"));
+    CHECK(count(page, "<script") == 0);
+    CHECK(count(page, "http") == 0);
+    CHECK(count(page, "<h4>Jacobian</h4>") == 1);
     for (const std::string tag : {"table", "tr", "td", "th", "math", "mrow", "mi", "mo", "p"})
       CHECK(count(html, "<" + tag + ">") + count(html, "<" + tag + " ") == count(html, "</" + tag + ">"));
   }

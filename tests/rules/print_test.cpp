@@ -1,6 +1,7 @@
 // Printed formulas, letter by letter, and precedence: every bracket that is needed and none that is not.
 #include <doctest/doctest.h>
 
+#include <alphaform/algebra/naming.hpp>
 #include <alphaform/algebra/print.hpp>
 #include <alphaform/architectures/registry.hpp>
 #include <string>
@@ -82,6 +83,58 @@ TEST_CASE("brackets follow precedence") {
   CHECK(text(centre(input<"x">).e) == "I + Diag(-1/C) Expand[C] Contract[C]");
 }
 
+TEST_CASE("transposes, complex numbers, attention and normalised rows") {
+  const auto q = input<"q", state>, k = input<"k", state>;
+  const auto x = input<"x">;
+  const auto W = op<chan, chan>{build::mix(param<"W", chan>.e, chan, chan)};
+  CHECK(text(adjoint(W).e) == "Wᵀ");
+  CHECK(latex(adjoint(W).e) == R"({\mathtt{W}}^{\top})");
+  CHECK(print(adjoint(W).e, notation::mathml) ==
+        R"(<mrow><msup><mrow><mtext class="parameter">W</mtext></mrow><mo>⊤</mo></msup></mrow>)");
+  CHECK(text(adjoint(W * delay).e) == "(W Delay)ᵀ");
+  CHECK(text(rownorm(attend(q, k)).e) == "RowNorm(Attend(q, k))");
+  CHECK(text(bounded_rownorm(fir<"f">).e) == "RowNorm1(Conv(f))");
+  CHECK(text(normal(bounded_rownorm(fir<"f">)).e) == "Diag(1/max(|Conv(f) 1|, 1)) Conv(f)");
+  CHECK(text((real * scan(rotate(x, param<"w">)) * embed).e) == "Re Scan(Diag(x·cos(w)) + Diag(x·sin(w)) i) Complex");
+  CHECK(text((reverse * permute<"order">).e) == "Reverse Permute(order)");
+  CHECK(text(diag(widen<chan>(number<"-0.5">) * x).e) == "Diag((-0.5)·x)");
+  CHECK(text(build::leaf<terms::over_tokens>()) == "Contract[T]");
+  CHECK(latex(build::leaf<terms::every_token>()) == R"(\mathrm{Expand}_{T})");
+}
+
+TEST_CASE("a marker says with respect to what, unless that is the value input") {
+  const auto silu_of = [](const auto& s) { return silu(s).e; };
+  const auto x = input<"x">, z = input<"z">;
+  CHECK(text(build::with<terms::frozen>(silu_of(x), x.e)) == "F(SiLU(x))");
+  CHECK(text(build::with<terms::derivative>(silu_of(z), z.e)) == "J[z](SiLU(z))");
+  CHECK(latex(build::with<terms::controls>(silu_of(z), z.e)) == R"(\mathrm{G}_{z}(\mathrm{SiLU}(z)))");
+}
+
+TEST_CASE("a rule shows the brackets and held operands that it is about") {
+  const auto printed = [](std::string_view name) {
+    for (const rule& u : rules)
+      if (u.name == name) return print(u.pattern, notation::text) + " = " + print(u.result, notation::text);
+    throw internal_error("no such rule");
+  };
+  CHECK(printed("(P Q) R") == "(P Q) R = P Q R");
+  CHECK(printed("P (Q x)") == "P (Q x) = P Q x");
+  CHECK(printed("derivative through an operator") == "J[v](P x) = P J[v](x) + J[v](P held(x))");
+}
+
+TEST_CASE("long terms get names that repeat from run to run") {
+  const auto x = input<"x">;
+  const auto inner = sigmoid(conv<"filter", "bias">(x));
+  const auto state_of = scan(exp(param<"w">)) * inner;
+  const expr y = (diag(state_of) * (diag(inner) * (diag(delay * state_of) * x))).e;
+  const named_terms n = with_names({y});
+  const auto definition = [&n](std::size_t k) { return print({n.g, n.defined[k]}, notation::text); };
+  CHECK(print({n.g, n.terms[0]}, notation::text) == "Diag(h1) Diag(s1) Diag(Delay h1) x");
+  REQUIRE(n.defined.size() == 2);
+  CHECK(definition(0) == "Scan(exp(w)) s1");
+  CHECK(definition(1) == "σ(Conv(filter) x + bias)");
+  CHECK(n.names[0] == "h1");
+}
+
 TEST_CASE("labels are names inside and definitions at the root") {
   const auto Delta = let<"Delta">(softplus(input<"a">));
   CHECK(text(exp(Delta).e) == "exp(Δ)");
@@ -101,7 +154,7 @@ TEST_CASE("MathML is well formed for every term of every architecture and for ev
     for (node_index i = 0; i < d.g.size; ++i) CHECK(well_formed(print({d, i}, notation::mathml)));
   }
   for (const rule& u : rules)
-    for (const expr& side : {u.pattern, u.result}) CHECK(well_formed(print(side, notation::mathml)));
+    for (const side& e : {u.pattern, u.result}) CHECK(well_formed(print(e, notation::mathml)));
 }
 
 TEST_CASE("symbols say what they are, their shape and who controls them") {

@@ -1,0 +1,308 @@
+// Operators and their transposes, term by term. A sum of products is a graph in which subterms occur many times (the
+// derivative of one stream in the derivatives of all that depend on it); each is evaluated once: forward because it
+// meets the same operand, transposed because what comes back to it is added up first.
+#include <fmt/core.h>
+
+#include <alphaform/backends/engine/engine.hpp>
+
+namespace alphaform {
+
+namespace {
+
+/// The factors of a product; `suffix[k]` is the node of the product from factor k on, or absent.
+struct spine final {
+  std::vector<node_index> factors, suffix;
+  spine(const workspace& g, node_index p) {
+    for (; g[p].is<terms::product>(); p = g[p].b) {
+      for (const node_index f : factors_of(g, g[p].a)) factors.push_back(f);
+      suffix.push_back(p);
+      suffix.resize(factors.size(), absent);
+    }
+    factors.push_back(p);
+    suffix.push_back(p);
+  }
+  std::size_t size() const { return factors.size(); }
+};
+
+bool branches(const node& n) { return one_of<terms::product, terms::sum, terms::paths>(n.term); }
+
+}  // namespace
+
+/// What an operator is applied to, and what parts of the operator have made of it already.
+template <class T>
+struct engine<T>::operand final {
+  tensor<T> x;
+  window w;
+  std::map<node_index, tensor<T>> known{};
+};
+
+template <class T>
+tensor<T> engine<T>::apply(node_index p, tensor<T> x, const window& w) {
+  operand o{std::move(x), w};
+  return applied(p, o);
+}
+
+template <class T>
+tensor<T> engine<T>::adjoint(node_index p, tensor<T> g, const window& w) {
+  return transposed(p, std::move(g), w);
+}
+
+template <class T>
+tensor<T> engine<T>::applied(node_index p, operand& o) {
+  const node& n = g_[p];
+  if (const auto found = o.known.find(p); found != o.known.end()) return found->second;
+  const auto keep = [&](node_index i, const tensor<T>& y) {
+    if (i != absent && shared_[i]) o.known[i] = y;
+  };
+  tensor<T> y;
+  if (n.is<terms::product>()) {
+    const spine s(g_, p);
+    std::size_t k = s.size();
+    for (std::size_t j = 1; j < k; ++j)
+      if (const auto found = o.known.find(s.suffix[j]); found != o.known.end()) {
+        y = found->second;
+        k = j;
+      }
+    while (k > 0) {
+      const bool first = k == s.size();
+      const tensor<T> x = first ? o.x : y;
+      if (const auto u = k >= 5 ? fast_unrolled(s.factors, k - 5, x) : std::nullopt) {
+        y = unrolled(*u, x, o.w, false);
+        k -= 5;
+      } else if (k >= 2 && is_softmax(g_, s.factors, k - 2)) {
+        y = attended(g_[s.factors[k - 1]], true, x, o.w, false);
+        k -= 2;
+      } else {
+        y = first ? applied(s.factors[k - 1], o) : apply(s.factors[k - 1], std::move(y), o.w);
+        k -= 1;
+      }
+      if (k > 0) keep(s.suffix[k], y);
+    }
+  } else if (n.is<terms::sum>() || n.is<terms::paths>()) {
+    const tensor<T> a = applied(n.a, o);
+    y = together(a, applied(n.b, o));
+  } else {
+    y = step(p, o.x, o.w, false);
+  }
+  keep(p, y);
+  return y;
+}
+
+template <class T>
+tensor<T> engine<T>::transposed(node_index p, tensor<T> g, const window& w) {
+  if (!branches(g_[p])) return step(p, std::move(g), w, true);
+  using sum = std::optional<tensor<T>>;
+  sum result;
+  std::map<node_index, sum, std::greater<>> pending;  // later nodes first: their arguments come before them
+  const auto add = [this](sum& s, const tensor<T>& term) { s = s ? together(*s, term) : term; };
+  pending[p] = std::move(g);
+  while (!pending.empty()) {
+    const node_index at = pending.begin()->first;
+    tensor<T> y = std::move(*pending.begin()->second);
+    pending.erase(pending.begin());
+    if (!g_[at].template is<terms::product>()) {
+      if (branches(g_[at])) {
+        add(pending[g_[at].a], y);
+        add(pending[g_[at].b], y);
+      } else {
+        add(result, step(at, std::move(y), w, true));
+      }
+      continue;
+    }
+    const spine s(g_, at);
+    for (std::size_t k = 0;;) {
+      if (k == s.size()) {
+        add(result, y);
+        break;
+      }
+      const bool last = k + 1 == s.size();
+      if (k > 0 && s.suffix[k] != absent && (shared_[s.suffix[k]] || (last && branches(g_[s.factors[k]])))) {
+        add(pending[s.suffix[k]], y);
+        break;
+      }
+      if (const auto u = fast_unrolled(s.factors, k, y)) {
+        y = unrolled(*u, y, w, true);
+        k += 5;
+      } else if (is_softmax(g_, s.factors, k)) {
+        y = attended(g_[s.factors[k + 1]], true, std::move(y), w, true);
+        k += 2;
+      } else {
+        y = adjoint(s.factors[k], std::move(y), w);
+        k += 1;
+      }
+    }
+  }
+  return *result;
+}
+
+/// One operator that is no sum or product.
+template <class T>
+tensor<T> engine<T>::step(node_index p, tensor<T> x, const window& w, bool transposed) {
+  const node& n = g_[p];
+  if (n.is<terms::identity>()) return x;
+  if (n.is<terms::zero>()) return arena_.filled(single, 0);
+  if (n.is<terms::diag>()) return scaled(n.a, x, w);
+  if (n.is<terms::expand>()) return transposed ? summed(x, n.to) : x;  // repeated without storing
+  if (n.is<terms::contract>()) return transposed ? x : summed(x, n.from);
+  if (n.is<terms::every_token>()) return transposed ? over_tokens(x, w) : x.slice(axis::token, 0, 1);
+  if (n.is<terms::over_tokens>()) return transposed ? x.slice(axis::token, 0, 1) : over_tokens(x, w);
+  if (one_of<terms::embed, terms::real, terms::turn>(n.term)) return complex(n, x, transposed);
+  if (n.is<terms::reverse>() || n.is<terms::permute>()) return reordered(n, x, w, transposed);
+  if (n.is<terms::mix>()) return mixed(n, std::move(x), w, transposed);
+  if (n.is<terms::conv>() || n.is<terms::delay>()) return filtered(n, std::move(x), w, transposed);
+  if (n.is<terms::lags>()) return lagged(n, std::move(x), w, transposed);
+  if (n.is<terms::attend>()) return attended(n, false, std::move(x), w, transposed);
+  if (n.is<terms::scan>()) return scan(n.a, std::move(x), w, transposed);
+  if (n.is<terms::rownorm>() || n.is<terms::bounded_rownorm>()) return normalised(n, std::move(x), w, transposed);
+  if (n.is<terms::adjoint>()) return transposed ? apply(n.a, std::move(x), w) : adjoint(n.a, std::move(x), w);
+  if (n.is<terms::retimed>()) return retimed(n.a, std::move(x), w, transposed);
+  throw internal_error(fmt::format("the operator term '{}' cannot be evaluated", term_table[n.term].name));
+}
+
+// ---- within a token
+
+/// Diag(stream) x, the stream evaluated a block of tokens at a time.
+template <class T>
+tensor<T> engine<T>::scaled(node_index stream, const tensor<T>& x, const window& w) {
+  const tensor<T> y = arena_.make(alphaform::together(w.of(shapes_.of(stream)), x.v.size));
+  const std::size_t tokens = y.v.of(axis::token);
+  for (std::size_t t = 0; t < tokens; t += token_block) {
+    const std::size_t end = std::min(t + token_block, tokens);
+    const window part{w.token_begin + t, w.token_begin + end, w.channel_begin, w.channel_end};
+    k_.times(value(stream, part), x.slice(axis::token, t, end), y.slice(axis::token, t, end));
+  }
+  return y;
+}
+
+/// Sums over axes; one along which x is only repeated counts as often as it has entries.
+template <class T>
+tensor<T> engine<T>::summed(const tensor<T>& x, axes over) {
+  extents size = x.v.size;
+  std::size_t times = 1;
+  for (const axis_letter& a : axis_letters) {
+    if (!over.contains(a.axis)) continue;
+    if (x.v.of(slot(a.axis)) == 1) times *= shapes_.length(slot(a.axis));
+    at(size, slot(a.axis)) = 1;
+  }
+  const tensor<T> y = arena_.filled(size, 0);
+  k_.total(static_cast<T>(times), false, x, y);
+  return y;
+}
+
+template <class T>
+tensor<T> engine<T>::complex(const node& n, const tensor<T>& x, bool transposed) {
+  extents size = x.v.size;
+  at(size, axis::part) = 2;
+  const auto part = [](const tensor<T>& t, std::size_t i) { return t.slice(axis::part, i, i + 1); };
+  if (!n.is<terms::turn>()) {
+    if (n.is<terms::real>() != transposed) return part(x, 0);
+    const tensor<T> y = arena_.filled(size, 0);
+    k_.copy(x, part(y, 0));
+    return y;
+  }
+  const tensor<T> y = arena_.make(size);
+  k_.map(function_code<functions::neg>, part(x, transposed ? 0 : 1), part(y, transposed ? 1 : 0));
+  k_.copy(part(x, transposed ? 1 : 0), part(y, transposed ? 0 : 1));
+  return y;
+}
+
+template <class T>
+tensor<T> engine<T>::stored_along(tensor<T> x, const extents& size) {
+  const extents all = alphaform::together(x.v.size, size);
+  if (all == x.v.size) return x;
+  const tensor<T> y = arena_.make(all);
+  k_.copy(x, y);
+  return y;
+}
+
+template <class T>
+tensor<T> engine<T>::mixed(const node& n, tensor<T> x, const window& w, bool transposed) {
+  if (is_matrix(g_, n)) return matrix_product(n, std::move(x), transposed);
+  if (n.to.touches(n.from))
+    throw user_error("a matrix that is no parameter can be applied only from one axis to another");
+  return summed(scaled(n.a, x, w), transposed ? n.to : n.from);
+}
+
+/// A stored matrix. Several axes that it consumes or makes are one long axis to the kernel.
+template <class T>
+tensor<T> engine<T>::matrix_product(const node& n, tensor<T> x, bool transposed) {
+  const matrix_view<T> m = matrix_parameter(g_, env_, n);
+  const extents &consumed = transposed ? m.rows : m.columns, &made = transposed ? m.columns : m.rows;
+  extents rest = x.v.size;
+  for (std::size_t k = 0; k < axis_count; ++k) {
+    if (consumed[k] == 1) continue;
+    if (rest[k] != 1 && rest[k] != consumed[k])
+      throw user_error(
+          fmt::format("the matrix '{}' has the shape [{}, {}] but is applied to a stream with {} entries{}", g_[n.a].id,
+                      m.w.of(axis::token), m.w.of(axis::head), rest[k], transposed ? " as its transpose" : ""));
+    rest[k] = 1;
+  }
+  x = stored_along(std::move(x), consumed);
+  const extents size = alphaform::together(rest, made);
+  const auto single_axis = [](axes a) { return (a.bits & (a.bits - 1)) == 0; };
+  const axes in = transposed ? n.to : n.from, out = transposed ? n.from : n.to;
+  const auto kernel = transposed ? k_.linear_adjoint : k_.linear;
+  if (single_axis(in) && single_axis(out)) {
+    const tensor<T> y = arena_.make(size);
+    kernel(m.w, slot(n.from), slot(n.to), x, y);
+    return y;
+  }
+  if (volume(rest) != rest[0])
+    throw user_error(fmt::format(
+        "the matrix '{}' makes or consumes several axes, and is applied to a stream with others", g_[n.a].id));
+  // Both as [tokens, entries], entries on the axes that the kernel is told.
+  const axis from = axis::chan, to = axis::chan;
+  const auto flat = [&](const view<T>& v, const extents& entries) {
+    extents two = stream_extents(v.of(axis::token), volume(entries));
+    return view<T>{v.data, two, contiguous(two)};
+  };
+  if (x.v.stride != contiguous(x.v.size)) {
+    const tensor<T> copy = arena_.make(x.v.size);
+    k_.copy(x, copy);
+    x = copy;
+  }
+  const tensor<T> y = arena_.make(size);
+  kernel(m.w, from, to, flat(x.v, consumed), flat(y.v, made));
+  return y;
+}
+
+/// P + Q of two results.
+template <class T>
+tensor<T> engine<T>::together(const tensor<T>& a, const tensor<T>& b) {
+  const tensor<T> y = arena_.make(alphaform::together(a.v.size, b.v.size));
+  k_.plus(a, b, y);
+  return y;
+}
+
+// ---- normalised rows
+
+/// 1 / (row sums of P), 0 for a row that is 0; of all tokens, then the window's part.
+template <class T>
+tensor<T> engine<T>::row_factors(const node& n, const window& w) {
+  const tensor<T> sums = apply(n.a, arena_.filled(single, 1), window{0, tokens(), w.channel_begin, w.channel_end});
+  const tensor<T> y = arena_.make(sums.v.size);
+  if (n.is<terms::bounded_rownorm>()) {
+    k_.map(function_code<functions::abs>, sums, y);
+    k_.larger(y, arena_.filled(single, 1), y);
+    k_.inverse(y, y);
+  } else {
+    k_.inverse(sums, y);
+  }
+  return y.slice(axis::token, w.token_begin, w.token_end);
+}
+
+template <class T>
+tensor<T> engine<T>::normalised(const node& n, tensor<T> x, const window& w, bool transposed) {
+  if (n.is<terms::rownorm>() && g_[n.a].is<terms::attend>())
+    return attended(g_[n.a], true, std::move(x), w, transposed);
+  const tensor<T> factors = row_factors(n, w);
+  if (!transposed) x = apply(n.a, std::move(x), w);
+  const tensor<T> y = arena_.make(alphaform::together(x.v.size, factors.v.size));
+  k_.times(x, factors, y);
+  return transposed ? adjoint(n.a, y, w) : y;
+}
+
+template class engine<float>;
+template class engine<double>;
+
+}  // namespace alphaform

@@ -1,0 +1,177 @@
+#include <fmt/core.h>
+
+#include <alphaform/algebra/print.hpp>
+#include <alphaform/backends/jacobian.hpp>
+
+namespace alphaform {
+
+const derivative_formula& bound_derivatives::with_respect_to(std::string_view name) const {
+  std::string known;
+  for (const derivative_formula& f : of) {
+    if (f.name == name) return f;
+    known += fmt::format("{}'{}'", known.empty() ? "" : ", ", f.name);
+  }
+  throw user_error(fmt::format("there is no derivative with respect to '{}'; there are those to {}", name, known));
+}
+
+namespace {
+
+/// Rewrites derivatives of one stream.
+class differentiator final {
+ public:
+  differentiator(workspace& g, node_index y) : g_(g), y_(y) {}
+
+  node_index full(node_index v) { return checked(differentiated(marked<terms::derivative>(g_, y_, v))); }
+
+  /// H and the paths; nothing where the value path is refused.
+  void split(derivative_formula& f) {
+    const node_index h = exhaust(g_, marked<terms::frozen>(g_, y_, f.variable),
+                                 only(rule_class::canonical, rule_class::frozen, rule_class::mathematical));
+    if (left_over(g_, h) != absent) return;
+    f.implicit = h;
+    const node_index controls = exhaust(g_, marked<terms::controls>(g_, y_, f.variable),
+                                        only(rule_class::canonical, rule_class::controls, rule_class::splitting));
+    if (g_[controls].is<terms::zero>()) return;
+    buffer<node_index> list;
+    flatten<terms::paths>(g_, controls, list);
+    for (const node_index i : list) {
+      const node_index marker = left_over(g_, i);
+      f.paths.push_back({marker == absent ? absent : g_[marker].a, checked(differentiated(i))});
+    }
+  }
+
+ private:
+  node_index differentiated(node_index i) { return exhaust(g_, i, differentiating, seen_); }
+  node_index checked(node_index i) const {
+    if (const node_index marker = left_over(g_, i); marker != absent)
+      throw user_error(fmt::format("there is no derivative of {}", print(term_view(g_, g_[marker].a), notation::text)));
+    return i;
+  }
+
+  workspace& g_;
+  node_index y_;
+  memo seen_;
+};
+
+bool is_order(const term_view& y, node_index parameter) {
+  return occurs(y, [parameter](const node& n) { return n.is<terms::permute>() && n.a == parameter; });
+}
+/// A square matrix is no stream: its rows and columns have the same axis.
+bool is_square(const node& n) { return n.to != no_axes && n.to == n.from; }
+
+}  // namespace
+
+bound_derivatives derivatives_of(const term_view& y, wanted_derivatives wanted) {
+  workspace g;
+  buffer<node_index> at(y.nodes.size(), absent);
+  struct as_graph final {
+    const term_view& y;
+    std::span<const std::string_view> labels = y.labels;
+    const node& operator[](node_index i) const { return y[i]; }
+  };
+  const node_index out = copy_term(g, as_graph{y}, y.root, at);
+  differentiator d(g, out);
+  std::vector<derivative_formula> list;
+  const std::vector<node_index> parts = parts_of({g, out});
+  for (const node_index i : parts) {
+    const node n = g[i];
+    const bool parameter = wanted.parameters && n.is<terms::parameter>() && !is_square(n) && !is_order({g, out}, i);
+    if (!n.is<terms::input>() && !parameter) continue;
+    list.push_back({n.id, i, d.full(i)});
+    if (n.is<terms::input>() && wanted.paths) d.split(list.back());
+  }
+  bound_derivatives b;
+  buffer<node_index> copied(g.size, absent);
+  const auto keep = [&](node_index& i) { i = copy_term(b.g, g, i, copied); };
+  b.output = out;
+  keep(b.output);
+  for (derivative_formula& f : list) {
+    keep(f.variable);
+    keep(f.full);
+    keep(f.implicit);
+    for (derivative_formula::path& p : f.paths) {
+      keep(p.control);
+      keep(p.operation);
+    }
+  }
+  b.of = std::move(list);
+  return b;
+}
+
+template <class T>
+true_derivative<T>::true_derivative(const bound_derivatives& formula, environment<T> env, const kernels<T>& backend)
+    : f_(formula), env_(std::move(env)), backend_(backend), engine_(f_.g, env_, backend_) {}
+
+template <class T>
+tensor<T> true_derivative<T>::whole(const tensor<T>& x, const extents& size) {
+  if (x.v.size == size && x.v.stride == contiguous(size)) return x;
+  for (std::size_t k = 0; k < axis_count; ++k)
+    if (x.v.size[k] != 1 && x.v.size[k] != size[k]) throw internal_error("a derivative has another size than expected");
+  const tensor<T> y = engine_.memory().make(size);
+  backend_.copy(x, y);
+  return y;
+}
+
+template <class T>
+extents true_derivative<T>::size_of(node_index stream) {
+  extents size = engine_.sizes().of(stream);
+  if (!f_.g[stream].template is<terms::parameter>()) at(size, axis::token) = engine_.tokens();
+  return size;
+}
+
+template <class T>
+tensor<T> true_derivative<T>::output() {
+  const entered<T> on(backend_);
+  return whole(engine_.value(f_.output), size_of(f_.output));
+}
+
+template <class T>
+tensor<T> true_derivative<T>::forward(const derivative_formula& f, node_index operation, const tensor<T>& v) {
+  if (v.v.size != size_of(f.variable))
+    throw user_error(fmt::format("the derivative with respect to '{}' needs a stream of its size", f.name));
+  const entered<T> on(backend_);
+  return whole(engine_.apply(operation, v), size_of(f_.output));
+}
+
+template <class T>
+tensor<T> true_derivative<T>::backward(const derivative_formula& f, node_index operation, const tensor<T>& g) {
+  if (g.v.size != size_of(f_.output))
+    throw user_error(
+        fmt::format("the transposed derivative with respect to '{}' needs a stream of the result's size", f.name));
+  const entered<T> on(backend_);
+  return whole(engine_.adjoint(operation, g), size_of(f.variable));
+}
+
+template <class T>
+tensor<T> true_derivative<T>::forward(std::string_view name, const tensor<T>& v) {
+  const derivative_formula& f = f_.with_respect_to(name);
+  return forward(f, f.full, v);
+}
+
+template <class T>
+tensor<T> true_derivative<T>::backward(std::string_view name, const tensor<T>& g) {
+  const derivative_formula& f = f_.with_respect_to(name);
+  return backward(f, f.full, g);
+}
+
+template <class T>
+std::vector<T> true_derivative<T>::gradient(std::string_view name, const tensor<T>& g) {
+  std::vector<T> numbers;
+  if (f_.with_respect_to(name); !env_.parameters.contains(name))
+    throw user_error(fmt::format("nothing is bound to the parameter '{}', so that it has no gradient", name));
+  for (const derivative_formula& f : f_.of) {  // a name may stand for a matrix in one place and for a stream in another
+    if (f.name != name || !f_.g[f.variable].template is<terms::parameter>()) continue;
+    const tensor<T> found = backward(f, f.full, g);
+    const view<const T> stored = stream_parameter(env_, f_.g[f.variable]);
+    std::vector<T> part(volume(stored.size));
+    backend_.copy(found, view<T>{part.data(), stored.size, stored.stride});
+    numbers.resize(part.size(), T(0));
+    for (std::size_t k = 0; k < part.size(); ++k) numbers[k] += part[k];
+  }
+  return numbers;
+}
+
+template class true_derivative<float>;
+template class true_derivative<double>;
+
+}  // namespace alphaform

@@ -1,0 +1,87 @@
+#include <alphaform/backends/mixer_derivative.hpp>
+
+namespace alphaform {
+
+namespace {
+constexpr std::string_view of_mixer = "u", of_output = "y";
+}
+
+mixer_formula derivatives_of(const architecture& a) {
+  mixer_formula f;
+  for (const projection& p : a.inputs) f.inputs.push_back({p.input, derivatives_of(p.of_u)});
+  f.attention = derivatives_of(stabilised(a.attention), {.paths = true});
+  f.output = derivatives_of(a.output);
+  return f;
+}
+
+template <class T>
+mixer_derivative<T>::mixer_derivative(const mixer_formula& formula, const environment<T>& parameters,
+                                      const tensor<T>& u, const kernels<T>& backend)
+    : f_(formula), backend_(backend) {
+  const auto on = [&](const bound_derivatives& f, std::string_view input, const tensor<T>& x) {
+    environment<T> env = parameters;
+    env.inputs[std::string(input)] = x;
+    return std::make_unique<true_derivative<T>>(f, std::move(env), backend);
+  };
+  environment<T> env = parameters;
+  for (const mixer_formula::projected& p : f_.inputs) {
+    inputs_.push_back(on(p.of_u, of_mixer, u));
+    env.inputs[std::string(p.input)] = inputs_.back()->output();
+  }
+  attention_ = std::make_unique<true_derivative<T>>(f_.attention, std::move(env), backend);
+  output_ = on(f_.output, of_output, attention_->output());
+}
+
+template <class T>
+tensor<T> mixer_derivative<T>::sum(const std::optional<tensor<T>>& a, const tensor<T>& b) const {
+  if (!a) return b;
+  const entered<T> on(backend_);
+  const tensor<T> y = arena<T>(backend_).make(a->v.size);
+  backend_.plus(*a, b, y);
+  return y;
+}
+
+template <class T>
+tensor<T> mixer_derivative<T>::output() {
+  return output_->output();
+}
+
+template <class T>
+tensor<T> mixer_derivative<T>::forward(const tensor<T>& v) {
+  std::optional<tensor<T>> y;
+  for (std::size_t k = 0; k < inputs_.size(); ++k)
+    y = sum(y, attention_->forward(f_.inputs[k].input, inputs_[k]->forward(of_mixer, v)));
+  return output_->forward(of_output, *y);
+}
+
+template <class T>
+tensor<T> mixer_derivative<T>::backward(const tensor<T>& g) {
+  const tensor<T> back = output_->backward(of_output, g);
+  std::optional<tensor<T>> y;
+  for (std::size_t k = 0; k < inputs_.size(); ++k)
+    y = sum(y, inputs_[k]->backward(of_mixer, attention_->backward(f_.inputs[k].input, back)));
+  return *y;
+}
+
+template <class T>
+tensor<T> mixer_derivative<T>::implicit_forward(const tensor<T>& v) {
+  const derivative_formula& h = f_.attention.with_respect_to(value_input);
+  for (std::size_t k = 0; k < inputs_.size(); ++k)
+    if (f_.inputs[k].input == value_input)
+      return output_->forward(of_output, attention_->forward(h, h.implicit, inputs_[k]->forward(of_mixer, v)));
+  throw internal_error("this mixer has no value path");
+}
+
+template <class T>
+tensor<T> mixer_derivative<T>::implicit_backward(const tensor<T>& g) {
+  const derivative_formula& h = f_.attention.with_respect_to(value_input);
+  for (std::size_t k = 0; k < inputs_.size(); ++k)
+    if (f_.inputs[k].input == value_input)
+      return inputs_[k]->backward(of_mixer, attention_->backward(h, h.implicit, output_->backward(of_output, g)));
+  throw internal_error("this mixer has no value path");
+}
+
+template class mixer_derivative<float>;
+template class mixer_derivative<double>;
+
+}  // namespace alphaform

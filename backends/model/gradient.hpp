@@ -1,0 +1,38 @@
+// Gradients of a whole model, backwards through head, norms, feeds and mixers; every part is differentiated by the same
+// rules as a mixer's attention.
+#pragma once
+#include <alphaform/backends/mixer_derivative.hpp>
+#include <alphaform/backends/model/model.hpp>
+
+namespace alphaform {
+
+/// What a number that depends on the logits changes with.
+template <class T>
+struct gradients final {
+  std::vector<tensor<T>> mixer_in;   ///< one a layer, [T, D]: with respect to what its mixer got
+  std::vector<tensor<T>> mixer_out;  ///< one a layer, [T, D]: with respect to what its mixer returned
+  tensor<T> embedded;                ///< [T, D]: with respect to the embeddings of the tokens
+};
+
+template <class T>
+class model_gradient final {
+ public:
+  /// @param m  must outlive this; @throws user_error naming a term that has no derivative
+  explicit model_gradient(const model<T>& m);
+  model_gradient(const model<T>&&) = delete;
+
+  /// The gradient of <g, logits>. @param g  [T, vocabulary]; of a classifier [1, labels]
+  gradients<T> of_logits(std::span<const std::int64_t> ids, const tensor<T>& g) const;
+  /// The gradient of one logit at the last token.
+  gradients<T> of_last_logit(std::span<const std::int64_t> ids, std::size_t output) const;
+  /// The derivative of one layer's mixer at its input u [T, D].
+  mixer_derivative<T> mixer(std::size_t layer, const tensor<T>& u) const;
+
+ private:
+  const model<T>& m_;
+  std::vector<bound_derivatives> first_, feed_;
+  mixer_formula mixer_;
+  bound_derivatives norm_, last_, head_;
+};
+
+}  // namespace alphaform

@@ -1,0 +1,209 @@
+// The true derivative of every registered architecture's attention, on random mixers in double: against central
+// differences, against its own transpose, the split into the implicit attention and paths, gradients of all parameters,
+// and second derivatives.
+#include <doctest/doctest.h>
+
+#include <alphaform/backends/jacobian.hpp>
+
+#include "random_mixer.hpp"
+
+namespace alphaform {
+namespace {
+
+using test::as_stream;
+using test::random_mixer;
+using numbers = std::vector<double>;
+
+const kernels<double>& backend = reference_kernels();
+
+// The smallest that fills a filter; over one block of channels; over one block of tokens.
+constexpr witness_sizes all_sizes[] = {{5, 2, 3, 2, 2, 4}, {17, 2, 21, 5, 3, 4}, {70, 2, 2, 2, 3, 4}};
+
+/// Calls f(mixer, derivative of its stabilised attention).
+template <class F>
+void for_every_mixer(F f) {
+  for (const architecture& a : registry) {
+    CAPTURE(a.name);
+    const bound_derivatives formula = derivatives_of(stabilised(a.attention), {.paths = true, .parameters = true});
+    for (const witness_sizes& sizes : all_sizes) {
+      CAPTURE(sizes.tokens);
+      const random_mixer m(a, sizes, 21);
+      true_derivative<double> d(formula, m.bound(backend), backend);
+      f(m, d);
+    }
+  }
+}
+
+tensor<double> random_like(const extents& size, std::string_view name) {
+  const tensor<double> x = arena<double>(backend).make(size);
+  for (std::size_t k = 0; k < volume(size); ++k)
+    x.v.data[k] = reference::uniform(name, static_cast<Eigen::Index>(k), 3, 22);
+  return x;
+}
+numbers of(const tensor<double>& x) { return {x.v.data, x.v.data + volume(x.v.size)}; }
+numbers sum(const numbers& a, const numbers& b, double factor) {
+  numbers y = a;
+  for (std::size_t k = 0; k < y.size(); ++k) y[k] += factor * b[k];
+  return y;
+}
+double largest(const numbers& a) {
+  double most = 0;
+  for (const double v : a) most = std::max(most, std::isnan(v) ? HUGE_VAL : std::abs(v));
+  return most;
+}
+/// max |a - b| over max |b|
+double miss(const numbers& a, const numbers& b) {
+  REQUIRE(a.size() == b.size());
+  const double scale = largest(b);
+  return largest(sum(a, b, -1)) / (scale == 0 ? 1 : scale);
+}
+double dot(const numbers& a, const numbers& b) {
+  double s = 0;
+  for (std::size_t k = 0; k < a.size(); ++k) s += a[k] * b[k];
+  return s;
+}
+
+/// The mixer's output with one of its names moved.
+numbers output_at(random_mixer m, const std::string& name, const numbers& direction, double by) {
+  std::size_t at = 0;
+  m.change(name, [&](double v) { return v + by * direction[at++]; });
+  return of(m.on(backend).output());
+}
+constexpr double step = 1e-4;
+/// (y(+) - y(-)) / (2 step): off by some step^2 and by the rounding of y over the step.
+numbers difference(const random_mixer& m, const std::string& name, const numbers& direction) {
+  const numbers ahead = output_at(m, name, direction, step), behind = output_at(m, name, direction, -step);
+  numbers d = sum(ahead, behind, -1);
+  for (double& v : d) v /= 2 * step;
+  return d;
+}
+constexpr double in_differences = 1e-6, rounding = 1e-12;
+
+bool is_input(const bound_derivatives& f, const derivative_formula& d) { return f.g[d.variable].is<terms::input>(); }
+
+TEST_CASE("J v is the central difference of y for every input") {
+  for_every_mixer([](const random_mixer& m, true_derivative<double>& d) {
+    for (const derivative_formula& f : d.formula().of) {
+      if (!is_input(d.formula(), f)) continue;
+      CAPTURE(f.name);
+      const tensor<double> v = random_like(d.env().inputs.find(f.name)->second.v.size, "v");
+      CHECK(miss(of(d.forward(f.name, v)), difference(m, std::string(f.name), of(v))) <= in_differences);
+    }
+  });
+}
+
+TEST_CASE("<g, J v> = <J' g, v> and the transpose by the rules is the transpose by the engine") {
+  constexpr scheme transposing = only(rule_class::canonical, rule_class::adjoint);
+  for_every_mixer([&](const random_mixer& m, true_derivative<double>& d) {
+    const tensor<double> y = d.output(), g = random_like(y.v.size, "g");
+    CHECK(miss(of(y), of(m.on(backend).output())) <= rounding);
+    for (const derivative_formula& f : d.formula().of) {
+      CAPTURE(f.name);
+      const tensor<double> back = d.backward(f.name, g), v = random_like(back.v.size, "v");
+      const numbers forward = of(d.forward(f.name, v));
+      double scale = 0;
+      for (std::size_t k = 0; k < forward.size(); ++k) scale += std::abs(forward[k] * g.v.data[k]);
+      CHECK(std::abs(dot(forward, of(g)) - dot(of(back), of(v))) <= rounding * std::max(scale, 1e-3));
+      if (!is_input(d.formula(), f)) continue;
+      workspace w;
+      const node_index J = w.take(d.formula().g, f.full);
+      const node_index rewritten =
+          exhaust(w, w.put(inferred(w, {.term = term_code<terms::adjoint>, .a = J})), transposing);
+      workspace clean;
+      const node_index transposed = clean.take(w, rewritten);
+      CHECK(miss(of(engine<double>(clean, d.env(), backend).apply(transposed, g)), of(back)) <= rounding);
+    }
+  });
+}
+
+TEST_CASE("J is the implicit attention and the paths through its controls") {
+  for_every_mixer([](const random_mixer& m, true_derivative<double>& d) {
+    const derivative_formula& f = d.formula().with_respect_to(value_input);
+    REQUIRE(f.implicit != absent);
+    const tensor<double> v = random_like(d.env().inputs.find(value_input)->second.v.size, "v");
+    numbers total = of(d.forward(f, f.implicit, v));
+    CHECK(miss(total, of(m.on(backend).apply(v))) <= rounding);
+    for (const derivative_formula::path& p : f.paths) {
+      CHECK(p.control != absent);
+      total = sum(total, of(d.forward(f, p.operation, v)), 1);
+    }
+    CHECK(miss(total, of(d.forward(value_input, v))) <= rounding);
+  });
+}
+
+TEST_CASE("gradients of every parameter are central differences of <g, y>") {
+  for_every_mixer([](const random_mixer& m, true_derivative<double>& d) {
+    const tensor<double> g = random_like(d.output().v.size, "g");
+    for (const derivative_formula& f : d.formula().of) {
+      if (is_input(d.formula(), f)) continue;
+      const std::string name(f.name);
+      CAPTURE(name);
+      const numbers found = d.gradient(name, g);
+      REQUIRE(found.size() == m.numbers(name).size());
+      // Along the gradient, and along some other direction.
+      for (const bool along : {true, false}) {
+        numbers direction = found;
+        const double length = std::max(largest(found), 1e-9);
+        for (std::size_t k = 0; k < direction.size(); ++k)
+          direction[k] =
+              along ? found[k] / length : reference::uniform("direction", static_cast<Eigen::Index>(k), 4, 23);
+        const numbers y = difference(m, name, direction);
+        double scale = 0;
+        for (std::size_t k = 0; k < y.size(); ++k) scale += std::abs(y[k] * g.v.data[k]);
+        CHECK(std::abs(dot(found, direction) - dot(of(g), y)) <= in_differences * scale);
+      }
+    }
+  });
+}
+
+TEST_CASE("the derivative of J v along w is the central difference of J v") {
+  for (const architecture& a : registry) {
+    CAPTURE(a.name);
+    const bound_derivatives first = derivatives_of(stabilised(a.attention));
+    const random_mixer m(a, {17, 2, 5, 3, 2, 4}, 24);
+    const environment<double> env = m.bound(backend);
+    double largest_second = 0;
+    for (const derivative_formula& by : first.of) {
+      CAPTURE(by.name);
+      // J v as a stream of its own, with v an input, differentiated once more.
+      workspace g = first.g;
+      const node_index direction = g.put({.term = term_code<terms::input>, .to = g[by.variable].to, .id = "direction"});
+      const node_index Jv = g.put(inferred(g, {.term = term_code<terms::applied>, .a = by.full, .b = direction}));
+      const bound_derivatives second = derivatives_of({g, Jv});
+      environment<double> there = env;
+      const tensor<double> v = random_like(env.inputs.find(by.name)->second.v.size, "v");
+      there.inputs["direction"] = v;
+      true_derivative<double> d(second, there, backend);
+      for (const derivative_formula& and_by : first.of) {
+        const std::string name(and_by.name);
+        CAPTURE(name);
+        const tensor<double> at = env.inputs.find(name)->second, w = random_like(at.v.size, "w");
+        const auto moved = [&](double by_much) {
+          environment<double> elsewhere = env;
+          const tensor<double> x = random_like(at.v.size, "");
+          const numbers values = sum(of(at), of(w), by_much);
+          std::copy(values.begin(), values.end(), x.v.data);
+          elsewhere.inputs[name] = x;
+          return of(true_derivative<double>(first, elsewhere, backend).forward(by.name, v));
+        };
+        numbers expected = sum(moved(step), moved(-step), -1);
+        for (double& e : expected) e /= 2 * step;
+        const auto has = [&](const derivative_formula& f) { return f.name == name; };
+        if (std::none_of(second.of.begin(), second.of.end(), has)) {
+          CHECK(largest(expected) == 0);
+          continue;
+        }
+        const numbers found = of(d.forward(name, w));
+        CHECK(largest(sum(found, expected, -1)) <= 1e-5 * std::max(largest(expected), 1e-3));
+        largest_second = std::max(largest_second, largest(found));
+      }
+      const tensor<double> w = random_like(v.v.size, "w");
+      CHECK(miss(of(d.forward("direction", w)), of(true_derivative<double>(first, env, backend).forward(by.name, w))) <=
+            rounding);
+    }
+    CHECK(largest_second > 1e-3);
+  }
+}
+
+}  // namespace
+}  // namespace alphaform

@@ -1,0 +1,8 @@
+// A condition cannot ask about a symbol that the pattern does not bind.
+#include <alphaform/algebra/rules/symbols.hpp>
+
+namespace alphaform {
+using namespace rows;
+constexpr auto broken =
+    row("broken", then(D(x), D(y)), then(D(y), D(x)), rule_class::commuting, "", "", {"", nullptr, "y"});
+}  // namespace alphaform

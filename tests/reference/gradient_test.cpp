@@ -1,0 +1,109 @@
+// Gradients of trained models against what PyTorch's backward pass recorded through their own implementations (Hugging
+// Face transformers 5.17, float32): the score is the target's logit at the last token, its gradient is taken with
+// respect to what each layer's mixer got.
+#include <doctest/doctest.h>
+
+#include <alphaform/backends/model/gradient.hpp>
+#include <cmath>
+#include <filesystem>
+
+namespace alphaform {
+namespace {
+
+const std::filesystem::path golden = ALPHAFORM_SOURCE_DIR "/models/golden";
+constexpr const char* goldens[] = {"mamba", "rwkv4"};
+
+/// max |a - b| / max |b|
+template <class T>
+double relative_miss(const tensor<T>& a, std::span<const float> b) {
+  REQUIRE(volume(a.v.size) == b.size());
+  double most = 0, scale = 0;
+  for (std::size_t k = 0; k < b.size(); ++k) {
+    const double difference = std::abs(static_cast<double>(a.v.data[k]) - static_cast<double>(b[k]));
+    most = std::max(most, std::isnan(difference) ? HUGE_VAL : difference);
+    scale = std::max(scale, std::abs(static_cast<double>(b[k])));
+  }
+  REQUIRE(scale > 0);
+  return most / scale;
+}
+
+template <class T>
+void check_gradients(const std::string& name, const kernels<T>& backend) {
+  CAPTURE(name);
+  CAPTURE(backend.name);
+  const checkpoint record = checkpoint::open(golden / name / "reference.safetensors");
+  const std::vector<std::int64_t> ids = values<std::int64_t>(record.at("input_ids")),
+                                  target = values<std::int64_t>(record.at("target"));
+  const std::size_t samples = target.size(), tokens = ids.size() / samples;
+  const model<T> m(checkpoint::open(golden / name), backend);
+  const model_gradient<T> gradient(m);
+  double worst = 0, score = 0;
+  for (std::size_t b = 0; b < samples; ++b) {
+    const std::span<const std::int64_t> text = std::span(ids).subspan(b * tokens, tokens);
+    const auto output = static_cast<std::size_t>(target[b]);
+    score += static_cast<double>(m.run(text).logits.v.data[(tokens - 1) * m.vocabulary() + output]);
+    const gradients<T> found = gradient.of_last_logit(text, output);
+    REQUIRE(found.mixer_in.size() == m.layers());
+    for (std::size_t i = 0; i < m.layers(); ++i) {
+      const std::vector<float> recorded = values<float>(record.at("grad_mixer_in." + std::to_string(i)));
+      const std::size_t entries = tokens * m.width();
+      worst = std::max(worst, relative_miss(found.mixer_in[i], std::span(recorded).subspan(b * entries, entries)));
+    }
+  }
+  MESSAGE(name << " on " << std::string(backend.name) << ": gradients differ by " << worst << " of their scale");
+  CHECK(worst <= 1e-4);  // float32 on both sides, backwards through two layers
+  CHECK(std::abs(score - static_cast<double>(values<float>(record.at("score"))[0])) <= 1e-4 * std::abs(score));
+}
+
+TEST_CASE("gradients of the score with respect to every mixer's input are those that were recorded") {
+  for (const char* name : goldens) {
+    check_gradients(name, reference_kernels());
+    check_gradients(name, cpu_kernels());
+  }
+}
+
+// ---- Without a record: the same number by the model itself, moved
+
+/// J of a mixer on one text, beside central differences.
+TEST_CASE("a whole mixer's derivative is the central difference of its output, and its transpose passes the dot test") {
+  for (const char* name : goldens) {
+    CAPTURE(name);
+    const model<double> m(checkpoint::open(golden / name), reference_kernels());
+    const model_gradient<double> gradient(m);
+    const checkpoint record = checkpoint::open(golden / name / "reference.safetensors");
+    const std::vector<std::int64_t> ids = values<std::int64_t>(record.at("input_ids"));
+    const forward_pass<double> pass = m.run(std::span(ids).first(48));
+    for (std::size_t layer = 0; layer < m.layers(); ++layer) {
+      const tensor<double>& u = pass.mixer_in[layer];
+      const std::size_t entries = volume(u.v.size);
+      std::vector<float> some(entries), other(entries);
+      for (std::size_t k = 0; k < entries; ++k) {
+        some[k] = static_cast<float>(std::sin(1.0 + 3.7 * static_cast<double>(k)));
+        other[k] = static_cast<float>(std::cos(2.0 + 1.9 * static_cast<double>(k)));
+      }
+      const tensor<double> v = m.stream(some, 48), g = m.stream(other, 48);
+      const double step = 1e-4;
+      const auto moved = [&](double by) {
+        const tensor<double> there = arena<double>(reference_kernels()).make(u.v.size);
+        for (std::size_t k = 0; k < entries; ++k) there.v.data[k] = u.v.data[k] + by * v.v.data[k];
+        return m.mixer(layer, there);
+      };
+      mixer_derivative<double> d = gradient.mixer(layer, u);
+      const tensor<double> ahead = moved(step), behind = moved(-step), forward = d.forward(v), back = d.backward(g);
+      double miss = 0, scale = 0, left = 0, right = 0, size = 0;
+      for (std::size_t k = 0; k < entries; ++k) {
+        const double difference = (ahead.v.data[k] - behind.v.data[k]) / (2 * step);
+        miss = std::max(miss, std::abs(forward.v.data[k] - difference));
+        scale = std::max(scale, std::abs(difference));
+        left += g.v.data[k] * forward.v.data[k];
+        right += back.v.data[k] * v.v.data[k];
+        size += std::abs(g.v.data[k] * forward.v.data[k]);
+      }
+      CHECK(miss <= 1e-6 * scale);
+      CHECK(std::abs(left - right) <= 1e-12 * size);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace alphaform
