@@ -113,6 +113,7 @@ constexpr node_index substitute(const graph<side_capacity>& result, node_index i
   if (n.a != absent) n.a = substitute(result, n.a, g, bound);
   if (n.b != absent) n.b = substitute(result, n.b, g, bound);
   if (const node_index made = built_in(g, n); made != absent) return made;
+  if (n.is<terms::applied>() && g[n.a].is<terms::identity>()) return n.b;  // nothing to repeat
   return g.put(inferred(g, n));
 }
 

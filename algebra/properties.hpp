@@ -75,8 +75,9 @@ constexpr bool positive(const Graph& g, node_index i) {
 struct signature final {
   axes mixes{}, varies{};
   bool mixes_tokens = false, varies_over_tokens = false;
-  bool shift_invariant = true;  ///< a causal filter: it commutes with Delay
-  bool known = true;            ///< false for markers and normalised rows, of which nothing is said
+  bool shift_invariant = true;  ///< what mixes tokens is a filter with the same weights everywhere, zero outside
+  bool reads_earlier = false, reads_later = false;  ///< tokens that it mixes
+  bool known = true;                                ///< false for markers and normalised rows, of which nothing is said
 
   constexpr signature joined(const signature& o) const {
     return {mixes | o.mixes,
@@ -84,6 +85,8 @@ struct signature final {
             mixes_tokens || o.mixes_tokens,
             varies_over_tokens || o.varies_over_tokens,
             shift_invariant && o.shift_invariant,
+            reads_earlier || o.reads_earlier,
+            reads_later || o.reads_later,
             known && o.known};
   }
 };
@@ -96,7 +99,9 @@ constexpr signature signature_of(const Graph& g, node_index i) {
     return signature_of(g, n.a).joined(signature_of(g, n.b));
   if (n.is<terms::adjoint>()) {
     s = signature_of(g, n.a);
-    s.shift_invariant = s.shift_invariant && !s.mixes_tokens;
+    const bool earlier = s.reads_earlier;
+    s.reads_earlier = s.reads_later;
+    s.reads_later = earlier;
     return s;
   }
   if (n.is<terms::identity>() || n.is<terms::zero>()) return s;
@@ -105,15 +110,16 @@ constexpr signature signature_of(const Graph& g, node_index i) {
     s.varies_over_tokens = !same_for_every_token(g, n.a);
   } else if (n.is<terms::conv>()) {
     s.varies = g[n.a].to - tap;
-    s.mixes_tokens = true;
+    s.mixes_tokens = s.reads_earlier = true;
     s.shift_invariant = same_for_every_token(g, n.a);
   } else if (n.is<terms::lags>()) {
     s.mixes = tap;
-    s.mixes_tokens = true;
+    s.mixes_tokens = s.reads_earlier = true;
+    s.shift_invariant = false;  // it would pass a filter, but Reverse has no form of it that looks the other way
   } else if (n.is<terms::delay>()) {
-    s.mixes_tokens = true;
+    s.mixes_tokens = s.reads_earlier = true;
   } else if (one_of<terms::reverse, terms::permute, terms::every_token, terms::over_tokens>(n.term)) {
-    s.mixes_tokens = true;
+    s.mixes_tokens = s.reads_earlier = s.reads_later = true;
     s.shift_invariant = false;
   } else if (n.is<terms::mix>()) {
     s.mixes = n.from | n.to;
@@ -123,12 +129,12 @@ constexpr signature signature_of(const Graph& g, node_index i) {
     s.mixes = n.from | n.to;
   } else if (n.is<terms::attend>()) {
     s.varies = n.from;
-    s.mixes_tokens = true;
+    s.mixes_tokens = s.reads_earlier = true;
     s.shift_invariant = false;
   } else if (n.is<terms::scan>()) {
     s = signature_of(g, n.a);
     s.shift_invariant = s.known && !s.varies_over_tokens && !s.mixes_tokens;
-    s.mixes_tokens = true;
+    s.mixes_tokens = s.reads_earlier = true;
   } else {
     s.known = false;
   }
@@ -136,11 +142,15 @@ constexpr signature signature_of(const Graph& g, node_index i) {
   return s;
 }
 
-/// P Q = Q P, by what each mixes and along what each varies.
+/// P Q = Q P, by what each mixes and along what each varies. Filters commute with filters of the same direction: at the
+/// ends of a text, one of each does not.
 constexpr bool commute(const signature& p, const signature& q) {
   if (!p.known || !q.known) return false;
   if (p.mixes.touches(q.mixes | q.varies) || q.mixes.touches(p.varies)) return false;
-  if (p.mixes_tokens && q.mixes_tokens) return p.shift_invariant && q.shift_invariant;
+  if (p.mixes_tokens && q.mixes_tokens) {
+    const signature both = p.joined(q);
+    return both.shift_invariant && !(both.reads_earlier && both.reads_later);
+  }
   return !(p.mixes_tokens && q.varies_over_tokens) && !(q.mixes_tokens && p.varies_over_tokens);
 }
 

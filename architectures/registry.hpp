@@ -2,13 +2,15 @@
 #pragma once
 #include <alphaform/architectures/architecture.hpp>
 #include <alphaform/architectures/mamba.hpp>
+#include <alphaform/architectures/mamba2.hpp>
 #include <alphaform/architectures/rwkv4.hpp>
 #include <array>
 #include <string>
 
 namespace alphaform {
 
-inline constexpr auto declarations = hana::make_tuple(architectures::mamba{}, architectures::rwkv4{});
+inline constexpr auto declarations =
+    hana::make_tuple(architectures::mamba{}, architectures::mamba2{}, architectures::rwkv4{});
 
 inline constexpr auto registry = tabulate(declarations, [](auto d) { return as_architecture<decltype(d)>(); });
 

@@ -56,8 +56,11 @@ class differentiator final {
 bool is_order(const term_view& y, node_index parameter) {
   return occurs(y, [parameter](const node& n) { return n.is<terms::permute>() && n.a == parameter; });
 }
-/// A square matrix is no stream: its rows and columns have the same axis.
-bool is_square(const node& n) { return n.to != no_axes && n.to == n.from; }
+/// A matrix between streams that have an axis in common is no stream: rows and columns need that axis both.
+bool is_square(const term_view& y, node_index parameter) {
+  return occurs(y,
+                [parameter](const node& n) { return n.is<terms::mix>() && n.a == parameter && n.from.touches(n.to); });
+}
 
 }  // namespace
 
@@ -75,7 +78,8 @@ bound_derivatives derivatives_of(const term_view& y, wanted_derivatives wanted) 
   const std::vector<node_index> parts = parts_of({g, out});
   for (const node_index i : parts) {
     const node n = g[i];
-    const bool parameter = wanted.parameters && n.is<terms::parameter>() && !is_square(n) && !is_order({g, out}, i);
+    const bool parameter =
+        wanted.parameters && n.is<terms::parameter>() && !is_square({g, out}, i) && !is_order({g, out}, i);
     if (!n.is<terms::input>() && !parameter) continue;
     list.push_back({n.id, i, d.full(i)});
     if (n.is<terms::input>() && wanted.paths) d.split(list.back());

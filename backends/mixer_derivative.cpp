@@ -29,7 +29,9 @@ mixer_derivative<T>::mixer_derivative(const mixer_formula& formula, const enviro
     env.inputs[std::string(p.input)] = inputs_.back()->output();
   }
   attention_ = std::make_unique<true_derivative<T>>(f_.attention, std::move(env), backend);
-  output_ = on(f_.output, of_output, attention_->output());
+  const tensor<T> y = attention_->output();
+  stream_ = y.v.size;
+  output_ = on(f_.output, of_output, heads_side_by_side(y));
 }
 
 template <class T>
@@ -47,16 +49,25 @@ tensor<T> mixer_derivative<T>::output() {
 }
 
 template <class T>
+tensor<T> mixer_derivative<T>::through_output(const tensor<T>& y) {
+  return output_->forward(of_output, heads_side_by_side(y));
+}
+template <class T>
+tensor<T> mixer_derivative<T>::back_through_output(const tensor<T>& g) {
+  return reshaped(output_->backward(of_output, g), stream_);
+}
+
+template <class T>
 tensor<T> mixer_derivative<T>::forward(const tensor<T>& v) {
   std::optional<tensor<T>> y;
   for (std::size_t k = 0; k < inputs_.size(); ++k)
     y = sum(y, attention_->forward(f_.inputs[k].input, inputs_[k]->forward(of_mixer, v)));
-  return output_->forward(of_output, *y);
+  return through_output(*y);
 }
 
 template <class T>
 tensor<T> mixer_derivative<T>::backward(const tensor<T>& g) {
-  const tensor<T> back = output_->backward(of_output, g);
+  const tensor<T> back = back_through_output(g);
   std::optional<tensor<T>> y;
   for (std::size_t k = 0; k < inputs_.size(); ++k)
     y = sum(y, inputs_[k]->backward(of_mixer, attention_->backward(f_.inputs[k].input, back)));
@@ -68,7 +79,7 @@ tensor<T> mixer_derivative<T>::implicit_forward(const tensor<T>& v) {
   const derivative_formula& h = f_.attention.with_respect_to(value_input);
   for (std::size_t k = 0; k < inputs_.size(); ++k)
     if (f_.inputs[k].input == value_input)
-      return output_->forward(of_output, attention_->forward(h, h.implicit, inputs_[k]->forward(of_mixer, v)));
+      return through_output(attention_->forward(h, h.implicit, inputs_[k]->forward(of_mixer, v)));
   throw internal_error("this mixer has no value path");
 }
 
@@ -77,7 +88,7 @@ tensor<T> mixer_derivative<T>::implicit_backward(const tensor<T>& g) {
   const derivative_formula& h = f_.attention.with_respect_to(value_input);
   for (std::size_t k = 0; k < inputs_.size(); ++k)
     if (f_.inputs[k].input == value_input)
-      return inputs_[k]->backward(of_mixer, attention_->backward(h, h.implicit, output_->backward(of_output, g)));
+      return inputs_[k]->backward(of_mixer, attention_->backward(h, h.implicit, back_through_output(g)));
   throw internal_error("this mixer has no value path");
 }
 

@@ -41,10 +41,14 @@ class mixer_derivative final {
   using derivative = std::unique_ptr<true_derivative<T>>;
   tensor<T> sum(const std::optional<tensor<T>>& a, const tensor<T>& b) const;
 
+  tensor<T> through_output(const tensor<T>& y);
+  tensor<T> back_through_output(const tensor<T>& g);
+
   const mixer_formula& f_;
   const kernels<T>& backend_;
   std::vector<derivative> inputs_;
   derivative attention_, output_;
+  extents stream_ = single;  // of y
 };
 
 }  // namespace alphaform

@@ -57,6 +57,20 @@ class arena final {
   std::shared_ptr<memory_count> count_;
 };
 
+/// The same numbers with other extents; the tensor must be contiguous.
+template <class T>
+tensor<T> reshaped(const tensor<T>& x, const extents& size) {
+  if (volume(size) != volume(x.v.size) || x.v.stride != contiguous(x.v.size))
+    throw internal_error("only contiguous numbers can be read with other extents, and only as many");
+  return {{x.v.data, size, contiguous(size)}, x.owner};
+}
+/// A stream [T, H, C] as [T, H C], head after head: what a mixer's output projection gets.
+template <class T>
+tensor<T> heads_side_by_side(const tensor<T>& x) {
+  if (x.v.of(axis::head) == 1) return x;
+  return reshaped(x, stream_extents(x.v.of(axis::token), x.v.of(axis::head) * x.v.of(axis::chan)));
+}
+
 /// A stream [tokens, channels] of numbers in row-major order, stored by the backend.
 /// @throws user_error when their count is not tokens times channels
 template <class T, class Number>

@@ -3,10 +3,10 @@
 
 namespace alphaform {
 
-std::string derivation_document(const architecture& a, document_format format,
-                                const std::optional<measured_miss>& printed_on_golden, bool with_jacobian) {
+std::string derivation_document(const architecture& a, document_format format, const measured_on_golden& measured,
+                                bool with_jacobian) {
   using namespace documents;
-  subject s{a, derive(a.attention), visible_steps(a.attention), {}, {}, printed_on_golden};
+  subject s{a, derive(a.attention), visible_steps(a.attention), {}, {}, measured};
   s.evidence = measure(a, s.derived, s.steps);
   if (with_jacobian)
     for (const projection& p : a.inputs) s.jacobians.push_back(measure_jacobian(a, p.input));

@@ -66,7 +66,7 @@ explanation explain(const model<float>& m, std::string name, std::string text, s
   const derivation d = derive(a.attention);
   e.formula_mathml = fmt::format("<math display=\"block\"><mrow><mi>H</mi><mo>=</mo>{}</mrow></math>",
                                  print({d, d.formula}, notation::mathml));
-  e.derivation_html = derivation_document(a, document_format::html, printed_miss(a));
+  e.derivation_html = derivation_document(a, document_format::html, {printed_miss(a)});
   return e;
 }
 

@@ -22,9 +22,12 @@ struct comparison final {
   }
 };
 
+/// @param channel  of all heads
 template <class T>
 T entry(const tensor<T>& x, std::size_t token, std::size_t channel) {
-  return x.v.data[token * x.v.step(axis::token) + channel * x.v.step(axis::chan)];
+  const std::size_t in_a_head = x.v.of(axis::chan);
+  return x.v.data[token * x.v.step(axis::token) + channel / in_a_head * x.v.step(axis::head) +
+                  channel % in_a_head * x.v.step(axis::chan)];
 }
 
 /// Tokens whose rows are checked: the first, the last and some between.

@@ -1,4 +1,5 @@
 #include <alphaform/architectures/registry.hpp>
+#include <alphaform/explain/implicit_share.hpp>
 #include <alphaform/explain/printed_miss.hpp>
 #include <alphaform/tools/command.hpp>
 #include <alphaform/tools/input.hpp>
@@ -27,7 +28,10 @@ subcommand add_derive(CLI::App& app) {
   c->footer("Example: alphaform derive mamba --format markdown -o mamba.md");
   return {c, [] {
             const architecture& a = find_architecture(o.name);
-            write_or_print(o.output, derivation_document(a, formats.at(o.format), printed_miss(a), o.jacobian));
+            write_or_print(
+                o.output,
+                derivation_document(a, formats.at(o.format),
+                                    {printed_miss(a), o.jacobian ? share_on_golden(a) : std::nullopt}, o.jacobian));
             return 0;
           }};
 }

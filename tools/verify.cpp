@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include <alphaform/architectures/checkpoint/quote.hpp>
+#include <alphaform/explain/implicit_share.hpp>
 #include <alphaform/explain/output/json.hpp>
 #include <alphaform/explain/verify.hpp>
 #include <alphaform/tools/command.hpp>
@@ -15,7 +16,7 @@ namespace {
 struct verify_options final {
   std::string model, dtype = "f32";
   std::optional<std::string> reference, ids, logits;
-  bool json = false;
+  bool json = false, jacobian = false;
 };
 
 std::vector<float> raw_floats(const std::string& path) {
@@ -44,6 +45,22 @@ check skipped(std::string name, std::string reason) {
   return c;
 }
 
+/// Ids on which the true derivative is measured: those of the record, of the request, or some.
+std::vector<std::int64_t> ids_of(const std::filesystem::path& record, const verify_options& o, std::size_t vocabulary) {
+  if (o.ids) return parse_ids(*o.ids);
+  if (!exists(record)) return some_ids(vocabulary);
+  const checkpoint file = checkpoint::open(record);
+  const stored_tensor& recorded = file.at("input_ids");
+  std::vector<std::int64_t> ids = values<std::int64_t>(recorded);
+  ids.resize(std::min(ids.size(), static_cast<std::size_t>(recorded.shape.back())));
+  return ids;
+}
+
+std::filesystem::path record_of(const checkpoint& file, const verify_options& o) {
+  if (o.reference) return *o.reference;
+  return (is_directory(file.path()) ? file.path() : file.path().parent_path()) / "reference.safetensors";
+}
+
 template <class T>
 std::vector<check> checks_of(const checkpoint& file, const model<T>& m, const verify_options& o) {
   if (o.logits) {
@@ -51,10 +68,8 @@ std::vector<check> checks_of(const checkpoint& file, const model<T>& m, const ve
     const std::vector<std::int64_t> ids = parse_ids(*o.ids);
     return logit_checks(m, std::span<const std::int64_t>(ids), std::span<const float>(raw_floats(*o.logits)));
   }
-  const std::filesystem::path folder = is_directory(file.path()) ? file.path() : file.path().parent_path();
-  const std::filesystem::path beside = folder / "reference.safetensors";
-  if (!o.ids && (o.reference || exists(beside)))
-    return record_checks(m, checkpoint::open(o.reference ? std::filesystem::path(*o.reference) : beside));
+  const std::filesystem::path record = record_of(file, o);
+  if (!o.ids && (o.reference || exists(record))) return record_checks(m, checkpoint::open(record));
   std::vector<check> checks{
       skipped("logits", "no record: give --reference, or put reference.safetensors beside the model")};
   for (std::size_t i = 0; i < m.layers(); ++i)
@@ -69,15 +84,20 @@ int run(const verify_options& o, const kernels<T>& backend) {
   const checkpoint file = checkpoint::open(o.model);
   const model<T> m(file, backend);
   const std::vector<check> checks = checks_of(file, m, o);
+  std::vector<implicit_share> shares;
+  if (o.jacobian)
+    shares = implicit_shares(m, std::span<const std::int64_t>(ids_of(record_of(file, o), o, m.vocabulary())));
   std::size_t passed = 0, failed = 0, left = 0;
   for (const check& c : checks) ++(!c.skipped.empty() ? left : c.pass ? passed : failed);
   if (o.json) {
-    const nlohmann::json all{{"model_type", m.of().model_type},
-                             {"device", backend.name},
-                             {"checks", to_json(checks)},
-                             {"passed", passed},
-                             {"failed", failed},
-                             {"skipped", left}};
+    nlohmann::json all{{"model_type", m.of().model_type},
+                       {"device", backend.name},
+                       {"checks", to_json(checks)},
+                       {"passed", passed},
+                       {"failed", failed},
+                       {"skipped", left}};
+    for (const implicit_share& s : shares)
+      all["implicit_share"].push_back({{"carried", s.carried}, {"cosine", s.cosine}});
     write_or_print({}, json_text(all));
   } else {
     fmt::print("{} ({}), {}\n", quote_path(file.path()), m.of().model_type, backend.name);
@@ -90,6 +110,9 @@ int run(const verify_options& o, const kernels<T>& backend) {
                    c.scale > 0 ? c.max_abs / c.scale : c.max_abs, c.tolerance, c.pass ? "pass" : "FAIL");
     }
     fmt::print("{} passed, {} failed, {} skipped\n", passed, failed, left);
+    if (!shares.empty()) fmt::print("\nof the true derivative J of each mixer, the implicit attention H carries\n");
+    for (std::size_t i = 0; i < shares.size(); ++i)
+      fmt::print("layer {:<4} <H v, J v> / |J v|^2 = {:.3f}   cosine {:.3f}\n", i, shares[i].carried, shares[i].cosine);
   }
   return failed == 0 ? 0 : 1;
 }
@@ -108,6 +131,8 @@ subcommand add_verify(CLI::App& app) {
   c->add_option("--ids", o.ids, "Token ids to check the identity on, or those of --logits, such as 34,105,110")
       ->excludes(reference);
   c->add_option("--logits", o.logits, "Raw float32 logits after the last of --ids")->excludes(reference);
+  c->add_flag("--jacobian", o.jacobian,
+              "Also how much of each mixer's true derivative the implicit attention carries, on the same tokens");
   c->add_flag("--json", o.json, "Print JSON");
   c->footer(
       "Example: alphaform verify models/golden/mamba --dtype f64\n"

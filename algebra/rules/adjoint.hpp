@@ -1,5 +1,6 @@
-// The transpose of every term. What is left is the transpose of a matrix, of Lags, of Permute or of Attend: leaves of
-// their own. Retimed(P) is P one token later in reversed time: the decays that a transposed recurrence needs.
+// The transpose of every term. What is left is the transpose of a matrix, of a filter with the same weights for every
+// token, of Lags, of Permute or of Attend: leaves of their own. Reverse turns such a filter around. Retimed(P) is P one
+// token later in reversed time: the decays that a transposed recurrence needs.
 #pragma once
 #include <alphaform/algebra/rules/symbols.hpp>
 
@@ -24,7 +25,17 @@ inline constexpr auto adjoint_rows = [] {
                                     },
                                     "p"};
   const side later = D(at(Delay, one));  // 0 for the first token
+  const auto turned = [](std::string_view name, const side& from, const side& to, condition when = always) {
+    return row(name, then(Reverse, from), then(to, Reverse), rule_class::mathematical, "J Conv J = Conv transposed",
+               "Reversed tokens pass a filter that looks the other way.", when);
+  };
   return std::array{
+      turned("Reverse and Delay", Delay, adj(Delay)),
+      turned("Reverse and transposed Delay", adj(Delay), Delay),
+      turned("Reverse and a filter", C(x), adj(C(x))),
+      turned("Reverse and a transposed filter", adj(C(x)), C(x)),
+      turned("Reverse and a constant recurrence", S(p), adj(S(adj(p))), constant_p),
+      turned("Reverse and a transposed constant recurrence", adj(S(p)), S(adj(p)), constant_p),
       row("transpose of a product", adj(then(p, q)), then(adj(q), adj(p)), k, "transposition", ""),
       row("transpose of a sum", adj(both(p, q)), both(adj(p), adj(q)), k, "linearity", ""),
       row("transpose of alternatives", adj(either(p, q)), either(adj(p), adj(q)), k, "linearity", ""),
@@ -38,13 +49,9 @@ inline constexpr auto adjoint_rows = [] {
       row("transpose of Contract_T", adj(leaf<terms::over_tokens>()), leaf<terms::every_token>(), k, "transposition",
           ""),
       row("transpose of Reverse", adj(Reverse), Reverse, k, "transposition", ""),
-      row("transpose of Delay", adj(Delay), then(Reverse, then(Delay, Reverse)), k, "J Conv J = Conv transposed", ""),
-      row("transpose of a filter", adj(C(x)), then(Reverse, then(C(x), Reverse)), k, "J Conv J = Conv transposed", ""),
       row("transpose of i", adj(Turn), then(minus_one(), Turn), k, "transposition", ""),
       row("transpose of Complex", adj(Embed), Re, k, "transposition", ""),
       row("transpose of Re", adj(Re), Embed, k, "transposition", ""),
-      row("transpose of a constant recurrence", adj(S(p)), then(Reverse, then(S(adj(p)), Reverse)), k,
-          "the recurrence from the last token", "", constant_p),
       row("transpose of a recurrence", adj(S(p)), then(Reverse, then(S(retimed(adj(p))), Reverse)), k,
           "the recurrence from the last token", "The state of token t comes from token t + 1 by its own transition.",
           varying_p),

@@ -136,13 +136,15 @@ void filter_along(int direction, in w, in x, out y) {
 /// y_t = sum_k w[K-1-k] x_{t - direction k}
 void filter(int direction, in w, in x, out y) {
   if (y.of(time) > 1 && y.step(time) == 1 && x.step(time) == 1) return filter_along(direction, w, x, y);
-  const std::size_t width = w.of(axis::tap), channels = w.of(axis::chan), tokens = y.of(time);
-  std::vector<T> taps(width * channels);  // tap-major, so that channels are contiguous
+  const std::size_t width = w.of(axis::tap), tokens = y.of(time);
+  extents tap_size = w.size;
+  at(tap_size, axis::tap) = 1;
+  const std::size_t filters = volume(tap_size);
+  std::vector<T> taps(width * filters);  // tap-major, so that channels are contiguous
   for (std::size_t k = 0; k < width; ++k)
-    for (std::size_t c = 0; c < channels; ++c)
-      taps[k * channels + c] = w.data[c * w.step(axis::chan) + k * w.step(axis::tap)];
-  extents tap_size = single;
-  at(tap_size, axis::chan) = channels;
+    reference::each(
+        tap_size, [](const T& a, T& b) { b = a; }, w.slice(axis::tap, k, k + 1),
+        out{taps.data() + k * filters, tap_size, contiguous(tap_size)});
   for (std::size_t t = 0; t < tokens; ++t) {
     const out row = y.slice(time, t, t + 1);
     runs(
@@ -150,7 +152,7 @@ void filter(int direction, in w, in x, out y) {
     for (std::size_t k = 0; k < width; ++k) {
       const std::size_t from = direction > 0 ? t - k : t + k;
       if ((direction > 0 && k > t) || from >= tokens) continue;
-      const in tap{taps.data() + (width - 1 - k) * channels, tap_size, contiguous(tap_size)};
+      const in tap{taps.data() + (width - 1 - k) * filters, tap_size, contiguous(tap_size)};
       runs(
           row.size,
           [](std::size_t n, const T* p, const T* q, T* r, std::size_t p_step, std::size_t q_step, std::size_t) {

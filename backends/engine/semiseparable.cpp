@@ -58,7 +58,8 @@ std::optional<semiseparable> as_semiseparable(const workspace& g, node_index p) 
   std::size_t begin = 0;
   while (begin < f.size() && is_diag(begin)) ++begin;
   std::size_t end = f.size();
-  if (end > begin && g[f[end - 1]].is<terms::conv>() && is_filter(g[g[f[end - 1]].a])) {
+  if (end > begin && g[f[end - 1]].is<terms::conv>() && g[g[f[end - 1]].a].is<terms::parameter>() &&
+      g[g[f[end - 1]].a].to == (chan | tap)) {
     form.taps = g[f[end - 1]].a;
     --end;
   }

@@ -1,7 +1,6 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <alphaform/backends/engine/shapes.hpp>
 #include <cmath>
 #include <utility>
@@ -114,9 +113,9 @@ view<const T> stream_parameter(const environment<T>& env, const node& n) {
 
 template <class T>
 view<const T> taps_parameter(const environment<T>& env, const node& n) {
-  const parameter<T>* p = find_parameter(env, n);
-  if (p == nullptr) throw user_error(fmt::format("the filter '{}' is needed, but nothing is bound to this name", n.id));
-  return on(p->data, squeezed(*p, 2, n.id, "a filter [C, K]"), {axis::chan, axis::tap});
+  if (find_parameter(env, n) == nullptr)
+    throw user_error(fmt::format("the filter '{}' is needed, but nothing is bound to this name", n.id));
+  return stream_parameter(env, n);
 }
 
 template <class T>
@@ -191,19 +190,22 @@ std::size_t shapes<T>::length(axis a) {
                       word, found, n));
     found = n;
   };
+  std::vector<bool> weights(g_.size, false);
+  for (node_index i = 0; i < g_.size; ++i)
+    if (g_[i].is<terms::mix>() && is_matrix(g_, g_[i]) && env_.parameters.contains(g_[g_[i].a].id)) {
+      weights[g_[i].a] = true;
+      const matrix_view<T> m = matrix_parameter(g_, env_, g_[i]);
+      for (const axis b : slots_of(g_[i].to))
+        if (a == b) agree(at(m.rows, a));
+      for (const axis b : slots_of(g_[i].from))
+        if (a == b) agree(at(m.columns, a));
+    }
   for (node_index i = 0; i < g_.size; ++i) {
     const node& n = g_[i];
-    if (n.is<terms::input>() && env_.inputs.contains(n.id)) {
-      for (const axis b : slots_of(n.to))
-        if (a == b) agree(env_.inputs.find(n.id)->second.v.of(a));
-    } else if (n.is<terms::parameter>() && env_.parameters.contains(n.id)) {
-      std::vector<axis> slots = slots_of((n.to & n.from) == n.from && n.to != n.from ? n.to - n.from : n.to);
-      for (const axis b : slots_of(n.from)) slots.push_back(b);
-      if (std::find(slots.begin(), slots.end(), a) == slots.end()) continue;
-      const auto shape = squeezed(env_.parameters.find(n.id)->second, slots.size(), n.id, "a stream");
-      for (std::size_t k = 0; k < slots.size(); ++k)
-        if (slots[k] == a) agree(shape[k]);
-    }
+    const bool input = n.is<terms::input>() && env_.inputs.contains(n.id),
+               parameter = n.is<terms::parameter>() && !weights[i] && env_.parameters.contains(n.id);
+    for (const axis b : slots_of(input || parameter ? n.to : no_axes))
+      if (a == b) agree(input ? env_.inputs.find(n.id)->second.v.of(a) : stream_parameter(env_, n).of(a));
   }
   if (found == 0)
     throw user_error(

@@ -12,8 +12,9 @@ namespace alphaform {
 /// @throws user_error when the parameter is missing or its shape does not fit
 template <class T>
 view<const T> stream_parameter(const environment<T>&, const node&);
-/// Is the weight of a Conv a stored filter [C, K]? Otherwise it is a stream like any other.
-inline bool is_filter(const node& weight) { return weight.is<terms::parameter>() && weight.to == (chan | tap); }
+/// Is the weight of a Conv a stored filter, [C, K] or with other axes than channels? Otherwise it is a stream like any
+/// other.
+inline bool is_filter(const node& weight) { return weight.is<terms::parameter>() && weight.to.contains(tap); }
 template <class T>
 view<const T> taps_parameter(const environment<T>&, const node&);
 /// The order of a Permute, [T] on the token axis. @throws user_error when it does not hold each of the tokens once

@@ -133,7 +133,7 @@ template <class T>
 tensor<T> model<T>::mixed(std::size_t layer, const tensor<T>& u, const kernels<T>& k, decoding_state<T>* s) const {
   const environment<T> env = attention_inputs(layer, u, k, s);
   const tensor<T> y = engine<T>(formula_.g, env, k, s != nullptr ? s->next() : nullptr).value(formula_.output);
-  return evaluated(output_, blocks_[layer].mixer, "y", y, k, s);
+  return evaluated(output_, blocks_[layer].mixer, "y", heads_side_by_side(y), k, s);
 }
 
 template <class T>
@@ -203,6 +203,12 @@ template <class T>
 implicit_attention<T> model<T>::attention(std::size_t layer, const tensor<T>& u, const bound_formula& formula) const {
   needs_layer(layer);
   return implicit_attention<T>(formula, attention_inputs(layer, u, backend_, nullptr), backend_);
+}
+
+template <class T>
+const environment<T>& model<T>::mixer_parameters(std::size_t layer) const {
+  needs_layer(layer);
+  return blocks_[layer].mixer;
 }
 
 template <class T>

@@ -51,6 +51,8 @@ class model final {
   implicit_attention<T> attention(std::size_t layer, const tensor<T>& u) const;
   /// The same with another formula, which must outlive the result.
   implicit_attention<T> attention(std::size_t layer, const tensor<T>& u, const bound_formula&) const;
+  /// The parameters of a layer's mixer.
+  const environment<T>& mixer_parameters(std::size_t layer) const;
   /// A stream [tokens, width] from numbers in row-major order.
   tensor<T> stream(std::span<const float> numbers, std::size_t tokens) const;
 

@@ -29,7 +29,7 @@ struct subject final {
   visible_derivation steps;
   derivation_evidence evidence;
   std::vector<measured_jacobian> jacobians;  ///< one for each input, or none
-  std::optional<measured_miss> printed_on_golden;
+  measured_on_golden measured;
 };
 
 /// All that is said, with formulas in notation `n`.

@@ -155,8 +155,12 @@ std::string write_json(const subject& s) {
     doc["properties"] = properties({d, d.formula}, value_axes(a.attention));
   }
   if (a.printed.H.root != absent) doc["printed"]["H"] = formula(a.printed.H);
-  if (s.printed_on_golden)
-    doc["printed"]["measured"] = {{"where", s.printed_on_golden->where}, {"miss", s.printed_on_golden->miss}};
+  if (s.measured.share)
+    doc["implicit_share"] = {{"where", s.measured.share->where},
+                             {"carried", s.measured.share->carried},
+                             {"cosine", s.measured.share->cosine}};
+  if (s.measured.printed)
+    doc["printed"]["measured"] = {{"where", s.measured.printed->where}, {"miss", s.measured.printed->miss}};
   for (const measured_jacobian& m : s.jacobians) doc["jacobian"].push_back(jacobian_of(m));
   if (e.stabilised) doc["stabilised"] = {{"y", formula(named_stabilised(a))}, {"miss", *e.stabilised}};
   return json_text(doc);

@@ -45,17 +45,16 @@ void for_every_mixer(F f) {
 MatrixXd random_matrix(std::string_view name, Index rows, Index columns) {
   return MatrixXd::NullaryExpr(rows, columns, [&](Index i, Index j) { return reference::uniform(name, i, j, 5); });
 }
-tensor<double> as_tensor(const MatrixXd& m) {
-  extents size = single;
-  at(size, axis::token) = static_cast<std::size_t>(m.rows());
-  at(size, axis::chan) = static_cast<std::size_t>(m.cols());
-  const tensor<double> x = arena<double>(reference_kernels()).make(size);
+/// The same numbers as a stream of the mixer.
+tensor<double> as_tensor(const MatrixXd& m, const random_mixer& mixer) {
+  const tensor<double> x = arena<double>(reference_kernels()).make(mixer.stream());
+  REQUIRE(volume(x.v.size) == static_cast<std::size_t>(m.size()));
   for (Index t = 0; t < m.rows(); ++t)
     for (Index c = 0; c < m.cols(); ++c) x.v.data[t * m.cols() + c] = m(t, c);
   return x;
 }
 tensor<double> random_stream(std::string_view name, const random_mixer& m) {
-  return as_tensor(random_matrix(name, m.sizes().tokens, m.sizes().channels));
+  return as_tensor(random_matrix(name, m.sizes().tokens, static_cast<Index>(m.channels())), m);
 }
 
 // Two evaluations in double differ by some hundred roundings of 1e-16 each.
@@ -68,7 +67,7 @@ TEST_CASE("y = H x + r") {
     auto a = m.on(reference_kernels());
     const MatrixXd y = as_stream(a.output());
     REQUIRE(y.rows() == m.sizes().tokens);
-    REQUIRE(y.cols() == m.sizes().channels);
+    REQUIRE(y.cols() == static_cast<Index>(m.channels()));
     CHECK(y.cwiseAbs().maxCoeff() > 1e-3);
     CHECK(relative_difference(as_stream(a.apply(a.x())) + as_stream(a.remainder()), y) <= identity);
   });
@@ -101,7 +100,7 @@ TEST_CASE("reduced maps are means of the materialised matrices and reduced rows 
       CAPTURE(text_of(over));
       MatrixXd mean = MatrixXd::Zero(m.sizes().tokens, m.sizes().tokens);
       for (const MatrixXd& h : matrices(a)) mean += over == reduction::mean ? h : MatrixXd(h.cwiseAbs());
-      mean /= m.sizes().channels;
+      mean /= static_cast<double>(m.channels());
       const MatrixXd map = as_map(a.reduced_matrix(over));
       CHECK(relative_difference(map, mean) <= rounding);
       double miss = 0;
@@ -139,14 +138,14 @@ TEST_CASE("apply is linear and its finite differences are the columns: controls 
   for_every_mixer([](const random_mixer& m) {
     auto a = m.on(reference_kernels());
     const tensor<double> x = random_stream("one", m), z = random_stream("other", m);
-    const MatrixXd together = as_stream(a.apply(as_tensor(2 * as_stream(x) - 3 * as_stream(z))));
+    const MatrixXd together = as_stream(a.apply(as_tensor(2 * as_stream(x) - 3 * as_stream(z), m)));
     CHECK(relative_difference(2 * as_stream(a.apply(x)) - 3 * as_stream(a.apply(z)), together) <= rounding);
     const auto j = static_cast<Index>(m.tokens() / 2);
     MatrixXd more = as_stream(a.x()), less = more;
     more.row(j).array() += 0.5;
     less.row(j).array() -= 0.5;
     const MatrixXd column = as_stream(a.column(m.tokens() / 2));
-    const MatrixXd difference = as_stream(a.apply(as_tensor(more))) - as_stream(a.apply(as_tensor(less)));
+    const MatrixXd difference = as_stream(a.apply(as_tensor(more, m))) - as_stream(a.apply(as_tensor(less, m)));
     CHECK((difference - column).cwiseAbs().maxCoeff() <=
           rounding * as_stream(a.output()).cwiseAbs().maxCoeff() + rounding);
   });
@@ -189,13 +188,13 @@ TEST_CASE("the materialised matrices are the dense witness of the derived formul
       const derivation derived = derive(d.attention);
       const witness w(sizes, 13);
       const MatrixXd dense = w.matrix({derived, derived.formula});
-      const VectorXd r = w.value({derived, derived.remainder}, chan), y = w.value(d.attention, chan);
+      const VectorXd r = w.value({derived, derived.remainder}, d.attention.top().to), y = w.value(d.attention);
       MatrixXd found = MatrixXd::Zero(dense.rows(), dense.cols());
       const std::vector<MatrixXd> H = matrices(a);
       for (Index t = 0; t < sizes.tokens; ++t)
         for (Index s = 0; s < sizes.tokens; ++s)
-          for (Index c = 0; c < sizes.channels; ++c)
-            found(t * sizes.channels + c, s * sizes.channels + c) = H[static_cast<std::size_t>(c)](t, s);
+          for (Index c = 0, all = static_cast<Index>(m.channels()); c < all; ++c)
+            found(t * all + c, s * all + c) = H[static_cast<std::size_t>(c)](t, s);
       const auto flat = [](const MatrixXd& stream) -> MatrixXd {
         return stream.transpose().reshaped();  // [T, C] with channels fastest
       };
@@ -369,7 +368,8 @@ TEST_CASE("tokens and channels that do not exist are refused") {
     CHECK_THROWS_WITH_AS(a.row(3), doctest::Contains("tokens 0 to 2"), user_error);
     CHECK_THROWS_WITH_AS(a.column(7), doctest::Contains("token 7"), user_error);
     CHECK_THROWS_WITH_AS(a.reduced_row(3, reduction::mean), doctest::Contains("token 3"), user_error);
-    CHECK_THROWS_WITH_AS(a.matrix(21), doctest::Contains("channels 0 to 20"), user_error);
+    const std::string known = "channels 0 to " + std::to_string(m.channels() - 1);
+    CHECK_THROWS_WITH_AS(a.matrix(m.channels()), doctest::Contains(known.c_str()), user_error);
   }
 }
 

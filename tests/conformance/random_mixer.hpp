@@ -30,7 +30,14 @@ class random_mixer final {
   const bound_formula& formula() const { return formula_; }
   const witness_sizes& sizes() const { return names_.sizes(); }
   std::size_t tokens() const { return static_cast<std::size_t>(sizes().tokens); }
-  std::size_t channels() const { return static_cast<std::size_t>(sizes().channels); }
+  /// The extents of y: [T, C] or [T, H, C].
+  extents stream() const {
+    extents size = stream_extents(tokens(), static_cast<std::size_t>(sizes().channels));
+    if (architecture_.attention.top().to.contains(head)) at(size, axis::head) = static_cast<std::size_t>(sizes().heads);
+    return size;
+  }
+  /// Of all heads.
+  std::size_t channels() const { return at(stream(), axis::head) * at(stream(), axis::chan); }
   const std::vector<double>& numbers(const std::string& name) const { return names_.numbers(name); }
   bool has(const std::string& name) const { return names_.has(name); }
 
@@ -80,10 +87,15 @@ Eigen::MatrixXd as_matrix(const tensor<T>& x, axis rows, axis columns) {
   REQUIRE(m.allFinite());
   return m;
 }
-/// A stream [T, C].
+/// A stream [T, C], or [T, H, C] with the channels of head 0 first.
 template <class T>
 Eigen::MatrixXd as_stream(const tensor<T>& x) {
-  return as_matrix(x, axis::token, axis::chan);
+  const auto channels = static_cast<Eigen::Index>(x.v.of(axis::chan));
+  Eigen::MatrixXd m(x.v.of(axis::token), x.v.of(axis::head) * x.v.of(axis::chan));
+  for (std::size_t h = 0; h < x.v.of(axis::head); ++h)
+    m.middleCols(static_cast<Eigen::Index>(h) * channels, channels) =
+        as_matrix(x.slice(axis::head, h, h + 1), axis::token, axis::chan);
+  return m;
 }
 /// A map [T, column T].
 template <class T>

@@ -13,7 +13,7 @@ namespace {
 using nlohmann::json;
 
 json document(const architecture& a, const std::optional<measured_miss>& golden = {}) {
-  return json::parse(derivation_document(a, document_format::json, golden));
+  return json::parse(derivation_document(a, document_format::json, {golden}));
 }
 std::size_t count(std::string_view text, std::string_view what) {
   std::size_t n = 0;
@@ -72,7 +72,7 @@ TEST_CASE("Eq. 9 as printed misses y, and the document says by how much") {
   const json doc = document(a, measured_miss{"layer 0 of the golden Mamba", 0.3125});
   CHECK(doc["printed"]["miss"].get<double>() > 1e-3);
   CHECK(doc["printed"]["measured"]["miss"] == 0.3125);
-  const std::string text = derivation_document(a, document_format::text, measured_miss{"layer 0", 0.3125});
+  const std::string text = derivation_document(a, document_format::text, {.printed = measured_miss{"layer 0", 0.3125}});
   CHECK(count(text, "On layer 0, the equation as printed misses y by 0.31 of its largest entry.") == 1);
 }
 

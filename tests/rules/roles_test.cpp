@@ -71,7 +71,7 @@ TEST_CASE("norms, shifts, projections and attention have roles") {
   CHECK(roles_of(linear<"W">(recurrence * x)) == "core, projection");
   CHECK(roles_of(gate(sigmoid(input<"z">)) * (rownorm(attend(q, k)) * x)) == "gate, core, normaliser");
   CHECK(roles_of((recurrence + reverse * recurrence * reverse + diag(param<"D">)) * relu(x)) ==
-        "activation, core, skip, other");
+        "activation, core, skip");
 }
 
 TEST_CASE("heads: a matrix for each head if the channels of a head share it") {

@@ -1,0 +1,73 @@
+#include <fmt/core.h>
+
+#include <alphaform/backends/mixer_derivative.hpp>
+#include <alphaform/explain/implicit_share.hpp>
+#include <alphaform/explain/models_folder.hpp>
+#include <cmath>
+#include <random>
+
+namespace alphaform {
+namespace {
+
+constexpr int directions = 4;
+
+template <class T>
+tensor<T> random_signs(const tensor<T>& like, unsigned seed, const kernels<T>& k) {
+  const tensor<T> v = arena<T>(k).make(like.v.size);
+  std::mt19937 draw(seed);
+  for (std::size_t i = 0; i < volume(v.v.size); ++i) v.v.data[i] = (draw() & 1u) != 0 ? T(1) : T(-1);
+  return v;
+}
+
+template <class T>
+double dot(const tensor<T>& a, const tensor<T>& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < volume(a.v.size); ++i)
+    sum += static_cast<double>(a.v.data[i]) * static_cast<double>(b.v.data[i]);
+  return sum;
+}
+
+}  // namespace
+
+template <class T>
+std::vector<implicit_share> implicit_shares(const model<T>& m, std::span<const std::int64_t> ids) {
+  const mixer_formula formula = derivatives_of(m.mixer_architecture());
+  const forward_pass<T> pass = m.run(ids, {.of = extent_of_run::logits::none});
+  std::vector<implicit_share> shares;
+  for (std::size_t layer = 0; layer < m.layers(); ++layer) {
+    const tensor<T>& u = pass.mixer_in[layer];
+    mixer_derivative<T> mixer(formula, m.mixer_parameters(layer), u, m.backend());
+    double both = 0, implicit = 0, all = 0;
+    for (unsigned seed = 1; seed <= directions; ++seed) {
+      const tensor<T> v = random_signs(u, seed, m.backend()), Jv = mixer.forward(v), Hv = mixer.implicit_forward(v);
+      both += dot(Hv, Jv);
+      implicit += dot(Hv, Hv);
+      all += dot(Jv, Jv);
+    }
+    shares.push_back({both / all, both / std::sqrt(implicit * all)});
+  }
+  return shares;
+}
+
+std::optional<measured_share> share_on_golden(const architecture& a) {
+  const std::filesystem::path folder = models_folder() / "golden" / a.name;
+  if (!exists(folder / "reference.safetensors")) return std::nullopt;
+  const checkpoint file = checkpoint::open(folder), record = checkpoint::open(folder / "reference.safetensors");
+  const model<double> m(file, reference_kernels());
+  const stored_tensor& recorded = record.at("input_ids");
+  std::vector<std::int64_t> ids = values<std::int64_t>(recorded);
+  ids.resize(static_cast<std::size_t>(recorded.shape.back()));
+  measured_share mean{
+      fmt::format("the golden {} model ({} layers, recorded text of {} tokens)", a.title, m.layers(), ids.size()), 0,
+      0};
+  for (const implicit_share& s : implicit_shares(m, std::span<const std::int64_t>(ids))) {
+    mean.carried += s.carried / static_cast<double>(m.layers());
+    mean.cosine += s.cosine / static_cast<double>(m.layers());
+  }
+  return mean;
+}
+
+template std::vector<implicit_share> implicit_shares(const model<float>&, std::span<const std::int64_t>);
+template std::vector<implicit_share> implicit_shares(const model<double>&, std::span<const std::int64_t>);
+
+}  // namespace alphaform
