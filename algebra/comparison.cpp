@@ -4,15 +4,17 @@
 namespace alphaform {
 namespace {
 
-/// The term without labels, as text; names of inputs and parameters only if asked for.
-std::string structure(const term_view& v, bool with_names) {
+/// The term without labels, as text; either with the names and axes of what occurs in it, or with neither.
+std::string structure(const term_view& v, bool exactly) {
   const node& n = v.top();
-  std::string text = std::to_string(n.term) + "." + std::to_string(n.function) + "." + std::to_string(n.to.bits) + "." +
-                     std::to_string(n.from.bits);
-  if (with_names || n.is<terms::number>()) text += std::string(n.id);
+  const bool repeats = !exactly && n.b != absent && v[n.a].is<terms::expand>();  // Expand s, or Expand P
+  if (repeats) return structure(v.at(n.b), exactly);
+  std::string text = std::to_string(n.term) + "." + std::to_string(n.function);
+  if (exactly) text += "." + std::to_string(n.to.bits) + "." + std::to_string(n.from.bits);
+  if (exactly || n.is<terms::number>()) text += std::string(n.id);
   if (n.is<terms::inverse_size>()) return text;
   for (const node_index argument : {n.a, n.b})
-    if (argument != absent) text += "(" + structure(v.at(argument), with_names) + ")";
+    if (argument != absent) text += "(" + structure(v.at(argument), exactly) + ")";
   return text;
 }
 

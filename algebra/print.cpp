@@ -84,10 +84,10 @@ struct printer final {
     }
   }
 
-  std::string letters(axes of) const {
+  std::string letters(axes of, std::string_view between = ",") const {
     std::string all;
     for (const axis_letter& l : axis_letters)
-      if (of.contains(l.axis)) all += (all.empty() ? "" : ",") + std::string(l.letter);
+      if (of.contains(l.axis)) all += std::string(all.empty() ? "" : between) + std::string(l.letter);
     return all;
   }
   std::string axis_name(const std::string& text) const { return filled(s.axis, text, ""); }
@@ -111,6 +111,12 @@ struct printer final {
     return v.labels[i].empty() &&
            one_of<terms::expand, terms::spread, terms::repeat_made, terms::repeat_consumed>(v[i].term);
   }
+  /// The factors of an operator that is applied to a stream; outside of rules, the outermost does not show that it only
+  /// repeats.
+  void append_applied(node_index i, std::vector<printed>& parts) const {
+    while (!in_rule && v[i].is<terms::product>() && v.labels[i].empty() && only_repeats(v[i].a)) i = v[i].b;
+    if (!only_repeats(i)) append_factors(i, parts);
+  }
 
   // ---- streams
   printed operator()(terms::input) const { return {s.symbol(here().id)}; }
@@ -121,7 +127,7 @@ struct printer final {
   printed operator()(terms::one) const { return {std::string(s.ones)}; }
   printed operator()(terms::nothing) const { return {s.symbol("0")}; }
   printed operator()(terms::inverse_size) const {
-    return {filled(s.over_axis, letters(here().from), ""), level::product};
+    return {filled(s.over_axis, letters(here().from, ""), ""), level::product};
   }
   printed operator()(terms::function) const {
     const layout& l = function_table[here().function].*s.function;
@@ -139,7 +145,7 @@ struct printer final {
     std::vector<printed> parts;
     node_index i = v.root;
     for (; v[i].is<terms::applied>() && (i == v.root || (v.labels[i].empty() && !in_rule)); i = v[i].b)
-      if (!only_repeats(v[i].a)) append_factors(v[i].a, parts);
+      append_applied(v[i].a, parts);
     parts.push_back(term(i));
     if (in_rule && parts.size() > 1 && parts.back().is == level::product) parts.back() = {s.bracket(parts.back().text)};
     return product_of(parts, s.then);

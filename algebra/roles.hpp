@@ -60,6 +60,19 @@ constexpr bool is_statistic(const Graph& g, node_index s) {
   return calls(g, s, function_code<functions::rsqrt>) &&
          any_of(g, s, [](const node& n) { return n.is<terms::contract>(); });
 }
+
+/// Is the factor at `k` one of a run of Diags, in front of the core, of which one is the statistic of a norm?
+template <class Graph>
+constexpr bool has_statistic(const Graph& g, const buffer<node_index>& f, std::size_t k, std::size_t core) {
+  const auto is_diag = [&](std::size_t at) { return g[f[at]].template is<terms::diag>(); };
+  if (core < f.size() && k > core) return false;
+  std::size_t begin = k, end = k;
+  while (begin > 0 && is_diag(begin - 1)) --begin;
+  while (end < f.size() && is_diag(end)) ++end;
+  for (; begin < end; ++begin)
+    if (is_statistic(g, g[f[begin]].a)) return true;
+  return false;
+}
 /// I + Diag(-1/n) Expand Contract, in any order of factors.
 template <class Graph>
 constexpr bool is_centring(const Graph& g, node_index i) {
@@ -180,8 +193,9 @@ constexpr node_index mapped_product(workspace& g, node_index i, const place& at,
       k = r.last;
       continue;
     }
-    const bool weighs_norm = g[f[k]].template is<terms::diag>() && !controlled(g, g[f[k]].a) && k + 1 < f.size() &&
-                             g[f[k + 1]].template is<terms::diag>() && is_statistic(g, g[f[k + 1]].a);
+    // In front of the core, next to a statistic or to gates between, which commute with it.
+    const bool weighs_norm =
+        g[f[k]].template is<terms::diag>() && !controlled(g, g[f[k]].a) && has_statistic(g, f, k, core);
     if (weighs_norm) {
       result.push_back(visit(role::norm, f[k]));
     } else if (has_core(g, f[k])) {
