@@ -9,6 +9,88 @@ bool is_scan(const node& n) { return n.is<terms::scan>(); }
 bool is_attend(const node& n) { return n.is<terms::attend>(); }
 bool is_input(const node& n) { return n.is<terms::input>(); }
 
+reach reads_of(const term_view& v) { return application_of(v, v.top().from).reads; }
+bool is_two_sided(const reach& r) { return r.flipped || (r.earlier && r.later); }
+
+/// An operator inside another one, and whether it stands there transposed.
+struct place_of final {
+  node_index at = absent;
+  bool transposed = false;
+};
+/// The leftmost operator for which `is` holds.
+template <class Predicate>
+place_of leftmost(const term_view& v, node_index i, Predicate is, bool transposed = false) {
+  const node& n = v[i];
+  if (is(n)) return {i, transposed};
+  if (!is_composite(n)) return {};
+  const place_of left = leftmost(v, n.a, is, transposed != n.is<terms::adjoint>());
+  return left.at != absent || n.b == absent ? left : leftmost(v, n.b, is, transposed);
+}
+
+/// How many tokens away an operator of filters and delays reads at most: so many times K - 1, and so many more.
+struct width final {
+  long filters = 0, delays = 0;
+
+  /// "K - 1", "2", "2·(K - 1) + 1"
+  std::string text() const {
+    if (filters == 0) return std::to_string(delays);
+    if (filters == 1 && delays > 0) return delays == 1 ? "K" : "K + " + std::to_string(delays - 1);
+    if (filters == 1) return "K - 1";
+    return std::to_string(filters) + "·(K - 1)" + (delays == 0 ? "" : " + " + std::to_string(delays));
+  }
+  std::string tokens() const {
+    if (filters > 0) return text() + " tokens";
+    return delays == 1 ? "one token" : "up to " + text() + " tokens";
+  }
+};
+/// The wider of two for every K of at least 2; if that depends on K, one that is wide enough for both.
+width wider(width a, width b) {
+  const auto covers = [](width p, width q) {
+    return p.filters >= q.filters && p.filters + p.delays >= q.filters + q.delays;
+  };
+  if (covers(a, b)) return a;
+  if (covers(b, a)) return b;
+  return {std::max(a.filters, b.filters), std::max(a.delays, b.delays)};
+}
+width width_of(const term_view& v, node_index i) {
+  const node& n = v[i];
+  if (one_of<terms::conv, terms::lags>(n.term)) return {1, 0};
+  if (n.is<terms::delay>()) return {0, 1};
+  if (!is_composite(n)) return {};
+  const width a = width_of(v, n.a);
+  if (n.b == absent) return a;
+  const width b = width_of(v, n.b);
+  if (n.is<terms::product>()) return {a.filters + b.filters, a.delays + b.delays};
+  return wider(a, b);
+}
+
+node_index untransposed(const term_view& v, node_index i) {
+  while (v[i].is<terms::adjoint>()) i = v[i].a;
+  return i;
+}
+
+struct locality final {
+  std::string reads, bandwidth;
+};
+/// How far from its own token the operator reads.
+locality locality_of(const term_view& v) {
+  const reach r = reads_of(v);
+  const auto uses = [&v]<class... Term>(Term...) {
+    return occurs_in_operators(v, [](const node& n) { return one_of<Term...>(n.term); });
+  };
+  const bool two_sided = is_two_sided(r);
+  const std::string which = two_sided ? "all tokens" : r.later ? "all later tokens" : "all earlier tokens";
+  if (uses(terms::attend{})) return {which + ", by content", "T - 1"};
+  if (uses(terms::scan{})) return {which + ", fading", "T - 1"};
+  if (!r.flipped && r.own_token_only()) return {"own token only", "0"};
+  const bool anywhere = r.flipped || uses(terms::permute{}, terms::every_token{}, terms::over_tokens{});
+  if (anywhere || (two_sided && uses(terms::reverse{}))) return {"any token", "T - 1"};
+  const width w = width_of(v, v.root);
+  const bool exactly = v[untransposed(v, v.root)].is<terms::delay>();
+  const std::string side = two_sided ? " back and ahead" : r.later ? " ahead" : " back";
+  return {(exactly ? "exactly " : "") + w.tokens() + side, w.text()};
+}
+
 /// What one factor does, in words.
 struct sentence_of final {
   const term_view& v;
@@ -30,23 +112,50 @@ struct sentence_of final {
 
   /// The recurrence or attention, whatever stands beside it.
   phrase core() const {
-    const std::vector<factor> factors = factors_of(v);
+    const std::vector<factor> factors = factors_of(v.at(untransposed(v, v.root)));
     if (factors.size() == 1 && factors.front().is_unrolled()) {
       const factor& f = factors.front();
+      if (!reads_of(v).later)
+        return {
+            "Decaying memory: token t reads with @ what each token s ≤ t wrote with @, faded by the decays @ of the "
+            "tokens after s.",
+            {f.read, f.write, f.decay}};
       return {
-          "Decaying memory: token t reads with @ what each token s ≤ t wrote with @, faded by the decays @ of the "
-          "tokens after s.",
-          {f.read, f.write, f.decay}};
+          "Decaying memory: token t reads with @ what each token s ≥ t wrote with @, faded by the decays @ of the "
+          "tokens after t, up to s.",
+          {f.write, f.read, f.decay}};
     }
-    for (const node_index i : parts_of(v)) {
-      if (is_attend(v[i]))
-        return {"Attention: token t reads every token s ≤ t with the weight exp(q k), q of t in @ and k of s in @.",
-                {v[i].a, v[i].b}};
-      if (is_scan(v[i]) && v[v[i].a].is<terms::diag>())
-        return {"Decaying memory: all tokens so far, faded by @ at every step.", {v[v[i].a].a}};
-      if (is_scan(v[i])) return {"Memory: the state is carried from token to token by @.", {v[i].a}};
+    if (const place_of attend = leftmost(v, v.root, is_attend); attend.at != absent) {
+      const node& k = v[attend.at];
+      if (attend.transposed)
+        return {"Attention: token t reads every token s ≥ t with the weight exp(q k), k of t in @ and q of s in @.",
+                {k.b, k.a}};
+      return {"Attention: token t reads every token s ≤ t with the weight exp(q k), q of t in @ and k of s in @.",
+              {k.a, k.b}};
     }
-    return {"Scales what is written to the memory."};
+    const place_of scan = leftmost(v, v.root, is_scan);
+    if (scan.at == absent) return {"Scales what is written to the memory."};
+    const reach r = reads_of(v);
+    const node_index transition = v[scan.at].a;
+    if (v[transition].is<terms::diag>()) {
+      const std::string which = is_two_sided(r) ? "all tokens, before and after"
+                                : r.later       ? "all tokens from this one on"
+                                                : "all tokens so far";
+      return {"Decaying memory: " + which + ", faded by @ at every step.", {v[transition].a}};
+    }
+    const std::string way = is_two_sided(r) ? "token to token, both ways,"
+                            : r.later       ? "each token to the one before it"
+                                            : "token to token";
+    return {"Memory: the state is carried from " + way + " by " + (scan.transposed ? "the transpose of @." : "@."),
+            {transition}};
+  }
+  /// A sum of filters and delays.
+  std::string shift() const {
+    const width w = width_of(v, v.root);
+    const reach r = reads_of(v);
+    if (w.filters == 0 && w.delays == 1 && !is_two_sided(r))
+      return std::string("Token shift: mixes each token with the one ") + (r.later ? "after it." : "before it.");
+    return "Local filter: mixes each token with its neighbours, " + locality_of(v).reads + ".";
   }
 
   phrase operator()(terms::diag) const {
@@ -98,14 +207,21 @@ struct sentence_of final {
   phrase operator()(terms::bounded_rownorm) const {
     return {"Each row of @ divided by the larger of its sum and 1.", {n.a}};
   }
-  phrase operator()(terms::adjoint) const { return {"The transpose of @.", {n.a}}; }
+  phrase operator()(terms::adjoint) const {
+    const reach r = reads_of(v);
+    const node& own = v[untransposed(v, n.a)];
+    if (own.is<terms::conv>() && r.later)
+      return {"Local filter: mixes each token with the K - 1 tokens after it, with the same weights for every text."};
+    if (own.is<terms::delay>() && r.later) return {"Later tokens only: everything arrives one token earlier."};
+    return {"The transpose of @.", {n.a}};
+  }
   phrase operator()(terms::retimed) const { return {"In reversed time, one token later: @.", {n.a}}; }
   phrase operator()(terms::identity) const {
     return {is == role::skip ? "Skip: the token itself, past the memory." : "Passes the token itself."};
   }
   phrase operator()(terms::zero) const { return {"Contributes nothing."}; }
   phrase operator()(terms::sum) const {
-    if (is == role::filter) return {"Token shift: mixes each token with the one before it."};
+    if (is == role::filter) return {shift()};
     if (is == role::norm) return {"Norm: subtracts the mean over the channels of the token."};
     return {"Adds several paths."};
   }
@@ -122,25 +238,6 @@ struct sentence_of final {
   }
 };
 
-struct locality final {
-  std::string reads, bandwidth;
-};
-/// How far from its own token the operator reads.
-locality locality_of(const term_view& v) {
-  const auto uses = [&v]<class... Term>(Term...) {
-    return occurs_in_operators(v, [](const node& n) { return one_of<Term...>(n.term); });
-  };
-  if (uses(terms::attend{})) return {"all earlier tokens, by content", "T - 1"};
-  if (uses(terms::scan{})) return {"all earlier tokens, fading", "T - 1"};
-  if (uses(terms::conv{}, terms::lags{})) return {"K - 1 tokens back", "K - 1"};
-  const bool shifted = uses(terms::delay{});
-  if (shifted && v.top().is<terms::delay>()) return {"exactly one token back", "1"};
-  if (shifted) return {"one token back", "1"};
-  if (uses(terms::reverse{}, terms::permute{}, terms::every_token{}, terms::over_tokens{}))
-    return {"any token", "T - 1"};
-  return {"own token only", "0"};
-}
-
 std::string_view bias_of(role r) {
   switch (r) {
     case role::filter:
@@ -150,9 +247,8 @@ std::string_view bias_of(role r) {
     case role::gate:
       return "Sparse and non-linear: rows of H close and open with the data.";
     case role::core:
-      return "Long range at linear cost: entries of H are products of decays, so that near tokens count more unless "
-             "the "
-             "data holds the memory.";
+      return "Long range at linear cost: entries of H are products of decays, so that near tokens count more "
+             "unless the data holds the memory.";
     case role::normaliser:
       return "Rows compete: more attention to one token is less to others, as with softmax.";
     case role::skip:
@@ -205,7 +301,7 @@ std::string matrices_text(axes alone, axes mixed) {
 }
 
 std::string direction_of(const reach& r) {
-  if (r.flipped || (r.earlier && r.later)) return "two-sided";
+  if (is_two_sided(r)) return "two-sided";
   return r.later ? "anti-causal" : "causal";
 }
 

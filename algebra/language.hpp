@@ -4,6 +4,7 @@
 #pragma once
 #include <alphaform/algebra/build.hpp>
 #include <alphaform/algebra/name.hpp>
+#include <alphaform/algebra/properties.hpp>
 
 namespace alphaform {
 
@@ -106,6 +107,8 @@ constexpr auto operator*(const op<F, T>& p, const stream<A>& s) {
 template <axes A, axes B>
 constexpr op<A, A> scan(const op<A, B>& transition) {
   static_assert(A.bits == B.bits, "scan: the transition must make the axes that it consumes");
+  if (!works_within_tokens(transition.e.g, transition.e.root))
+    throw user_error("scan: the transition mixes tokens: it must work within one token, on the state before it");
   return {build::with<terms::scan>(transition.e)};
 }
 template <axes A>

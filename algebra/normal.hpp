@@ -15,7 +15,7 @@ struct scheme final {
   constexpr bool has(rule_class c) const { return (classes >> static_cast<unsigned>(c) & 1u) != 0; }
 };
 template <class... Class>
-constexpr scheme only(Class... c) {
+requires(std::is_same_v<Class, rule_class>&&...) constexpr scheme only(Class... c) {
   return {((1u << static_cast<unsigned>(c)) | ...)};
 }
 

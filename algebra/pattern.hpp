@@ -18,7 +18,7 @@ enum class rule_class : std::uint8_t {
   adjoint,       ///< the transpose of a term
   commuting,     ///< two factors that may change places; the normal form has one order for them
   stabilising,   ///< the same operator from factors that cannot overflow; taken before evaluating
-  planning,      ///< the same operator at another cost; taken before evaluating if it costs less
+  planning,      ///< the same operator at another cost: what the planner may take
   unsound,       ///< tempting and wrong: what is refused, and why
 };
 constexpr std::string_view text_of(rule_class c) {

@@ -34,7 +34,8 @@ class counter final {
     const node& n = v_[i];
     const axes out = after({n.from, n.to}, in);
     const double read = sizes_.entries(in) * sizes_.tokens, written = sizes_.entries(out) * sizes_.tokens;
-    if (is_marker(n) || n.is<terms::any_operator>()) throw user_error("an operator with a marker in it has no cost");
+    if (is_marker(n) || n.is<terms::any_operator>() || n.is<terms::retimed>())
+      throw user_error("an operator with a marker in it has no cost");
     if (n.is<terms::product>()) return operation(n.a, operation(n.b, in));
     if (n.is<terms::sum>() || n.is<terms::paths>()) {
       operation(n.a, in);
@@ -48,6 +49,7 @@ class counter final {
       spend(read, read + written + sizes_.entries(v_[n.a].to) * tokens_of(n.a));
       return out;
     }
+    if (n.is<terms::conv>() || n.is<terms::mix>()) stream(n.a);
     if (n.is<terms::conv>()) spend((2 * sizes_.taps - 1) * read, read + written);
     if (n.is<terms::lags>()) spend(0, read + written);
     if (n.is<terms::mix>())
@@ -59,7 +61,8 @@ class counter final {
     if (n.is<terms::attend>()) {
       stream(n.a);
       stream(n.b);
-      spend(sizes_.tokens * (2 * sizes_.states * sizes_.tokens * sizes_.heads + 2 * read), read * sizes_.tokens);
+      spend(sizes_.tokens * (2 * sizes_.states * sizes_.tokens * sizes_.entries(n.from & head) + 2 * read),
+            read * sizes_.tokens);
     }
     if (n.is<terms::scan>()) {
       operation(n.a, in);
@@ -75,14 +78,7 @@ class counter final {
   }
 
  private:
-  double tokens_of(node_index i) const {
-    for (const node_index k : parts_of(v_.at(i)))
-      if (!one_of<terms::parameter, terms::number, terms::one, terms::nothing, terms::inverse_size, terms::function,
-                  terms::times, terms::plus, terms::applied, terms::identity, terms::expand, terms::mix, terms::diag>(
-              v_[k].term))
-        return sizes_.tokens;
-    return 1;
-  }
+  double tokens_of(node_index i) const { return same_for_every_token(v_.nodes, i) ? 1 : sizes_.tokens; }
   void spend(double operations, double numbers) {
     cost_.operations += operations;
     cost_.numbers += numbers;

@@ -1,7 +1,6 @@
-// The planner: among the ways of writing an operator that the planning rules know (fused Diags, folded gates, shared
-// factors ...), one that costs least by a model that is counted on the expression. It takes a step only if that costs
-// fewer operations and no more memory traffic, or the other way around; so a plan never costs more than what it was
-// given.
+// The planner: takes planning rules (fused Diags, folded gates, shared factors ...) as long as a step makes the
+// operator cheaper by a model that is counted on the expression: fewer operations and no more memory traffic, or the
+// other way around. A plan so never costs more than what it was given; it is not searched for the cheapest of all.
 #pragma once
 #include <alphaform/algebra/term_view.hpp>
 

@@ -142,6 +142,13 @@ constexpr signature signature_of(const Graph& g, node_index i) {
   return s;
 }
 
+/// What a recurrence can carry: an operator that works within a token.
+template <class Graph>
+constexpr bool works_within_tokens(const Graph& g, node_index i) {
+  const signature s = signature_of(g, i);
+  return !s.known || !s.mixes_tokens;
+}
+
 /// P Q = Q P, by what each mixes and along what each varies. Filters commute with filters of the same direction: at the
 /// ends of a text, one of each does not.
 constexpr bool commute(const signature& p, const signature& q) {

@@ -16,7 +16,10 @@ struct step_law final {
   node_index transition = absent, input = absent;
   node_index without_derivative = absent;  ///< a term that could not be differentiated
   bool transition_reads_state = false;     ///< the step is not affine in h: it has no scan law
-  constexpr bool holds() const { return without_derivative == absent && !transition_reads_state; }
+  bool transition_mixes_tokens = false;    ///< the step looks at other tokens than its own
+  constexpr bool holds() const {
+    return without_derivative == absent && !transition_reads_state && !transition_mixes_tokens;
+  }
 };
 
 /// The term with every occurrence of `v` replaced.
@@ -46,6 +49,7 @@ constexpr step_law law_of_step(const expr& step) {
   };
   if (const node_index marker = left_over(g, transition); marker != absent) law.without_derivative = kept(g[marker].a);
   law.transition_reads_state = !independent(g, transition, h);
+  law.transition_mixes_tokens = !works_within_tokens(g, transition);
   law.transition = kept(transition);
   if (!law.holds()) return law;
   memo seen;
@@ -64,6 +68,8 @@ constexpr stream<A> recur(Step step) {
     throw user_error("recur: the step has no derivative with respect to the previous state, so no transition");
   if (law.transition_reads_state)
     throw user_error("recur: a gate reads the previous state h[t-1], so the step is not affine and has no scan law");
+  if (law.transition_mixes_tokens)
+    throw user_error("recur: the step mixes tokens: a transition works within one token, on the state before it");
   expr transition, fed;
   transition.root = transition.g.take(law.g, law.transition);
   fed.root = fed.g.take(law.g, law.input);

@@ -21,18 +21,17 @@ std::vector<std::string_view> inputs_of(const term_view& v) {
   return names;
 }
 
-/// A weight is [to, from] and a filter [C, K], which only the operator that uses the parameter knows.
+/// A weight is [to, from], which only the Mix that uses the parameter knows; others, filters too, have their axes in
+/// memory order.
 std::string parameter_shape(const term_view& v, node_index i, std::span<const node_index> parts) {
   for (const node_index k : parts) {
     if (v[k].a != i) continue;
+    if (!v[k].is<terms::mix>()) continue;
     std::string shape;
-    if (v[k].is<terms::mix>()) {
-      for (const axes side : {v[k].to, v[k].from})
-        for (const axis_letter& l : axis_letters)
-          if (side.contains(l.axis)) append(shape, l.letter);
-      return "[" + shape + "]";
-    }
-    if (v[k].is<terms::conv>()) return "[C, K]";
+    for (const axes side : {v[k].to, v[k].from})
+      for (const axis_letter& l : axis_letters)
+        if (side.contains(l.axis)) append(shape, l.letter);
+    return "[" + shape + "]";
   }
   return bracketed(false, v[i].to);
 }

@@ -15,17 +15,17 @@ struct mamba2 final {
   static constexpr auto u = input<"u">;
   static constexpr projection inputs[] = {{"x", linear<"in_proj.weight[x]", wide>(u).e},
                                           {"z", linear<"in_proj.weight[z]", wide>(u).e},
-                                          {"B", linear<"in_proj.weight[B]", state>(u).e},
-                                          {"C", linear<"in_proj.weight[C]", state>(u).e},
+                                          {"b", linear<"in_proj.weight[B]", state>(u).e},
+                                          {"c", linear<"in_proj.weight[C]", state>(u).e},
                                           {"dt", linear<"in_proj.weight[dt]", head>(u).e}};
   static constexpr auto z = input<"z", wide>;
-  static constexpr auto c = let<"c">(conv<"conv1d.weight[x]", "conv1d.bias[x]">(input<"x", wide>)),
+  static constexpr auto c = let<"f">(conv<"conv1d.weight[x]", "conv1d.bias[x]">(input<"x", wide>)),
                         v = let<"v">(silu(c));
   static constexpr auto ssd = [] {
     auto dt = let<"Delta">(softplus(input<"dt", head> + param<"dt_bias", head>));
     auto A = let<"A">(-exp(param<"A_log", head>));
-    auto B = let<"B">(silu(conv<"conv1d.weight[B]", "conv1d.bias[B]">(input<"B", state>)));
-    auto C = let<"C">(silu(conv<"conv1d.weight[C]", "conv1d.bias[C]">(input<"C", state>)));
+    auto B = let<"B">(silu(conv<"conv1d.weight[B]", "conv1d.bias[B]">(input<"b", state>)));
+    auto C = let<"C">(silu(conv<"conv1d.weight[C]", "conv1d.bias[C]">(input<"c", state>)));
     return unrolled(decay(exp(dt * A)), write(dt * B), read(C));
   }();
   static constexpr auto skip = diag(param<"D", head>);

@@ -1,8 +1,10 @@
 #include <fmt/core.h>
 
+#include <alphaform/algebra/planning.hpp>
 #include <alphaform/algebra/print.hpp>
 #include <alphaform/backends/attention.hpp>
 #include <alphaform/backends/plan/counting.hpp>
+#include <alphaform/backends/reference/scan_law.hpp>
 
 namespace alphaform {
 
@@ -15,9 +17,12 @@ bound_formula formula_of(const expr& attention) {
                     d.refusing == absent ? "" : rules[d.refusing].reason));
   if (d.g[d.formula].is<terms::zero>())
     throw user_error("y does not depend on the value path: H is 0; check which input is called 'x'");
+  large_expr H;
+  H.root = H.g.take(d.g, d.formula);
+  const planned_operator plan = planned(H, value_axes({d, d.output}));
   bound_formula f;
   f.output = f.g.take(d.g, d.output);
-  f.formula = f.g.take(d.g, d.formula);
+  f.formula = f.g.take(plan.P.g, plan.P.root);
   f.remainder = f.g.take(d.g, d.remainder);
   return f;
 }
@@ -249,6 +254,9 @@ query_plan implicit_attention<T>::plan(const query& q) const {
   p.reason = products ? "H is semiseparable: below a block of rows it is a product of factors as wide as the state"
              : scan   ? "one pass over the tokens in windows of channels; no pair of tokens is formed"
                       : "H is asked for entry by entry, a block of columns at a time";
+  p.recurrence = "may be scanned in parallel";
+  for (const scan_and_law& s : laws_in({f_.g, f_.formula}, witness({}, 1)))
+    if (!s.law.parallel()) p.recurrence = "token after token: " + s.law.refusal();
   return p;
 }
 

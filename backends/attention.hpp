@@ -22,6 +22,7 @@ struct query final {
 /// What a query takes; known before it runs.
 struct query_plan final {
   std::string query, strategy, reason, backend;
+  std::string recurrence;  ///< whether the recurrences of H may be scanned in parallel, or why not
   std::size_t tokens = 0, channels = 0;
   double flops = 0, functions = 0, bytes_moved = 0;
   std::size_t peak_bytes = 0;  ///< beyond parameters and inputs, result included

@@ -1,17 +1,37 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <alphaform/algebra/print.hpp>
 #include <alphaform/backends/jacobian.hpp>
 
 namespace alphaform {
 
-const derivative_formula& bound_derivatives::with_respect_to(std::string_view name) const {
+std::vector<const derivative_formula*> bound_derivatives::all_of(std::string_view name) const {
+  if (std::find(left_out.begin(), left_out.end(), name) != left_out.end())
+    throw user_error(
+        fmt::format("there is no derivative with respect to '{}': it is a square matrix or an order of the tokens, at "
+                    "least in one place",
+                    name));
+  std::vector<const derivative_formula*> found;
   std::string known;
   for (const derivative_formula& f : of) {
-    if (f.name == name) return f;
+    if (f.name == name) found.push_back(&f);
     known += fmt::format("{}'{}'", known.empty() ? "" : ", ", f.name);
   }
-  throw user_error(fmt::format("there is no derivative with respect to '{}'; there are those to {}", name, known));
+  if (found.empty())
+    throw user_error(fmt::format("there is no derivative with respect to '{}'; there are those to {}", name,
+                                 known.empty() ? "nothing" : known));
+  return found;
+}
+
+const derivative_formula& bound_derivatives::with_respect_to(std::string_view name) const {
+  const std::vector<const derivative_formula*> found = all_of(name);
+  if (found.size() > 1)
+    throw user_error(
+        fmt::format("'{}' occurs with several axes, so that no single stream is its change; a parameter still has a "
+                    "gradient",
+                    name));
+  return *found.front();
 }
 
 namespace {
@@ -66,20 +86,21 @@ bool is_square(const term_view& y, node_index parameter) {
 
 bound_derivatives derivatives_of(const term_view& y, wanted_derivatives wanted) {
   workspace g;
-  buffer<node_index> at(y.nodes.size(), absent);
-  struct as_graph final {
-    const term_view& y;
-    std::span<const std::string_view> labels = y.labels;
-    const node& operator[](node_index i) const { return y[i]; }
-  };
-  const node_index out = copy_term(g, as_graph{y}, y.root, at);
+  const node_index out = taken(g, y);
   differentiator d(g, out);
   std::vector<derivative_formula> list;
+  std::vector<std::string_view> left_out;
   const std::vector<node_index> parts = parts_of({g, out});
+  const auto is_left_out = [&](std::string_view name) {
+    return std::find(left_out.begin(), left_out.end(), name) != left_out.end();
+  };
+  for (const node_index i : parts)
+    if (wanted.parameters && g[i].is<terms::parameter>() && !is_left_out(g[i].id) &&
+        (is_square({g, out}, i) || is_order({g, out}, i)))
+      left_out.push_back(g[i].id);
   for (const node_index i : parts) {
     const node n = g[i];
-    const bool parameter =
-        wanted.parameters && n.is<terms::parameter>() && !is_square({g, out}, i) && !is_order({g, out}, i);
+    const bool parameter = wanted.parameters && n.is<terms::parameter>() && !is_left_out(n.id);
     if (!n.is<terms::input>() && !parameter) continue;
     list.push_back({n.id, i, d.full(i)});
     if (n.is<terms::input>() && wanted.paths) d.split(list.back());
@@ -99,6 +120,7 @@ bound_derivatives derivatives_of(const term_view& y, wanted_derivatives wanted) 
     }
   }
   b.of = std::move(list);
+  b.left_out = std::move(left_out);
   return b;
 }
 
@@ -161,12 +183,13 @@ tensor<T> true_derivative<T>::backward(std::string_view name, const tensor<T>& g
 template <class T>
 std::vector<T> true_derivative<T>::gradient(std::string_view name, const tensor<T>& g) {
   std::vector<T> numbers;
-  if (f_.with_respect_to(name); !env_.parameters.contains(name))
+  const std::vector<const derivative_formula*> all = f_.all_of(name);
+  if (!env_.parameters.contains(name))
     throw user_error(fmt::format("nothing is bound to the parameter '{}', so that it has no gradient", name));
-  for (const derivative_formula& f : f_.of) {  // a name may stand for a matrix in one place and for a stream in another
-    if (f.name != name || !f_.g[f.variable].template is<terms::parameter>()) continue;
-    const tensor<T> found = backward(f, f.full, g);
-    const view<const T> stored = stream_parameter(env_, f_.g[f.variable]);
+  for (const derivative_formula* f : all) {  // a name may stand for a matrix in one place and for a stream in another
+    if (!f_.g[f->variable].template is<terms::parameter>()) continue;
+    const tensor<T> found = backward(*f, f->full, g);
+    const view<const T> stored = stream_parameter(env_, f_.g[f->variable]);
     std::vector<T> part(volume(stored.size));
     backend_.copy(found, view<T>{part.data(), stored.size, stored.stride});
     numbers.resize(part.size(), T(0));

@@ -24,16 +24,19 @@ struct derivative_formula final {
 struct bound_derivatives final {
   workspace g{};
   node_index output = absent;
-  std::vector<derivative_formula> of{};
+  std::vector<derivative_formula> of{};      ///< several of one name where it occurs with several axes
+  std::vector<std::string_view> left_out{};  ///< parameters that are somewhere a square matrix or an order
 
-  /// @throws user_error when there is no derivative with respect to this name
+  /// All of this name; their sum is the derivative. @throws user_error when there is none, or only a part of it
+  std::vector<const derivative_formula*> all_of(std::string_view name) const;
+  /// @throws user_error as all_of, and when there are several
   const derivative_formula& with_respect_to(std::string_view name) const;
 };
 
 /// What is wanted beside J with respect to every input.
 struct wanted_derivatives final {
   bool paths = false;       ///< H and the paths of every input
-  bool parameters = false;  ///< J with respect to every parameter but square matrices and orders
+  bool parameters = false;  ///< J with respect to every parameter that is nowhere a square matrix or an order
 };
 
 /// @throws user_error naming the term that has no derivative
@@ -51,12 +54,13 @@ class true_derivative final {
 
   /// y, stored along all of its axes.
   tensor<T> output();
-  /// J v, the change of y with the input or parameter `name` along v: [T, axes of y].
+  /// J v, the change of y with the input or parameter `name` along v: [T, axes of y]. A name that occurs with several
+  /// axes has no v of one size and is refused, here and by `backward`.
   /// @param v  with the extents of the input, or the entries of the parameter on its axes and one token
   tensor<T> forward(std::string_view name, const tensor<T>& v);
   /// J' g, [T, axes of the input] or the parameter's entries on its axes. @param g as y
   tensor<T> backward(std::string_view name, const tensor<T>& g);
-  /// J_parameter' g in the order in which the parameter is stored: the gradient of <g, y>.
+  /// J_parameter' g in the order in which the parameter is stored: the gradient of <g, y>, summed over all places.
   std::vector<T> gradient(std::string_view parameter, const tensor<T>& g);
 
   /// One operator of the formula, H or a path.

@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <alphaform/backends/mixer_derivative.hpp>
 
 namespace alphaform {
@@ -75,21 +77,29 @@ tensor<T> mixer_derivative<T>::backward(const tensor<T>& g) {
 }
 
 template <class T>
+typename mixer_derivative<T>::value_path mixer_derivative<T>::on_value_path() const {
+  for (std::size_t k = 0; k < inputs_.size(); ++k) {
+    if (f_.inputs[k].input != value_input) continue;
+    const derivative_formula& h = f_.attention.with_respect_to(value_input);
+    if (h.implicit == absent)
+      throw user_error(
+          fmt::format("this mixer has no implicit attention: its value path from '{}' is refused", value_input));
+    return {h, *inputs_[k]};
+  }
+  throw user_error(fmt::format("this mixer has no implicit attention: it has no input '{}', where a value path starts",
+                               value_input));
+}
+
+template <class T>
 tensor<T> mixer_derivative<T>::implicit_forward(const tensor<T>& v) {
-  const derivative_formula& h = f_.attention.with_respect_to(value_input);
-  for (std::size_t k = 0; k < inputs_.size(); ++k)
-    if (f_.inputs[k].input == value_input)
-      return through_output(attention_->forward(h, h.implicit, inputs_[k]->forward(of_mixer, v)));
-  throw internal_error("this mixer has no value path");
+  const value_path p = on_value_path();
+  return through_output(attention_->forward(p.h, p.h.implicit, p.x.forward(of_mixer, v)));
 }
 
 template <class T>
 tensor<T> mixer_derivative<T>::implicit_backward(const tensor<T>& g) {
-  const derivative_formula& h = f_.attention.with_respect_to(value_input);
-  for (std::size_t k = 0; k < inputs_.size(); ++k)
-    if (f_.inputs[k].input == value_input)
-      return inputs_[k]->backward(of_mixer, attention_->backward(h, h.implicit, back_through_output(g)));
-  throw internal_error("this mixer has no value path");
+  const value_path p = on_value_path();
+  return p.x.backward(of_mixer, attention_->backward(p.h, p.h.implicit, back_through_output(g)));
 }
 
 template class mixer_derivative<float>;

@@ -30,7 +30,7 @@ class mixer_derivative final {
   tensor<T> forward(const tensor<T>& v);   ///< J v, [T, D]
   tensor<T> backward(const tensor<T>& g);  ///< J' g, [T, D]
   /// H_u v with H_u = output H x: what the implicit attention alone passes on from u. Paths through other inputs than x
-  /// and through controls are left out.
+  /// and through controls are left out. @throws user_error when the value path is refused, or the mixer has no x
   tensor<T> implicit_forward(const tensor<T>& v);
   tensor<T> implicit_backward(const tensor<T>& g);
 
@@ -41,6 +41,12 @@ class mixer_derivative final {
   using derivative = std::unique_ptr<true_derivative<T>>;
   tensor<T> sum(const std::optional<tensor<T>>& a, const tensor<T>& b) const;
 
+  /// H as an operator of the attention, and x as a stream of u.
+  struct value_path final {
+    const derivative_formula& h;
+    true_derivative<T>& x;
+  };
+  value_path on_value_path() const;
   tensor<T> through_output(const tensor<T>& y);
   tensor<T> back_through_output(const tensor<T>& g);
 

@@ -33,6 +33,7 @@ derivation_evidence measure(const architecture& a, const derivation& d, const vi
       const Eigen::VectorXd Hx = w.matrix({d, d.formula}, in) * w.value(x);
       return relative_difference(Hx + w.value({d, d.remainder}, out), w.value(y));
     });
+  if (d.refused == absent) e.scans = laws_in({d, d.formula}, witness({}, seeds[0]));
   if (a.printed.H.root != absent)
     e.printed = worst(
         [&](const witness& w) { return relative_difference(w.matrix(a.printed.H, in) * w.value(x), w.value(y)); });

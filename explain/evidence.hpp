@@ -3,6 +3,7 @@
 #pragma once
 #include <alphaform/algebra/replay.hpp>
 #include <alphaform/architectures/architecture.hpp>
+#include <alphaform/backends/reference/scan_law.hpp>
 #include <optional>
 #include <vector>
 
@@ -10,10 +11,11 @@ namespace alphaform {
 
 /// Each number is max |difference| / max |exact|, the larger one of two random seeds.
 struct derivation_evidence final {
-  std::vector<double> steps;         ///< before against after
-  std::optional<double> whole;       ///< H x + r against y; none if the derivation was refused
-  std::optional<double> printed;     ///< H_printed x against y; none if the paper prints no operator
-  std::optional<double> stabilised;  ///< the stabilised form against y; none if there is no such form
+  std::vector<double> steps;          ///< before against after
+  std::optional<double> whole;        ///< H x + r against y; none if the derivation was refused
+  std::optional<double> printed;      ///< H_printed x against y; none if the paper prints no operator
+  std::optional<double> stabilised;   ///< the stabilised form against y; none if there is no such form
+  std::vector<scan_and_law> scans{};  ///< the recurrences of H
 };
 
 derivation_evidence measure(const architecture& a, const derivation& d, const visible_derivation& steps);

@@ -44,9 +44,20 @@ std::vector<implicit_share> implicit_shares(const model<T>& m, std::span<const s
       implicit += dot(Hv, Hv);
       all += dot(Jv, Jv);
     }
-    shares.push_back({both / all, both / std::sqrt(implicit * all)});
+    const auto ratio = [](double part, double whole) { return whole == 0 ? 0 : part / whole; };
+    shares.push_back({ratio(both, all), ratio(both, std::sqrt(implicit) * std::sqrt(all))});
   }
   return shares;
+}
+
+std::vector<std::int64_t> recorded_ids(const checkpoint& record) {
+  const stored_tensor& recorded = record.at("input_ids");
+  std::vector<std::int64_t> ids = values<std::int64_t>(recorded);
+  if (recorded.shape.empty() || recorded.shape.back() < 1 ||
+      ids.size() < static_cast<std::size_t>(recorded.shape.back()))
+    throw user_error("the record's 'input_ids' have no row of tokens: their shape should be [samples, tokens]");
+  ids.resize(static_cast<std::size_t>(recorded.shape.back()));
+  return ids;
 }
 
 std::optional<measured_share> share_on_golden(const architecture& a) {
@@ -54,9 +65,7 @@ std::optional<measured_share> share_on_golden(const architecture& a) {
   if (!exists(folder / "reference.safetensors")) return std::nullopt;
   const checkpoint file = checkpoint::open(folder), record = checkpoint::open(folder / "reference.safetensors");
   const model<double> m(file, reference_kernels());
-  const stored_tensor& recorded = record.at("input_ids");
-  std::vector<std::int64_t> ids = values<std::int64_t>(recorded);
-  ids.resize(static_cast<std::size_t>(recorded.shape.back()));
+  const std::vector<std::int64_t> ids = recorded_ids(record);
   measured_share mean{
       fmt::format("the golden {} model ({} layers, recorded text of {} tokens)", a.title, m.layers(), ids.size()), 0,
       0};

@@ -56,6 +56,7 @@ std::string bytes_text(double bytes) {
 void print_plan(const query_plan& p) {
   fmt::print("query            {}\nbackend          {}\ntokens, channels {}, {}\nstrategy         {}: {}\n", p.query,
              p.backend, p.tokens, p.channels, p.strategy, p.reason);
+  fmt::print("recurrence       {}\n", p.recurrence);
   fmt::print("operations       {:.3g}, and {:.3g} values of exponential functions\n", p.flops, p.functions);
   fmt::print("bytes moved      {}\npeak memory      {} beyond weights and inputs\n", bytes_text(p.bytes_moved),
              bytes_text(static_cast<double>(p.peak_bytes)));

@@ -1,14 +1,15 @@
 #include <alphaform/explain/rules_document.hpp>
 #include <alphaform/tools/command.hpp>
 #include <alphaform/tools/input.hpp>
+#include <optional>
+#include <string>
 
 namespace alphaform::tools {
 
 subcommand add_rules(CLI::App& app) {
   struct options {
-    std::string which;
     bool json = false, markdown = false;
-    std::optional<std::string> output;
+    std::optional<std::string> which, output;
   };
   static options o;
   CLI::App* c = app.add_subcommand("rules", "Every rule: what it says, when, why, and how often it is needed");
@@ -19,7 +20,7 @@ subcommand add_rules(CLI::App& app) {
   c->footer("Example: alphaform rules --class unsound");
   return {c, [] {
             const auto format = o.json ? rules_format::json : o.markdown ? rules_format::markdown : rules_format::text;
-            const auto which = o.which.empty() ? std::nullopt : std::optional(find_rule_class(o.which));
+            const auto which = o.which ? std::optional(find_rule_class(*o.which)) : std::nullopt;
             write_or_print(o.output, rules_document(format, which));
             return 0;
           }};

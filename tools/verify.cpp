@@ -49,11 +49,7 @@ check skipped(std::string name, std::string reason) {
 std::vector<std::int64_t> ids_of(const std::filesystem::path& record, const verify_options& o, std::size_t vocabulary) {
   if (o.ids) return parse_ids(*o.ids);
   if (!exists(record)) return some_ids(vocabulary);
-  const checkpoint file = checkpoint::open(record);
-  const stored_tensor& recorded = file.at("input_ids");
-  std::vector<std::int64_t> ids = values<std::int64_t>(recorded);
-  ids.resize(std::min(ids.size(), static_cast<std::size_t>(recorded.shape.back())));
-  return ids;
+  return recorded_ids(checkpoint::open(record));
 }
 
 std::filesystem::path record_of(const checkpoint& file, const verify_options& o) {

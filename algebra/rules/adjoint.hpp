@@ -11,6 +11,9 @@ inline constexpr auto adjoint_rows = [] {
   constexpr condition constant_p{"P is the same for every token",
                                  [](const workspace& g, const binding& b) { return same_for_every_token(g, b["p"]); },
                                  "p"};
+  constexpr condition constant_x{"x is the same for every token",
+                                 [](const workspace& g, const binding& b) { return same_for_every_token(g, b["x"]); },
+                                 "x"};
   constexpr condition varying_p{"P differs from token to token",
                                 [](const workspace& g, const binding& b) { return !same_for_every_token(g, b["p"]); },
                                 "p"};
@@ -32,8 +35,8 @@ inline constexpr auto adjoint_rows = [] {
   return std::array{
       turned("Reverse and Delay", Delay, adj(Delay)),
       turned("Reverse and transposed Delay", adj(Delay), Delay),
-      turned("Reverse and a filter", C(x), adj(C(x))),
-      turned("Reverse and a transposed filter", adj(C(x)), C(x)),
+      turned("Reverse and a filter", C(x), adj(C(x)), constant_x),
+      turned("Reverse and a transposed filter", adj(C(x)), C(x), constant_x),
       turned("Reverse and a constant recurrence", S(p), adj(S(adj(p))), constant_p),
       turned("Reverse and a transposed constant recurrence", adj(S(p)), S(adj(p)), constant_p),
       row("transpose of a product", adj(then(p, q)), then(adj(q), adj(p)), k, "transposition", ""),

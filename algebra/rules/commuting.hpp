@@ -1,5 +1,6 @@
-// Factors that may change places. Each row says for which kinds of factors; that they do is decided by what each mixes
-// and along what each varies. The normal form uses the rows in one direction, see normal.hpp.
+// Factors that may change places, kind by kind. Whether two factors do is decided by what each mixes and along what
+// each varies (`commute` in properties.hpp), which the order of the normal form asks directly (order.hpp); the rows say
+// it in words and are tested to say the same.
 #pragma once
 #include <alphaform/algebra/rules/symbols.hpp>
 
@@ -26,8 +27,9 @@ inline constexpr auto commuting_rows = [] {
       row("pointwise operators", pq, qp, k, "products of numbers", "",
           {"P and Q are pointwise, as Diag is", kinds_commute<pointwise, pointwise>, "pq"}),
       row("filters", pq, qp, k, "convolutions commute",
-          "Causal filters with the same weights for every token, zero before the first, commute.",
-          {"P and Q are time-invariant and causal, and neither mixes along what the other mixes or varies",
+          "Filters with the same weights for every token, zero outside, commute if they look the same way.",
+          {"P and Q are time-invariant filters that look the same way, and neither mixes along what the other mixes or "
+           "varies",
            kinds_commute<across_tokens, across_tokens>, "pq"}),
       row("constant Diag and token operator", pq, qp, k, "scaling a channel",
           "A factor that is the same for every token passes an operator that works channel by channel.",

@@ -45,7 +45,7 @@ inline constexpr auto derivative_rows = [] {
       row("larger of two", J(max(x, y)),
           both(then(D(f<functions::step>(minus(x, y))), then(spread(x, max(x, y)), J(x))),
                then(D(f<functions::step>(minus(y, x))), then(spread(y, max(x, y)), J(y)))),
-          k, "derivative of max", ""),
+          k, "derivative of max", "Where the two are equal there is no derivative; 0 is taken."),
       // -- operators at a held operand: what controls them
       row("control of a Diag", J(at(D(x), held(y))), then(D(y), then(spread(x, y), J(x))), c, "product rule",
           "s x = x s: the gate's own derivative, scaled by what it gates."),

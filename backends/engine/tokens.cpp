@@ -192,6 +192,8 @@ tensor<T> engine<T>::scan(node_index p, tensor<T> x, const window& w, bool trans
 /// token.
 template <class T>
 tensor<T> engine<T>::token_by_token(node_index p, tensor<T> x, const window& w, bool transposed) {
+  if (!works_within_tokens(g_, p))
+    throw user_error("Scan needs a transition that works within a token; this one mixes tokens");
   const auto within = [&](std::size_t t) {
     return window{w.token_begin + t, w.token_begin + t + 1, w.channel_begin, w.channel_end};
   };

@@ -64,7 +64,7 @@ std::string scan_law::refusal() const {
   if (neutral > rounding) return "no step is neutral";
   if (composed > numbers)
     return "a product of two transitions has more entries than a transition: composing costs more than stepping";
-  if (numbers > 2) return "a transition is a whole matrix over the state: composing costs its cube";
+  if (mixes_state) return "a transition is a matrix over the state: composing costs its cube";
   return {};
 }
 
@@ -74,15 +74,18 @@ scan_law law_of(const expr& step, const witness& w) {
   const node_index J = derivative_of(g, y, h);
   if (left_over(g, J) != absent) throw user_error("the step has no derivative with respect to the state");
   memo seen;
-  const node_index at_zero = exhaust(
-      g, replaced(g, y, h, g.put({.term = term_code<terms::nothing>, .to = g[h].to}), seen), bookkeeping);
+  const node_index at_zero =
+      exhaust(g, replaced(g, y, h, g.put({.term = term_code<terms::nothing>, .to = g[h].to}), seen), bookkeeping);
   const auto view = [&g](node_index i) { return term_view(g, i); };
   const axes has = g[h].to;
   const MatrixXd P = w.matrix(view(J), has);
   const VectorXd value = w.value(view(y), has), state = w.value(view(h), has), fed = w.value(view(at_zero), has);
   scan_law law;
   law.affine = miss(P * state + fed, value);
+  law.mixes_state = (signature_of(g, J).mixes - part) != no_axes;
   const auto tokens = static_cast<Eigen::Index>(w.sizes().tokens);
+  if (tokens < 3) throw user_error("a scan law is computed on three tokens or more");
+  if (!works_within_tokens(g, J)) throw user_error("the step mixes tokens: it is no step of a recurrence");
   const Eigen::Index width = P.rows() / tokens;
   std::vector<pair> steps;
   for (Eigen::Index t = 0; t < tokens; ++t)
@@ -93,18 +96,18 @@ scan_law law_of(const expr& step, const witness& w) {
 
 scan_law law_of_transition(const term_view& transition, const witness& w) {
   expr P;
-  // A term to read has no graph of its own type to take from: its nodes are copied one by one.
-  std::vector<node_index> to(transition.nodes.size(), absent);
-  for (const node_index i : parts_of(transition)) {
-    node n = transition[i];
-    if (n.a != absent) n.a = to[n.a];
-    if (n.b != absent) n.b = to[n.b];
-    to[i] = P.g.put(n);
-  }
-  P.root = to[transition.root];
+  std::vector<node_index> copied(transition.nodes.size(), absent);
+  P.root = copy_term(P.g, transition, transition.root, copied);
   const axes has = P.top().from == no_axes ? chan : P.top().from;
   const expr h = build::leaf<terms::input>(previous_state, has), u = build::leaf<terms::input>("u", has);
   return law_of(build::with<terms::plus>(build::with<terms::applied>(P, h), u), w);
+}
+
+std::vector<scan_and_law> laws_in(const term_view& v, const witness& w) {
+  std::vector<scan_and_law> laws;
+  for (const node_index i : parts_of(v))
+    if (v[i].is<terms::scan>()) laws.push_back({i, law_of_transition(v.at(v[i].a), w)});
+  return laws;
 }
 
 }  // namespace alphaform

@@ -20,6 +20,7 @@ class composer final {
     surroundings();
     steps();
     if (d_.refused == absent) properties();
+    scan_laws();
     if (!s_.jacobians.empty()) jacobians();
     if (d_.refused == absent) evaluating();
     printed_equation(s_.measured.printed);
@@ -104,9 +105,21 @@ class composer final {
     table(std::move(rows));
     say({{legend()}});
   }
-  /// The terms that occur, in words.
+  /// The axes and terms that occur, in words.
   std::string legend() const {
-    std::string text = "T tokens, C channels, N state entries, R ranks, K filter taps. Diag(s) multiplies by s.";
+    axes named{};
+    for (const node_index i : parts_of(y_)) named = named | y_[i].from | y_[i].to;
+    std::string text = "T tokens";
+    const auto name = [&](axes axis, std::string_view meaning) {
+      if (named.contains(axis)) text += fmt::format(", {}", meaning);
+    };
+    name(head, "H heads");
+    name(chan, "C channels");
+    name(state, "N state entries");
+    name(rank, "R ranks");
+    name(tap, "K filter taps");
+    name(part, "Z parts of a complex number");
+    text += ". Diag(s) multiplies by s.";
     const auto uses = [this]<class Term>(Term) { return occurs(y_, [](const node& n) { return n.is<Term>(); }); };
     if (uses(terms::contract{}) && uses(terms::scan{}))
       text += " Unrolled(a, b, c) is h[t] = a[t] h[t-1] + b[t] x[t], read as the sum over the state of c[t] h[t].";
@@ -130,10 +143,8 @@ class composer final {
     heading("Derivation");
     say(
         {{"F(s) is the derivative of s along the value path, from x, with every control frozen: H = F(y). Rules are "
-          "written "
-          "for any v in place of x. The residual "
-          "of a step is the largest entry of before - after over the largest entry of before, as dense matrices in "
-          "double for two draws of random parameters."}});
+          "written for any v in place of x. The residual of a step is the largest entry of before - after over the "
+          "largest entry of before, as dense matrices in double for two draws of random parameters."}});
     for (std::size_t k = 0; k < s_.steps.steps.size(); ++k) tell(s_.steps.steps[k], k);
     if (e_.whole) say({{fmt::format("Together, H x + r misses y by {} of its largest entry.", miss_text(*e_.whole))}});
   }
@@ -205,11 +216,9 @@ class composer final {
     heading("Jacobian");
     say(
         {{"J is the true derivative of y, controls included. It is the value path, H, and one path for every stream "
-          "that "
-          "controls an operator on the value path: J(c) is the derivative of such a control c. The streams s1, s2 ... "
-          "and "
-          "the states h1, h2 ... are written out once, where they are first needed. Both sums are compared with "
-          "derivatives by dual numbers."}});
+          "that controls an operator on the value path: J(c) is the derivative of such a control c. The streams s1, "
+          "s2 ... and the states h1, h2 ... are written out once, where they are first needed. Both sums are "
+          "compared with derivatives by dual numbers."}});
     for (const measured_jacobian& m : s_.jacobians) tell(m);
     if (const auto& share = s_.measured.share)
       say({{fmt::format(
@@ -268,6 +277,30 @@ class composer final {
     return print(marker, n_);
   }
   static std::string plus(notation n) { return n == notation::mathml ? "<mo>+</mo>" : " + "; }
+
+  void scan_laws() {
+    if (e_.scans.empty()) return;
+    heading("Scan law");
+    const composition_law law = compose_steps();
+    line said{
+        {"A step h -> P h + u of a recurrence is a pair (P, u). One step after another, (Q, y) after (P, x), is the "
+         "pair of "}};
+    said.insert(said.end(), {formula(law.transition), {" and "}, formula(law.input)});
+    said.push_back({": the derivative of the composed step, and its value at 0."});
+    say(std::move(said));
+    for (const scan_and_law& s : e_.scans) {
+      const scan_law& l = s.law;
+      line of{formula(derived(s.scan))};
+      of.push_back({fmt::format(
+          ": on samples, associative up to {}, neutral element (I, 0) up to {}, commutator {:.2g}: {}. A tree of pairs "
+          "misses the recurrence by {}. {}",
+          miss_text(l.associative), miss_text(l.neutral), l.commutator,
+          l.commutator > 1e-9 ? "the order of steps matters" : "the order of steps does not matter",
+          miss_text(l.sequential),
+          l.parallel() ? "It may be scanned in parallel." : "No parallel scan: " + l.refusal() + ".")});
+      say(std::move(of));
+    }
+  }
 
   void evaluating() {
     if (!e_.stabilised) return;

@@ -44,6 +44,7 @@ TEST_CASE("rules shows the unsound ones as refused, one class if asked for") {
   const json frozen = json::parse(output_of({"rules", "--json", "--class", "frozen"}));
   for (const json& u : frozen) CHECK(u["class"] == "frozen");
   check_refusal({"rules", "--class", "purple"}, "known are frozen, mathematical");
+  check_refusal({"rules", "--class", ""}, "known are frozen, mathematical");
 }
 
 TEST_CASE("compare aligns the factors of two architectures") {

@@ -5,6 +5,7 @@
 #include <zip.h>
 
 #include <alphaform/architectures/registry.hpp>
+#include <alphaform/explain/implicit_share.hpp>
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -165,6 +166,41 @@ TEST_CASE("verify ends with status 1 when a weight is damaged") {
   CHECK(o.status == 1);
   const json j = json::parse(o.out);
   CHECK(j["failed"].get<int>() >= 2);
+}
+
+TEST_CASE("verify measures what the implicit attention carries, and 0 of a mixer without output") {
+  const temporary_folder folder;
+  std::filesystem::copy_file(mamba + "/config.json", folder.path() / "config.json");
+  test::safetensors_image image(mamba + "/model.safetensors");
+  const std::string weight = "backbone.layers.0.mixer.out_proj.weight";
+  const json shape = image.header[weight]["shape"];
+  for (std::size_t k = 0; k < shape[0].get<std::size_t>() * shape[1].get<std::size_t>(); ++k) image.set(weight, k, 0);
+  folder.write("model.safetensors", image.bytes());
+  const json shares = json::parse(run_command({"verify", folder.path(), "--jacobian", "--json"}).out)["implicit_share"];
+  REQUIRE(shares.size() == 2);
+  for (const char* field : {"carried", "cosine"}) {
+    REQUIRE(shares[0][field].is_number());
+    REQUIRE(shares[1][field].is_number());
+    CHECK(shares[0][field] == 0);
+    CHECK(std::abs(shares[1][field].get<double>()) > 1e-3);
+  }
+  CHECK(contains(output_of({"verify", mamba, "--jacobian"}), "cosine"));
+}
+
+TEST_CASE("recorded ids are the first row, and a record without a row is refused") {
+  const auto ids_of = [](const json& shape, std::size_t numbers) {
+    const temporary_folder folder;
+    test::safetensors_image image(mamba + "/reference.safetensors");
+    image.header = {{"input_ids", {{"dtype", "I64"}, {"shape", shape}, {"data_offsets", {0, 8 * numbers}}}}};
+    image.numbers = std::string(8 * numbers, '\1');
+    folder.write("record.safetensors", image.bytes());
+    return recorded_ids(checkpoint::open(folder.path() / "record.safetensors"));
+  };
+  CHECK(ids_of({2, 3}, 6).size() == 3);
+  CHECK(ids_of({3}, 3).size() == 3);
+  CHECK_THROWS_AS(ids_of(json::array(), 1), user_error);
+  CHECK_THROWS_AS(ids_of({0, 3}, 0), user_error);
+  CHECK_THROWS_AS(ids_of({2, 0}, 0), user_error);
 }
 
 TEST_CASE("verify takes rwkv.cpp's expected logits") {

@@ -304,7 +304,7 @@ TEST_CASE("lines that are no commands end with status 2 and print what was expec
            {},
            {"transform"},
            {"derive"},
-           {"derive", "mamba", "--format", "html", "-o", place.file("d")},
+           {"derive", "mamba", "--format", "docx", "-o", place.file("d")},
            {"derive", "mamba", "--format", "3", "-o", place.file("d")},
            {"derive", "mamba", "--colour"},
            {"inspect"},

@@ -275,5 +275,95 @@ TEST_CASE("the derivative of J v along w is the central difference of J v") {
   }
 }
 
+// ---- names in several places, and refusals
+
+constexpr wanted_derivatives of_parameters{.parameters = true};
+
+/// The sentence with which f is refused.
+template <class F>
+std::string refusal(F f) {
+  try {
+    f();
+  } catch (const user_error& e) {
+    return e.what();
+  }
+  return "not refused";
+}
+bool has(const std::string& sentence, std::string_view words) { return sentence.find(words) != sentence.npos; }
+
+TEST_CASE("a parameter that is a matrix in one place and a stream in another has the gradient of both places") {
+  // y = sum over states of w * W x: w [C, N] and W [N, C] are the same numbers, for as many channels as states.
+  constexpr auto w = param<"w", chan | state>;
+  const stream<state> Wx{build::with<terms::applied>(build::mix(w.e, state, chan), input<"x">.e)};
+  const expr y = (contract<state> * (w * Wx)).e;
+  test::random_environment names({5, 1, 3, 3, 2, 4}, 31);
+  names.draw(y);
+  const bound_derivatives f = derivatives_of(y, of_parameters);
+  CHECK(f.all_of("w").size() == 2);
+  true_derivative<double> d(f, names.bound(backend), backend);
+  const tensor<double> g = random_like(d.output().v.size, "g");
+  const numbers found = d.gradient("w", g);
+  REQUIRE(found.size() == 9);
+  for (std::size_t k = 0; k < found.size(); ++k) {
+    const auto moved = [&](double by) {
+      test::random_environment there = names;
+      std::size_t at = 0;
+      there.change("w", [&](double v) { return at++ == k ? v + by : v; });
+      return dot(of(g), of(true_derivative<double>(f, there.bound(backend), backend).output()));
+    };
+    CHECK(std::abs(found[k] - (moved(step) - moved(-step)) / (2 * step)) <= in_differences);
+  }
+  CHECK(largest(found) > 1e-3);
+  CHECK(has(refusal([&] { d.forward("w", g); }), "'w' occurs with several axes"));
+  CHECK(has(refusal([&] { d.backward("w", g); }), "'w' occurs with several axes"));
+}
+
+TEST_CASE("a parameter that is somewhere a square matrix or an order has no derivative") {
+  const auto check = [](const expr& y, std::string_view name) {
+    const bound_derivatives f = derivatives_of(y, of_parameters);
+    true_derivative<double> d(f, test::random_environment({5, 1, 3, 3, 2, 4}, 31).draw(input<"x">.e).bound(backend),
+                              backend);
+    const tensor<double> g = random_like(stream_extents(5, 3), "g");
+    CHECK(has(refusal([&] { f.with_respect_to(name); }), "a square matrix or an order"));
+    CHECK(has(refusal([&] { d.gradient(name, g); }), "a square matrix or an order"));
+    CHECK(has(refusal([&] { f.with_respect_to("other"); }), "there are those to 'x'"));
+  };
+  const expr square = build::mix(param<"w">.e, chan, chan);
+  check(build::with<terms::applied>(build::with<terms::product>(diag(param<"w">).e, square), input<"x">.e), "w");
+  check((permute<"w"> * (diag(param<"w">) * input<"x">)).e, "w");
+}
+
+TEST_CASE("a mixer whose value path is refused, or that has none, has no implicit attention but a derivative") {
+  static constexpr projection from_x[] = {{"x", input<"u">.e}}, from_z[] = {{"z", input<"u">.e}};
+  const auto check = [](std::span<const projection> inputs, const expr& attention, std::string_view words) {
+    architecture a{};
+    a.inputs = inputs;
+    a.attention = attention;
+    a.output = input<"y">.e;
+    const mixer_formula f = derivatives_of(a);
+    const tensor<double> u = random_like(stream_extents(5, 3), "u"), v = random_like(u.v.size, "v");
+    mixer_derivative<double> d(f, {}, u, backend);
+    const numbers forward = of(d.forward(v)), value = of(u);
+    for (std::size_t k = 0; k < forward.size(); ++k)
+      CHECK(forward[k] == doctest::Approx(std::exp(value[k]) * v.v.data[k]));
+    CHECK(has(refusal([&] { d.implicit_forward(v); }), words));
+    CHECK(has(refusal([&] { d.implicit_backward(v); }), words));
+  };
+  check(from_x, exp(input<"x">).e, "its value path from 'x' is refused");
+  check(from_z, exp(input<"z">).e, "it has no input 'x'");
+}
+
+TEST_CASE("a Scan whose transition mixes tokens is refused, forward and backward") {
+  const expr y = build::with<terms::applied>(build::with<terms::scan>(delay.e), input<"x">.e);
+  const bound_derivatives f = derivatives_of(y);
+  const tensor<double> x = random_like(stream_extents(5, 3), "x");
+  environment<double> env;
+  env.inputs["x"] = x;
+  true_derivative<double> d(f, env, backend);
+  CHECK(has(refusal([&] { d.output(); }), "this one mixes tokens"));
+  CHECK(has(refusal([&] { d.forward("x", x); }), "this one mixes tokens"));
+  CHECK(has(refusal([&] { d.backward("x", x); }), "this one mixes tokens"));
+}
+
 }  // namespace
 }  // namespace alphaform

@@ -76,6 +76,15 @@ TEST_CASE("Eq. 9 as printed misses y, and the document says by how much") {
   CHECK(count(text, "On layer 0, the equation as printed misses y by 0.31 of its largest entry.") == 1);
 }
 
+TEST_CASE("the legend names the axes that occur") {
+  const auto has = [](std::string_view name, std::string_view legend) {
+    return count(derivation_document(find_architecture(name), document_format::markdown, {}), legend) == 1;
+  };
+  CHECK(has("mamba", "T tokens, C channels, N state entries, R ranks, K filter taps. "));
+  CHECK(has("mamba2", "T tokens, H heads, C channels, N state entries, K filter taps. "));
+  CHECK(has("rwkv4", "T tokens, C channels. "));
+}
+
 TEST_CASE("RWKV-4 has a stabilised form that is the same stream") {
   const json doc = document(find_architecture("rwkv4"));
   CHECK(doc["stabilised"]["miss"].get<double>() <= rounding);

@@ -188,7 +188,11 @@ class instantiation final {
     const node& n = p_[i];
     if (!n.is<terms::any_stream>()) return stream(i, a, {});
     node_index& at = bound_[n.id];
-    if (at == absent) at = draw_.weight(a, from, flavour({}));
+    if (at == absent) {
+      at = draw_.weight(a, from, flavour({}));
+      if (from == no_axes && draw_.chance(6))  // taps that differ from token to token
+        at = draw_.with<terms::times>(at, draw_.leaf<terms::input>("a", a));
+    }
     want(g_[at].to == a && (!g_[at].is<terms::parameter>() || g_[at].from == from || from == no_axes));
     return at;
   }

@@ -175,6 +175,10 @@ TEST_CASE("symbols say what they are, their shape and who controls them") {
   CHECK(find("x_proj.weight[B]").shape == "[N, C]");
   CHECK(controlled_by(find("x_proj.weight[B]")) == "parameter");
   CHECK(controlled_by(find("z")) == "input stream");
+  for (const symbol& s : symbols_of(find_architecture("mamba2").attention)) {
+    if (s.name == "conv1d.weight[x]") CHECK(s.shape == "[H, C, K]");
+    if (s.name == "conv1d.weight[B]") CHECK(s.shape == "[N, K]");
+  }
   const derivation& w = derived("rwkv4");
   for (const symbol& s : symbols_of({w, w.output}))
     if (s.name == "W") CHECK((s.shape == "[T, C] → [T, C]" && controlled_by(s) == "the token, through k"));

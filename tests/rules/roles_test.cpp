@@ -102,6 +102,33 @@ TEST_CASE("directions") {
   CHECK(classify((permute<"order"> * recurrence).e, chan).direction == "two-sided");
 }
 
+TEST_CASE("a factor reads the tokens on its own side, as far as its filters and delays reach") {
+  const auto recurrence = scan(exp(-exp(param<"A">)));
+  const auto only_factor = [](const auto& H) {
+    const attention_properties p = classify(H.e, chan);
+    REQUIRE(p.factors.size() == 1);
+    return p.factors[0];
+  };
+  CHECK(only_factor(recurrence).reads == "all earlier tokens, fading");
+  CHECK(only_factor(adjoint(recurrence)).reads == "all later tokens, fading");
+  CHECK(only_factor(adjoint(recurrence)).does.text ==
+        "Decaying memory: all tokens from this one on, faded by @ at every step.");
+  CHECK(only_factor(fir<"f">).reads == "K - 1 tokens back");
+  CHECK(only_factor(adjoint(fir<"f">)).reads == "K - 1 tokens ahead");
+  CHECK(only_factor(adjoint(fir<"f">)).bandwidth == "K - 1");
+  CHECK(only_factor(adjoint(delay)).reads == "exactly one token ahead");
+  CHECK(only_factor(adjoint(attend(input<"q", state>, input<"k", state>))).reads == "all later tokens, by content");
+
+  const auto keep = diag(param<"a">), mix = diag(param<"b">);
+  CHECK(only_factor(keep + mix * delay).does.text == "Token shift: mixes each token with the one before it.");
+  CHECK(only_factor(keep + mix * delay).bandwidth == "1");
+  const factor_properties two = only_factor(keep + mix * delay * delay);
+  CHECK(two.reads == "up to 2 tokens back");
+  CHECK(two.bandwidth == "2");
+  CHECK(two.does.text == "Local filter: mixes each token with its neighbours, up to 2 tokens back.");
+  CHECK(only_factor(keep + mix * delay * fir<"f">).bandwidth == "K");
+}
+
 TEST_CASE("comparisons align factors by likeness and say why an order is fixed") {
   const auto x = input<"x">;
   const expr left = (scan(param<"a">) * fir<"f"> * diag(sigmoid(x))).e;

@@ -130,7 +130,7 @@ TEST_CASE("Scan with I - b k k^T is h_t = h_{t-1} - b_t k_t (k_t h_{t-1}) + x_t,
   const expr retimed = build::with<terms::retimed>(adjoint(transition).e);
   const MatrixXd twice = w.matrix((reverse * (op<state, state>{build::with<terms::scan>(retimed)} * reverse)).e, state);
   CHECK(relative_difference(twice, w.matrix(recurrence.e).transpose()) <= 1e-14);
-  CHECK_THROWS_AS(w.matrix(scan(diag(x) * delay).e), internal_error);
+  CHECK_THROWS_AS(w.matrix(build::with<terms::scan>((diag(x) * delay).e)), internal_error);
 }
 
 TEST_CASE("RowNorm of Attend is causal softmax attention, and RowNorm1 divides by at least 1") {
