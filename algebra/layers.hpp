@@ -97,7 +97,7 @@ constexpr stream<no_axes> rho(const stream<A>& s) {
 /// RMSNorm(s) = Diag(w) Diag(rho) s. @see docs/mathematics.md
 template <name Weight, name Epsilon, axes A>
 constexpr stream<A> norm(const stream<A>& s) {
-  return diag(param<Weight, A>) * (diag(rho<Epsilon>(s)) * s);
+  return diag(param<Weight, A>) * (diag(let<"rho">(rho<Epsilon>(s))) * s);
 }
 /// The centring projector I - 1 1^T / n over the channels of `s`. @see docs/mathematics.md
 constexpr op<chan, chan> centre(const stream<chan>& s) {

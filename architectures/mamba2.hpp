@@ -29,7 +29,7 @@ struct mamba2 final {
     return unrolled(decay(exp(dt * A)), write(dt * B), read(C));
   }();
   static constexpr auto skip = diag(param<"D", head>);
-  static constexpr auto gated = gate(silu(z)) * ((ssd + skip) * v);
+  static constexpr auto gated = let<"g">(gate(silu(z)) * ((ssd + skip) * v));
   static constexpr auto attention = norm<"norm.weight", "eps">(gated);
   static constexpr auto output = linear<"out_proj.weight">(input<"y">);
   static constexpr printed_form printed{
