@@ -1,7 +1,7 @@
 // Recurrences given as a step: where a scan law follows from the derivative, and where it does not. This file tests by
 // compiling.
-#include <alphaform/algebra/layers.hpp>
 #include <alphaform/algebra/composition.hpp>
+#include <alphaform/algebra/layers.hpp>
 
 namespace alphaform {
 namespace {
