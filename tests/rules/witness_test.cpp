@@ -1,6 +1,7 @@
 // The dense witness against the papers' formulas, entry by entry, written as plain loops.
 #include <doctest/doctest.h>
 
+#include <Eigen/LU>
 #include <alphaform/architectures/registry.hpp>
 #include <alphaform/backends/reference/dense_space.hpp>
 #include <alphaform/backends/reference/witness.hpp>
@@ -258,6 +259,26 @@ TEST_CASE("J is what central differences measure, and J = F + G") {
   CHECK(w.value(of(x, s, terms::remainder{})).cwiseAbs().maxCoeff() <= 1e-14);
   CHECK(G.cwiseAbs().maxCoeff() > 0.1);
   CHECK(w.derivative(build::with<terms::held>(s), "x", w.value(d.e)).isZero(0));
+}
+
+TEST_CASE("a delta rule is the inverse of a unit lower triangular matrix: tril(Q K') (I + tril(B K K', -1))^-1 B") {
+  // Yang et al. 2024, Sec. 3: the recurrence, and the matrix form that chunked kernels invert.
+  const auto k = input<"k", state>, q = input<"q", state>;
+  const auto beta = sigmoid(input<"b", no_axes>);
+  const auto erase = diag(-k) * (expand<state> * (contract<state> * (diag(beta) * diag(k))));
+  const auto H =
+      contract<state> * (diag(q) * (scan(op<state, state>{(id + erase).e}) * (diag(k) * (diag(beta) * expand<state>))));
+  const witness w({.tokens = 7, .heads = 1, .channels = 1, .states = 3}, 9);
+  const auto rows = [&](const expr& e) -> MatrixXd { return w.value(e).reshaped<Eigen::RowMajor>(7, 3); };
+  const MatrixXd K = rows(k.e), Q = rows(q.e), B = w.value(beta.e).asDiagonal();
+  const MatrixXd strict = (B * K * K.transpose()).triangularView<Eigen::StrictlyLower>(),
+                 lower = (Q * K.transpose()).triangularView<Eigen::Lower>();
+  const MatrixXd inverse = (MatrixXd::Identity(7, 7) + strict).inverse();
+  CHECK(relative_difference(w.matrix(H.e, chan), lower * inverse * B) <= 1e-13);
+  // Scan(P) itself is such an inverse: (I - P Delay)^-1.
+  const MatrixXd P = w.matrix((id + erase).e, state), Z = w.matrix(delay.e, state);
+  CHECK(relative_difference(w.matrix(scan(op<state, state>{(id + erase).e}).e, state),
+                            (MatrixXd::Identity(21, 21) - P * Z).inverse()) <= 1e-13);
 }
 
 }  // namespace
