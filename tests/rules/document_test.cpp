@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <alphaform/algebra/classify.hpp>
+#include <alphaform/algebra/replay.hpp>
 #include <alphaform/architectures/registry.hpp>
 #include <alphaform/explain/document.hpp>
 #include <alphaform/explain/evidence.hpp>
@@ -172,6 +173,17 @@ TEST_CASE("every format has every section") {
     CHECK(count(page, "<h4>Jacobian</h4>") == 1);
     for (const std::string tag : {"table", "tr", "td", "th", "math", "mrow", "mi", "mo", "p"})
       CHECK(count(html, "<" + tag + ">") + count(html, "<" + tag + " ") == count(html, "</" + tag + ">"));
+  }
+}
+
+TEST_CASE("the steps that are shown end at the H that derive finds") {
+  for (const architecture& a : registry) {
+    CAPTURE(a.name);
+    const derivation d = derive(a.attention);
+    const visible_derivation shown = visible_steps(a.attention);
+    REQUIRE_FALSE(shown.steps.empty());
+    workspace both;
+    CHECK(taken(both, {shown.g, shown.steps.back().after}) == taken(both, {d, d.formula}));
   }
 }
 
