@@ -20,10 +20,10 @@ constexpr term_in<N> with(const term_in<N>& a, code function = no_function) {
 }
 
 template <class Term, std::size_t N>
-constexpr term_in<N> with(const term_in<N>& a, const term_in<N>& b) {
+constexpr term_in<N> with(const term_in<N>& a, const term_in<N>& b, std::string_view id = {}) {
   term_in<N> e = a;
   const node_index j = e.g.take(b.g, b.root);
-  e.root = e.g.put(inferred(e.g, {.term = term_code<Term>, .a = a.root, .b = j}));
+  e.root = e.g.put(inferred(e.g, {.term = term_code<Term>, .a = a.root, .b = j, .id = id}));
   return e;
 }
 

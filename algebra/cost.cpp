@@ -15,9 +15,9 @@ size_polynomial entries(axes a, long times = 1) {
   return size_polynomial::monomial(letters_of(a - part), a.contains(part) ? 2 * times : times);
 }
 
-/// T before H, C, N, R, K: the order in which sizes are written.
+/// T before G, H, C, N, R, K: the order in which sizes are written.
 bool written_before(char a, char b) {
-  constexpr std::string_view order = "THCNRK";
+  constexpr std::string_view order = "TGHCNRK";
   return order.find(a) < order.find(b);
 }
 bool divides(const std::string& a, const std::string& b) {

@@ -4,6 +4,7 @@
 #include <alphaform/algebra/functions/circle.hpp>
 #include <alphaform/algebra/functions/complement.hpp>
 #include <alphaform/algebra/functions/exp.hpp>
+#include <alphaform/algebra/functions/expm1.hpp>
 #include <alphaform/algebra/functions/log.hpp>
 #include <alphaform/algebra/functions/neg.hpp>
 #include <alphaform/algebra/functions/reciprocal.hpp>
@@ -13,6 +14,7 @@
 #include <alphaform/algebra/functions/sign.hpp>
 #include <alphaform/algebra/functions/silu.hpp>
 #include <alphaform/algebra/functions/softplus.hpp>
+#include <alphaform/algebra/functions/sqrt.hpp>
 #include <alphaform/algebra/functions/square.hpp>
 #include <alphaform/algebra/functions/step.hpp>
 #include <alphaform/algebra/functions/tanh.hpp>
@@ -24,7 +26,8 @@ inline constexpr auto functions_tuple =
     hana::make_tuple(functions::exp{}, functions::neg{}, functions::reciprocal{}, functions::complement{},
                      functions::square{}, functions::rsqrt{}, functions::relu{}, functions::softplus{},
                      functions::sigmoid{}, functions::silu{}, functions::step{}, functions::sign{}, functions::abs{},
-                     functions::tanh{}, functions::log{}, functions::cos{}, functions::sin{});
+                     functions::tanh{}, functions::log{}, functions::cos{}, functions::sin{}, functions::sqrt{},
+                     functions::expm1{});
 
 struct function_row final {
   std::string_view name, meaning;

@@ -54,6 +54,9 @@ inline constexpr op<no_axes, no_axes> permute{
 inline constexpr op<no_axes, part> embed{build::leaf<terms::embed>({}, part)};
 inline constexpr op<part, no_axes> real{build::leaf<terms::real>({}, {}, part)};
 inline constexpr op<part, part> turn{build::leaf<terms::turn>({}, part, part)};
+/// A quarter turn in every plane (j, j + n/2) of an axis with n entries, an even number: (x, y) to (-y, x).
+template <axes A>
+inline constexpr op<A, A> quarter_turn{build::leaf<terms::turn>({}, A, A)};
 template <axes A>
 inline constexpr op<no_axes, A> expand{build::leaf<terms::expand>({}, A)};
 template <axes A>
@@ -122,10 +125,18 @@ constexpr op<T, F> adjoint(const op<F, T>& p) {
 }
 /// Causal attention without its normaliser: y_t = sum_{s <= t} exp(q_t k_s) x_s, the product over the state axis.
 /// softmax(q k) is rownorm(attend(q, k)).
-template <axes A>
-constexpr auto attend(const stream<A>& q, const stream<A>& k) {
-  static_assert((A & state).bits == state.bits, "attend: queries and keys need the state axis, over which they meet");
-  return op<A - state, A - state>{build::with<terms::attend>(q.e, k.e)};
+template <axes A, axes B>
+constexpr auto attend(const stream<A>& q, const stream<B>& k) {
+  static_assert((A & B & state).bits == state.bits,
+                "attend: queries and keys need the state axis, over which they meet");
+  return op<(A | B) - state, (A | B) - state>{build::with<terms::attend>(q.e, k.e)};
+}
+/// The same within a window: s > t - W, W the number of tokens in the parameter `Window`; where it is absent, all.
+template <name Window, axes A, axes B>
+constexpr auto local_attend(const stream<A>& q, const stream<B>& k) {
+  static_assert((A & B & state).bits == state.bits,
+                "local_attend: queries and keys need the state axis, over which they meet");
+  return op<(A | B) - state, (A | B) - state>{build::with<terms::attend>(q.e, k.e, Window.view())};
 }
 /// Divides every row by max(|its sum|, 1).
 template <axes A>
@@ -160,6 +171,24 @@ constexpr stream<A> operator+(const stream<A>& a, const stream<B>& b) {
   static_assert(A.bits == B.bits, "a + b: a sum of streams needs equal axes on both sides, such as [T,C] + [T,C]");
   return {build::with<terms::plus>(a.e, b.e)};
 }
+template <axes A, axes B>
+constexpr stream<A> operator-(const stream<A>& a, const stream<B>& b) {
+  return a + stream<B>{build::call<functions::neg>(b.e)};
+}
+/// The larger of the two, pointwise; the narrower one is widened.
+template <axes A, axes B>
+constexpr stream<A | B> max(const stream<A>& a, const stream<B>& b) {
+  return {build::with<terms::larger>(widen<A | B>(a).e, widen<A | B>(b).e)};
+}
+/// The running maximum p_t = max(p_{t-1} + log_decay_t, key_t).
+template <axes A>
+constexpr stream<A> peak(const stream<A>& log_decay, const stream<A>& key) {
+  return {build::with<terms::peak>(log_decay.e, key.e)};
+}
+template <axes A, axes B>
+constexpr stream<A | B> min(const stream<A>& a, const stream<B>& b) {
+  return -max(-a, -b);
+}
 template <class Function, axes A>
 constexpr stream<A> call(const stream<A>& s) {
   return {build::call<Function>(s.e)};
@@ -179,8 +208,14 @@ template <axes A> constexpr stream<A> log(const stream<A>& s) { return call<func
 template <axes A> constexpr stream<A> abs(const stream<A>& s) { return call<functions::abs>(s); }
 template <axes A> constexpr stream<A> cos(const stream<A>& s) { return call<functions::cos>(s); }
 template <axes A> constexpr stream<A> sin(const stream<A>& s) { return call<functions::sin>(s); }
+template <axes A> constexpr stream<A> sqrt(const stream<A>& s) { return call<functions::sqrt>(s); }
+template <axes A> constexpr stream<A> expm1(const stream<A>& s) { return call<functions::expm1>(s); }
 template <axes A> constexpr stream<A> complement(const stream<A>& s) { return call<functions::complement>(s); }
 // clang-format on
+template <axes F1, axes T1, axes F2, axes T2>
+constexpr auto operator-(const op<F1, T1>& p, const op<F2, T2>& q) {
+  return p + diag(number<"-1">) * q;
+}
 
 /// Multiplication by the complex number a e^{i angle}, for real streams a and angle: an operator on complex streams.
 template <axes A>

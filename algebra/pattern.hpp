@@ -75,7 +75,7 @@ constexpr bool match(const graph<side_capacity>& pattern, node_index i, const wo
   } else if (!want.id.empty() && want.id != have.id) {
     return false;
   }
-  if (one_of<terms::expand, terms::contract>(want.term) && want.id.empty() &&
+  if (one_of<terms::expand, terms::contract, terms::turn>(want.term) && want.id.empty() &&
       (want.from != have.from || want.to != have.to))
     return false;
   return (want.a == absent || match(pattern, want.a, g, have.a, bound)) &&
@@ -108,7 +108,7 @@ constexpr node_index substitute(const graph<side_capacity>& result, node_index i
     const node shape = g[bound[n.id]];
     n.to = shape.to;
     n.from = shape.from;
-    n.id = {};
+    n.id = shape.id;  // of Attend: its window
   }
   if (n.a != absent) n.a = substitute(result, n.a, g, bound);
   if (n.b != absent) n.b = substitute(result, n.b, g, bound);

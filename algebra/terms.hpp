@@ -52,8 +52,8 @@ struct every_token final : of_operation { static constexpr text name = "Expand_T
 struct over_tokens final : of_operation { static constexpr text name = "Contract_T"; };  ///< the sum over all tokens
 struct embed final : of_operation { static constexpr text name = "Complex"; };    ///< x to the complex number x + 0 i
 struct real final : of_operation { static constexpr text name = "Re"; };          ///< the real part
-struct turn final : of_operation { static constexpr text name = "Turn"; };        ///< times i: (x, y) to (-y, x)
-struct attend final : of_operation { static constexpr text name = "Attend"; };    ///< y_t = sum_{s<=t} exp(q_t k_s) x_s
+struct turn final : of_operation { static constexpr text name = "Turn"; };        ///< (x, y) to (-y, x): halves of an axis
+struct attend final : of_operation { static constexpr text name = "Attend"; };    ///< y_t = sum_{s<=t} exp(q_t k_s) x_s; id: a window
 
 // ---- operators made of operators
 struct scan final : of_operation { static constexpr text name = "Scan"; };        ///< h_t = P_t h_{t-1} + x_t

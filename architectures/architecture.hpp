@@ -2,6 +2,7 @@
 // projection.
 #pragma once
 #include <alphaform/algebra/layers.hpp>
+#include <alphaform/algebra/recurrence.hpp>
 #include <span>
 
 namespace alphaform {
@@ -12,7 +13,12 @@ struct projection final {
   expr of_u;
 };
 
-/// The operator as the paper prints it, to measure what it misses.
+/// An input that is no function of the mixer's own input: it is what the input `of_first` was in the first layer.
+struct shared_input final {
+  std::string_view input, of_first;
+};
+
+/// The operator as the paper prints it, to measure what it misses; without an equation where it prints none.
 struct printed_form final {
   std::string_view equation;
   expr H{};
@@ -31,14 +37,18 @@ struct architecture final {
   expr attention;  ///< y, a stream of the inputs; its value path starts at "x"
   expr output;     ///< the mixer's result, a stream of "y"
   printed_form printed;
+  std::span<const shared_input> shared{};
 };
 
 /// Collects the parts of a declaration.
 template <class Declaration>
 constexpr architecture as_architecture() {
   using D = Declaration;
-  return {D::about.name, D::about.title, D::about.source, D::about.summary,
-          D::inputs,     D::attention.e, D::output.e,     D::printed};
+  architecture a{D::about.name, D::about.title, D::about.source, D::about.summary, D::inputs, D::attention.e, D::output.e,
+                 {}};
+  if constexpr (requires { D::printed; }) a.printed = D::printed;
+  if constexpr (requires { D::shared; }) a.shared = D::shared;
+  return a;
 }
 
 }  // namespace alphaform

@@ -3,6 +3,7 @@
 #include <alphaform/algebra/planning.hpp>
 #include <alphaform/algebra/print.hpp>
 #include <alphaform/backends/attention.hpp>
+#include <alphaform/backends/diagonal.hpp>
 #include <alphaform/backends/plan/counting.hpp>
 #include <alphaform/backends/reference/scan_law.hpp>
 
@@ -24,6 +25,7 @@ bound_formula formula_of(const expr& attention) {
   f.output = f.g.take(d.g, d.output);
   f.formula = f.g.take(plan.P.g, plan.P.root);
   f.remainder = f.g.take(d.g, d.remainder);
+  f.diagonal = diagonal_of(f.g, f.formula, f.g[f.output].to);
   return f;
 }
 
@@ -31,6 +33,7 @@ bound_formula formula_of(const expr& attention, const expr& other) {
   bound_formula f = formula_of(attention);
   // Within a window of tokens a RowNorm would see a part of its rows only: it is a Diag of whole rows from here on.
   f.formula = exhaust(f.g, f.g.take(other.g, other.root), only(rule_class::mathematical));
+  f.diagonal = diagonal_of(f.g, f.formula, f.g[f.output].to);
   return f;
 }
 
@@ -52,14 +55,28 @@ tensor<T> whole(engine<T>& e, const tensor<T>& x, const extents& size) {
   return y;
 }
 
-/// H_c for the channels of the window, a block of columns at a time: f(first column, first row, [T - row, C, columns]).
+/// One channel of a stream, by its number.
+template <class T>
+tensor<T> channel_of(tensor<T> x, const extents& stream, std::size_t channel) {
+  for (std::size_t k = axis_count; k-- > 1;) {
+    if (stream[k] == 1) continue;
+    const std::size_t at = channel % stream[k];
+    x = x.slice(every_axis[k], at, at + 1);
+    channel /= stream[k];
+  }
+  return x;
+}
+
+/// Columns of the matrices of an operator that keeps channels apart, a block at a time, for the channels of the window:
+/// f(first column, first row, [T - row, channels, columns]).
 template <class T, class F>
-void each_column_block(engine<T>& e, node_index h, const window& w, std::size_t heads, F f) {
+void each_column_block(engine<T>& e, node_index h, const window& w, const extents& stream, F f) {
   const bool causal = e.causal(h);  // before column s nothing happens then
   for (std::size_t s = 0; s < w.token_end; s += token_block) {
     const std::size_t columns = std::min(token_block, w.token_end - s), first = causal ? s : 0;
-    extents size = stream_extents(w.token_end - first, w.channel_end - w.channel_begin);
-    at(size, axis::head) = heads;
+    extents size = stream;
+    at(size, axis::token) = w.token_end - first;
+    at(size, axis::chan) = w.channel_end - w.channel_begin;
     at(size, axis::column) = columns;
     const tensor<T> units = e.memory().make(size);
     if (causal) {
@@ -71,14 +88,54 @@ void each_column_block(engine<T>& e, node_index h, const window& w, std::size_t 
   }
 }
 
+/// What an operator that mixes channels makes of 1 at one token and channel, in the same channel; or its transpose does.
+template <class T>
+tensor<T> within_channel(engine<T>& e, node_index h, const extents& stream, std::size_t token, std::size_t channel,
+                         bool transposed) {
+  const tensor<T> unit = e.memory().filled(stream, 0);
+  e.run().unit(token, channel_of(unit, stream, channel));
+  const tensor<T> y = transposed ? e.adjoint(h, unit) : e.apply(h, unit);
+  return channel_of(whole(e, y, stream), stream, channel);
+}
+
+/// Row or column `token` of the matrices of all channels, [T, channels].
+template <class T>
+tensor<T> line(engine<T>& e, const bound_formula& f, const extents& stream, std::size_t token, bool row) {
+  if (f.diagonal != absent) {
+    const tensor<T> unit = e.memory().make(stream);
+    e.run().unit(token, unit);
+    return whole(e, row ? e.adjoint(f.diagonal, unit) : e.apply(f.diagonal, unit), stream);
+  }
+  const tensor<T> y = e.memory().make(stream);
+  for (std::size_t c = 0; c < volume(stream) / at(stream, axis::token); ++c)
+    e.run().copy(within_channel(e, f.formula, stream, token, c, row), channel_of(y, stream, c));
+  return y;
+}
+
+/// f(first row, first column, [rows, channels, columns]) for parts that make up the matrices of all channels.
+template <class T, class F>
+void each_part(engine<T>& e, const bound_formula& f, const extents& stream, F part) {
+  const std::size_t channels = at(stream, axis::chan);
+  if (f.diagonal != absent) {
+    for (std::size_t c = 0; c < channels; c += channel_block) {
+      const window w{0, e.tokens(), c, std::min(c + channel_block, channels)};
+      each_column_block(e, f.diagonal, w, stream, [&](std::size_t s, std::size_t row, const tensor<T>& y) {
+        part(row, s, y);
+      });
+    }
+    return;
+  }
+  for (std::size_t s = 0; s < e.tokens(); ++s) part(0, s, line(e, f, stream, s, false));
+}
+
 template <class T>
 tensor<T> run(engine<T>& e, const bound_formula& f, const query& q, const extents& stream, const tensor<T>& operand) {
   const kernels<T>& k = e.run();
-  const std::size_t tokens = e.tokens(), heads = at(stream, axis::head), channels = at(stream, axis::chan);
-  const auto unit = [&](std::size_t i) {
-    const tensor<T> g = e.memory().make(stream);
-    k.unit(i, g);
-    return g;
+  const std::size_t tokens = e.tokens(), channels = at(stream, axis::chan);
+  const T weight = T(1) / static_cast<T>(volume(stream) / tokens);
+  const bool absolute = q.over == reduction::abs_mean;
+  const auto place = [tokens](const tensor<T>& map, std::size_t row, std::size_t s, const tensor<T>& part) {
+    return map.slice(axis::token, row, tokens).slice(axis::column, s, s + part.v.of(axis::column));
   };
   switch (q.is) {
     case query::kind::apply:
@@ -91,40 +148,43 @@ tensor<T> run(engine<T>& e, const bound_formula& f, const query& q, const extent
       return r;
     }
     case query::kind::row:
-      return whole(e, e.adjoint(f.formula, unit(q.at)), stream);
     case query::kind::column:
-      return whole(e, e.apply(f.formula, unit(q.at)), stream);
+      return line(e, f, stream, q.at, q.is == query::kind::row);
     case query::kind::reduced_row: {
       const tensor<T> sum = e.memory().filled(map_size(tokens, 1), 0);
-      k.total(T(1) / static_cast<T>(heads * channels), q.over == reduction::abs_mean,
-              whole(e, e.adjoint(f.formula, unit(q.at)), stream), sum);
+      k.total(weight, absolute, line(e, f, stream, q.at, true), sum);
       return sum;
     }
     case query::kind::matrix: {
       const tensor<T> map = e.memory().filled(map_size(tokens, tokens), 0);
-      const std::size_t h = q.at / channels, c = q.at % channels;
-      each_column_block(
-          e, f.formula, window{0, tokens, c, c + 1}, heads, [&](std::size_t s, std::size_t row, const tensor<T>& part) {
-            k.copy(part.slice(axis::head, h, h + 1),
-                   map.slice(axis::token, row, tokens).slice(axis::column, s, s + part.v.of(axis::column)));
-          });
+      if (f.diagonal == absent) {
+        for (std::size_t s = 0; s < tokens; ++s)
+          k.copy(within_channel(e, f.formula, stream, s, q.at, false), map.slice(axis::column, s, s + 1));
+        return map;
+      }
+      std::size_t number = q.at, behind = 1;  // of entries behind the channel axis
+      for (std::size_t a = static_cast<std::size_t>(axis::chan) + 1; a < axis_count; ++a) behind *= stream[a];
+      const std::size_t c = number / behind % channels;
+      extents one = stream;  // as the window has it
+      at(one, axis::chan) = 1;
+      number = number / behind / channels * behind + number % behind;
+      each_column_block(e, f.diagonal, window{0, tokens, c, c + 1}, stream,
+                        [&](std::size_t s, std::size_t row, const tensor<T>& part) {
+                          k.copy(channel_of(part, one, number), place(map, row, s, part));
+                        });
       return map;
     }
     case query::kind::reduced_matrix: {
       const tensor<T> map = e.memory().filled(map_size(tokens, tokens), 0);
-      const T weight = T(1) / static_cast<T>(heads * channels);
-      const bool absolute = q.over == reduction::abs_mean;
-      if (const auto form = heads == 1 ? as_semiseparable(f.g, f.formula) : std::nullopt) {
+      if (const auto form = channels * tokens == volume(stream) && f.diagonal != absent
+                                ? as_semiseparable(f.g, f.diagonal)
+                                : std::nullopt) {
         add_channel_sum<T>(e, *form, channels, weight, absolute, map);
         return map;
       }
-      for (std::size_t c = 0; c < channels; c += channel_block) {
-        const window w{0, tokens, c, std::min(c + channel_block, channels)};
-        each_column_block(e, f.formula, w, heads, [&](std::size_t s, std::size_t row, const tensor<T>& part) {
-          k.total(weight, absolute, part,
-                  map.slice(axis::token, row, tokens).slice(axis::column, s, s + part.v.of(axis::column)));
-        });
-      }
+      each_part(e, f, stream, [&](std::size_t row, std::size_t s, const tensor<T>& part) {
+        k.total(weight, absolute, part, place(map, row, s, part));
+      });
       return map;
     }
   }
@@ -200,7 +260,7 @@ template <class T>
 void implicit_attention<T>::needs_stream(const tensor<T>& s) const {
   if (s.v.size == stream_) return;
   throw user_error(fmt::format("H is {} x {} in {} channels, but the stream has {} tokens and {} channels", tokens_,
-                               tokens_, channels(), s.v.of(axis::token), s.v.of(axis::head) * s.v.of(axis::chan)));
+                               tokens_, channels(), s.v.of(axis::token), volume(s.v.size) / s.v.of(axis::token)));
 }
 
 template <class T>
@@ -212,9 +272,6 @@ void implicit_attention<T>::check(const query& q) const {
   if (q.is == kind::matrix && q.at >= channels())
     throw user_error(
         fmt::format("channel {} was asked for, but this layer has channels 0 to {}", q.at, channels() - 1));
-  if ((of_token || q.is == kind::matrix || q.is == kind::reduced_matrix) && !engine_.keeps_channels_apart(f_.formula))
-    throw user_error(
-        "H of this architecture mixes channels: it has no matrix per channel; ask for H x or its transpose instead");
 }
 
 template <class T>
@@ -249,9 +306,12 @@ query_plan implicit_attention<T>::plan(const query& q) const {
   p.query = names[static_cast<std::size_t>(q.is)] + what;
   if (q.is == kind::reduced_row || q.is == kind::reduced_matrix) p.query += fmt::format(" ({})", text_of(q.over));
   const bool scan = q.is != kind::matrix && q.is != kind::reduced_matrix;
-  const bool products = q.is == kind::reduced_matrix && as_semiseparable(f_.g, f_.formula);
+  const bool products = q.is == kind::reduced_matrix && f_.diagonal != absent && channels() == at(stream_, axis::chan) &&
+                        as_semiseparable(f_.g, f_.diagonal);
   p.strategy = products ? "blocked matrix products" : scan ? "scan over the tokens" : "scans of unit columns";
   p.reason = products ? "H is semiseparable: below a block of rows it is a product of factors as wide as the state"
+             : f_.diagonal == absent && q.is != kind::apply && q.is != kind::adjoint && q.is != kind::remainder
+                 ? "H mixes channels: what each passes on to itself is asked for one by one"
              : scan   ? "one pass over the tokens in windows of channels; no pair of tokens is formed"
                       : "H is asked for entry by entry, a block of columns at a time";
   p.recurrence = "may be scanned in parallel";

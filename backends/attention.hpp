@@ -32,6 +32,9 @@ struct query_plan final {
 struct bound_formula final {
   workspace g{};
   node_index output = absent, formula = absent, remainder = absent;
+  /// What H does from each channel to itself, as an operator that keeps channels apart: H where it does so itself; absent
+  /// where that cannot be written down.
+  node_index diagonal = absent;
 };
 /// @throws user_error when the declaration has no implicit attention
 bound_formula formula_of(const expr& attention);
@@ -51,9 +54,11 @@ class implicit_attention final {
   implicit_attention& operator=(const implicit_attention&) = delete;
 
   std::size_t tokens() const { return tokens_; }
-  /// Matrices of H: channels, times heads where a stream has heads; channel c of head h is number h C + c.
-  std::size_t channels() const { return at(stream_, axis::head) * at(stream_, axis::chan); }
-  /// The extents of y: [T, C] or [T, H, C].
+  /// Channels of y, those of the first head of the first group first.
+  std::size_t channels() const { return volume(stream_) / tokens_; }
+  /// H passes from channel to channel, not only along tokens.
+  bool mixes_channels() const { return f_.diagonal != f_.formula; }
+  /// The extents of y: [T, C], [T, H, C] or [T, G, H, C].
   const extents& stream() const { return stream_; }
   /// The value path's input x, [T, C].
   const tensor<T>& x() const { return env_.inputs.find(value_input)->second; }
@@ -62,6 +67,9 @@ class implicit_attention final {
   tensor<T> remainder();                  ///< r, [T, C]
   tensor<T> apply(const tensor<T>& x);    ///< H x, [T, C]
   tensor<T> adjoint(const tensor<T>& g);  ///< H' g, [T, C]
+  /// Where H mixes channels (a norm that subtracts their mean; S5) it is a tensor H[t, c, s, d]. Rows, columns, matrices
+  /// and reductions are then those of its diagonal blocks c = d, what a channel passes on to itself; apply and adjoint are
+  /// whole.
   tensor<T> row(std::size_t i);           ///< H_c[i, s] as [T, C]; @throws user_error for a token that does not exist
   tensor<T> column(std::size_t j);        ///< H_c[t, j] as [T, C]
   tensor<T> matrix(std::size_t channel);  ///< H_c as [T, column T]

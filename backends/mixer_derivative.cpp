@@ -10,7 +10,7 @@ constexpr std::string_view of_mixer = "u", of_output = "y";
 
 mixer_formula derivatives_of(const architecture& a) {
   mixer_formula f;
-  for (const projection& p : a.inputs) f.inputs.push_back({p.input, derivatives_of(p.of_u)});
+  for (const projection& p : a.inputs) f.inputs.push_back({p.input, derivatives_of(p.of_u), p.of_u.top().to});
   f.attention = derivatives_of(stabilised(a.attention), {.paths = true});
   f.output = derivatives_of(a.output);
   return f;
@@ -22,16 +22,18 @@ mixer_derivative<T>::mixer_derivative(const mixer_formula& formula, const enviro
     : f_(formula), backend_(backend) {
   const auto on = [&](const bound_derivatives& f, std::string_view input, const tensor<T>& x) {
     environment<T> env = parameters;
+    env.inputs.clear();
     env.inputs[std::string(input)] = x;
     return std::make_unique<true_derivative<T>>(f, std::move(env), backend);
   };
   environment<T> env = parameters;
   for (const mixer_formula::projected& p : f_.inputs) {
     inputs_.push_back(on(p.of_u, of_mixer, u));
-    env.inputs[std::string(p.input)] = inputs_.back()->output();
+    env.inputs[std::string(p.input)] = stored_whole(inputs_.back()->output(), p.has, parameters.lengths, backend);
   }
+  given_ = env.inputs;
   attention_ = std::make_unique<true_derivative<T>>(f_.attention, std::move(env), backend);
-  const tensor<T> y = attention_->output();
+  const tensor<T> y = stored_whole(attention_->output(), f_.attention.g[f_.attention.output].to, parameters.lengths, backend);
   stream_ = y.v.size;
   output_ = on(f_.output, of_output, heads_side_by_side(y));
 }
@@ -74,6 +76,17 @@ tensor<T> mixer_derivative<T>::backward(const tensor<T>& g) {
   for (std::size_t k = 0; k < inputs_.size(); ++k)
     y = sum(y, inputs_[k]->backward(of_mixer, attention_->backward(f_.inputs[k].input, back)));
   return *y;
+}
+
+template <class T>
+tensor<T> mixer_derivative<T>::backward_to(std::string_view input, const tensor<T>& g) {
+  return attention_->backward(input, back_through_output(g));
+}
+template <class T>
+tensor<T> mixer_derivative<T>::backward_from(std::string_view input, const tensor<T>& g) {
+  for (std::size_t k = 0; k < inputs_.size(); ++k)
+    if (f_.inputs[k].input == input) return inputs_[k]->backward(of_mixer, g);
+  throw internal_error("this input is no function of u");
 }
 
 template <class T>

@@ -11,6 +11,7 @@ struct mixer_formula final {
   struct projected final {
     std::string_view input;
     bound_derivatives of_u;
+    axes has;  ///< of the input
   };
   std::vector<projected> inputs;
   bound_derivatives attention, output;
@@ -21,7 +22,8 @@ mixer_formula derivatives_of(const architecture&);
 template <class T>
 class mixer_derivative final {
  public:
-  /// @param formula  must outlive this; @param parameters of the mixer; @param u [T, D]
+  /// @param formula  must outlive this; @param parameters of the mixer, and inputs that are no functions of u
+  /// @param u [T, D]
   mixer_derivative(const mixer_formula& formula, const environment<T>& parameters, const tensor<T>& u,
                    const kernels<T>& backend);
   mixer_derivative(const mixer_formula&&, const environment<T>&, const tensor<T>&, const kernels<T>&) = delete;
@@ -29,6 +31,11 @@ class mixer_derivative final {
   tensor<T> output();                      ///< mixer(u), [T, D]
   tensor<T> forward(const tensor<T>& v);   ///< J v, [T, D]
   tensor<T> backward(const tensor<T>& g);  ///< J' g, [T, D]
+  /// An input of the attention, and the gradient with respect to one, which is no function of u perhaps.
+  const tensor<T>& input(std::string_view name) const { return given_.find(name)->second; }
+  tensor<T> backward_to(std::string_view input, const tensor<T>& g);
+  /// J' of an input as a function of u.
+  tensor<T> backward_from(std::string_view input, const tensor<T>& g);
   /// H_u v with H_u = output H x: what the implicit attention alone passes on from u. Paths through other inputs than x
   /// and through controls are left out. @throws user_error when the value path is refused, or the mixer has no x
   tensor<T> implicit_forward(const tensor<T>& v);
@@ -52,6 +59,7 @@ class mixer_derivative final {
 
   const mixer_formula& f_;
   const kernels<T>& backend_;
+  std::map<std::string, tensor<T>, std::less<>> given_;
   std::vector<derivative> inputs_;
   derivative attention_, output_;
   extents stream_ = single;  // of y

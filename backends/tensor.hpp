@@ -64,11 +64,11 @@ tensor<T> reshaped(const tensor<T>& x, const extents& size) {
     throw internal_error("only contiguous numbers can be read with other extents, and only as many");
   return {{x.v.data, size, contiguous(size)}, x.owner};
 }
-/// A stream [T, H, C] as [T, H C], head after head: what a mixer's output projection gets.
+/// A stream [T, G, H, C] as [T, G H C], head after head: what a mixer's output projection gets.
 template <class T>
 tensor<T> heads_side_by_side(const tensor<T>& x) {
-  if (x.v.of(axis::head) == 1) return x;
-  return reshaped(x, stream_extents(x.v.of(axis::token), x.v.of(axis::head) * x.v.of(axis::chan)));
+  const std::size_t tokens = x.v.of(axis::token), entries = volume(x.v.size) / tokens;
+  return entries == x.v.of(axis::chan) ? x : reshaped(x, stream_extents(tokens, entries));
 }
 
 /// A stream [tokens, channels] of numbers in row-major order, stored by the backend.

@@ -46,10 +46,10 @@ explanation explain(const model<float>& m, std::string name, std::string text, s
   const forward_pass<float> pass = m.run(e.ids, {.of = extent_of_run::logits::last_token});
   e.predictions = predictions(m, pass.logits, words);
   for (std::size_t i = 0; i < m.layers(); ++i) {
-    const tensor<float> map = m.attention(i, pass.mixer_in[i]).reduced_matrix(reduction::abs_mean);
+    const tensor<float> map = m.attention(i, pass.mixer_in[i], pass.shared).reduced_matrix(reduction::abs_mean);
     e.maps.push_back({static_cast<int>(i), std::string(text_of(reduction::abs_mean)),
                       std::vector<float>(map.v.data, map.v.data + tokens.size() * tokens.size())});
-    for (check& c : identity_checks(m, i, pass.mixer_in[i])) e.checks.push_back(std::move(c));
+    for (check& c : identity_checks(m, i, pass.mixer_in[i], pass.shared)) e.checks.push_back(std::move(c));
   }
   e.scores = token_scores(how, e.maps, tokens.size());
   const architecture& a = m.mixer_architecture();

@@ -1,6 +1,6 @@
 #include <fmt/core.h>
 
-#include <alphaform/backends/mixer_derivative.hpp>
+#include <alphaform/backends/model/gradient.hpp>
 #include <alphaform/explain/implicit_share.hpp>
 #include <alphaform/explain/models_folder.hpp>
 #include <cmath>
@@ -31,12 +31,12 @@ double dot(const tensor<T>& a, const tensor<T>& b) {
 
 template <class T>
 std::vector<implicit_share> implicit_shares(const model<T>& m, std::span<const std::int64_t> ids) {
-  const mixer_formula formula = derivatives_of(m.mixer_architecture());
+  const model_gradient<T> derivatives(m);
   const forward_pass<T> pass = m.run(ids, {.of = extent_of_run::logits::none});
   std::vector<implicit_share> shares;
   for (std::size_t layer = 0; layer < m.layers(); ++layer) {
     const tensor<T>& u = pass.mixer_in[layer];
-    mixer_derivative<T> mixer(formula, m.mixer_parameters(layer), u, m.backend());
+    mixer_derivative<T> mixer = derivatives.mixer(layer, u, pass.shared);
     double both = 0, implicit = 0, all = 0;
     for (unsigned seed = 1; seed <= directions; ++seed) {
       const tensor<T> v = random_signs(u, seed, m.backend()), Jv = mixer.forward(v), Hv = mixer.implicit_forward(v);

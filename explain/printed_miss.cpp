@@ -14,7 +14,9 @@ std::optional<measured_miss> printed_miss(const architecture& a) {
   const model<double> m(file, reference_kernels());
   const bound_formula printed = formula_of(a.attention, a.printed.H);
   double miss = 0, scale = 0;
+  std::vector<shared_streams<double>> first;  // of each sample
   for (std::size_t i = 0; i < m.layers(); ++i) {
+    if (m.mixer_architecture(i).name != a.name) continue;
     const stored_tensor& in = record.at(fmt::format("mixer_in.{}", i));
     const std::vector<float> numbers = values<float>(in);
     const auto tokens = static_cast<std::size_t>(in.shape.at(1));

@@ -22,12 +22,15 @@ struct comparison final {
   }
 };
 
-/// @param channel  of all heads
+/// @param channel  of all heads and groups
 template <class T>
 T entry(const tensor<T>& x, std::size_t token, std::size_t channel) {
-  const std::size_t in_a_head = x.v.of(axis::chan);
-  return x.v.data[token * x.v.step(axis::token) + channel / in_a_head * x.v.step(axis::head) +
-                  channel % in_a_head * x.v.step(axis::chan)];
+  std::size_t place = token * x.v.step(axis::token);
+  for (std::size_t k = axis_count; k-- > 1;) {
+    place += channel % x.v.size[k] * x.v.stride[k];
+    channel /= x.v.size[k];
+  }
+  return x.v.data[place];
 }
 
 /// Tokens whose rows are checked: the first, the last and some between.
@@ -39,16 +42,31 @@ std::vector<std::size_t> some_tokens(std::size_t tokens) {
 }
 
 template <class T>
-void compare_identity(const model<T>& m, std::size_t layer, const tensor<T>& u, comparison& whole, comparison& rows) {
-  implicit_attention<T> a = m.attention(layer, u);
+void compare_identity(const model<T>& m, std::size_t layer, const tensor<T>& u, const shared_streams<T>& shared,
+                      comparison& whole, comparison& rows) {
+  implicit_attention<T> a = m.attention(layer, u, shared);
   const tensor<T> y = a.output(), hx = a.apply(a.x()), r = a.remainder();
   for (std::size_t t = 0; t < a.tokens(); ++t)
     for (std::size_t c = 0; c < a.channels(); ++c) whole.add(entry(hx, t, c) + entry(r, t, c), entry(y, t, c));
   for (const std::size_t t : some_tokens(a.tokens())) {
+    if (a.mixes_channels()) {  // a sum over the channels of a token's rows
+      const tensor<T> unit = arena<T>(m.backend()).make(a.stream());
+      m.backend().unit(t, unit);
+      const tensor<T> row = a.adjoint(unit);
+      double sum = 0, expected = 0;
+      for (std::size_t c = 0; c < a.channels(); ++c) {
+        sum += entry(r, t, c);
+        expected += entry(y, t, c);
+        for (std::size_t s = 0; s < a.tokens(); ++s)
+          sum += static_cast<double>(entry(row, s, c)) * entry(a.x(), s, c);
+      }
+      rows.add(sum, expected);
+      continue;
+    }
     const tensor<T> row = a.row(t);
     for (std::size_t c = 0; c < a.channels(); ++c) {
       double sum = entry(r, t, c);
-      for (std::size_t s = 0; s <= t; ++s) sum += static_cast<double>(entry(row, s, c)) * entry(a.x(), s, c);
+      for (std::size_t s = 0; s < a.tokens(); ++s) sum += static_cast<double>(entry(row, s, c)) * entry(a.x(), s, c);
       rows.add(sum, entry(y, t, c));
     }
   }
@@ -77,9 +95,10 @@ recorded read(const checkpoint& record, const std::string& name, std::size_t dim
 }  // namespace
 
 template <class T>
-std::vector<check> identity_checks(const model<T>& m, std::size_t layer, const tensor<T>& u) {
+std::vector<check> identity_checks(const model<T>& m, std::size_t layer, const tensor<T>& u,
+                                   const shared_streams<T>& shared) {
   comparison whole, rows;
-  compare_identity(m, layer, u, whole, rows);
+  compare_identity(m, layer, u, shared, whole, rows);
   return as_checks<T>(layer, whole, rows);
 }
 
@@ -88,7 +107,7 @@ std::vector<check> identity_checks(const model<T>& m, std::span<const std::int64
   const forward_pass<T> pass = m.run(ids, {.of = extent_of_run::logits::none});
   std::vector<check> checks;
   for (std::size_t i = 0; i < m.layers(); ++i)
-    for (check& c : identity_checks(m, i, pass.mixer_in[i])) checks.push_back(std::move(c));
+    for (check& c : identity_checks(m, i, pass.mixer_in[i], pass.shared)) checks.push_back(std::move(c));
   return checks;
 }
 
@@ -130,6 +149,7 @@ std::vector<check> record_checks(const model<T>& m, const checkpoint& record) {
   }
   checks.push_back(all.as("logits", tolerance<T>::recorded));
 
+  std::vector<shared_streams<T>> first;  // of each sample
   for (std::size_t i = 0; i < m.layers(); ++i) {
     const recorded in = read(record, fmt::format("mixer_in.{}", i), 3),
                    out = read(record, fmt::format("mixer_out.{}", i), 3);
@@ -142,10 +162,12 @@ std::vector<check> record_checks(const model<T>& m, const checkpoint& record) {
     for (std::size_t b = 0; b < in.shape[0]; ++b) {
       const std::size_t tokens = std::min(length(b), room);
       const tensor<T> u = m.stream(std::span(in.numbers).subspan(b * room * width, tokens * width), tokens);
-      const tensor<T> y = m.mixer(i, u);
+      if (i == 0) first.push_back(m.shared(u));
+      const shared_streams<T> shared = b < first.size() ? first[b] : shared_streams<T>{};
+      const tensor<T> y = m.mixer(i, u, shared);
       for (std::size_t t = 0; t < tokens; ++t)
         for (std::size_t d = 0; d < width; ++d) mixers.add(entry(y, t, d), out.numbers[(b * room + t) * width + d]);
-      compare_identity(m, i, u, whole, rows);
+      compare_identity(m, i, u, shared, whole, rows);
     }
     checks.push_back(mixers.as(fmt::format("mixer_out.{}", i), tolerance<T>::recorded));
     for (check& c : as_checks<T>(i, whole, rows)) checks.push_back(std::move(c));
@@ -173,8 +195,10 @@ std::vector<check> logit_checks(const model<T>& m, std::span<const std::int64_t>
   return checks;
 }
 
-template std::vector<check> identity_checks(const model<float>&, std::size_t, const tensor<float>&);
-template std::vector<check> identity_checks(const model<double>&, std::size_t, const tensor<double>&);
+template std::vector<check> identity_checks(const model<float>&, std::size_t, const tensor<float>&,
+                                            const shared_streams<float>&);
+template std::vector<check> identity_checks(const model<double>&, std::size_t, const tensor<double>&,
+                                            const shared_streams<double>&);
 template std::vector<check> identity_checks(const model<float>&, std::span<const std::int64_t>);
 template std::vector<check> identity_checks(const model<double>&, std::span<const std::int64_t>);
 template std::vector<check> record_checks(const model<float>&, const checkpoint&);

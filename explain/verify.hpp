@@ -22,7 +22,8 @@ struct tolerance<double> final {
 
 /// y against H x + r, and against its rows (the transpose's route), on one mixer input u [T, D].
 template <class T>
-std::vector<check> identity_checks(const model<T>&, std::size_t layer, const tensor<T>& u);
+std::vector<check> identity_checks(const model<T>&, std::size_t layer, const tensor<T>& u,
+                                   const shared_streams<T>& = {});
 /// The same for every layer, on what its mixer gets for these ids.
 template <class T>
 std::vector<check> identity_checks(const model<T>&, std::span<const std::int64_t> ids);

@@ -91,7 +91,7 @@ void needs_numbers(const answer& r) {
 nlohmann::json as_json(const attention_options& o, const model<float>& m, std::span<const token> tokens,
                        const answer& r, std::optional<std::size_t> row) {
   nlohmann::json j{{"model_type", m.of().model_type},
-                   {"architecture", m.mixer_architecture().name},
+                   {"architecture", m.mixer_architecture(o.layer).name},
                    {"layer", o.layer},
                    {"map", what_is_mapped},
                    {"device", m.backend().name},
@@ -129,8 +129,8 @@ int run(const attention_options& o) {
     throw user_error(
         fmt::format("cannot tell what to write from the name {}: it should end in .npz, .npy, .png or .json",
                     quote_path(*o.output)));
-  implicit_attention<float> a =
-      m.attention(o.layer, m.run(ids_of(tokens), {extent_of_run::logits::none, o.layer + 1}).mixer_in[o.layer]);
+  const forward_pass<float> pass = m.run(ids_of(tokens), {extent_of_run::logits::none, o.layer + 1});
+  implicit_attention<float> a = m.attention(o.layer, pass.mixer_in[o.layer], pass.shared);
   if (o.channel && *o.channel >= a.channels())
     throw user_error(
         fmt::format("channel {} was asked for, but this layer has channels 0 to {}", *o.channel, a.channels() - 1));

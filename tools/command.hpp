@@ -18,6 +18,7 @@ subcommand add_derive(CLI::App&);
 subcommand add_rules(CLI::App&);
 subcommand add_compare(CLI::App&);
 subcommand add_inspect(CLI::App&);
+subcommand add_convert(CLI::App&);
 subcommand add_verify(CLI::App&);
 subcommand add_attention(CLI::App&);
 subcommand add_explain(CLI::App&);

@@ -17,7 +17,7 @@ subcommand add_inspect(CLI::App& app) {
             const checkpoint file = checkpoint::open(path);
             std::size_t numbers = 0, bytes = 0, widest = 4;
             for (const stored_tensor& t : file.tensors()) {
-              numbers += t.bytes.size() / bytes_of(t.type);
+              numbers += element_count(t);
               bytes += t.bytes.size();
               widest = std::max(widest, quote(t.name).size());
             }

@@ -1,9 +1,11 @@
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <alphaform/architectures/models/families.hpp>
+#include <alphaform/architectures/models/family.hpp>
 #include <alphaform/architectures/registry.hpp>
 #include <alphaform/tools/command.hpp>
+#include <set>
 
 namespace alphaform::tools {
 
@@ -14,9 +16,13 @@ subcommand add_list(CLI::App& app) {
             std::size_t title = 0;
             for (const architecture& a : registry) title = std::max(title, a.title.size());
             fmt::print("architectures (alphaform derive NAME)\n");
-            for (const architecture& a : registry) fmt::print("  {:<10} {:<{}} {}\n", a.name, a.title, title, a.source);
-            fmt::print("\nmodels (model_type of config.json, or a file of rwkv.cpp)\n");
-            for (const family& f : models::families) fmt::print("  {:<10} with the mixer {}\n", f.model_type, f.mixer);
+            for (const architecture& a : registry) fmt::print("  {:<16} {:<{}} {}\n", a.name, a.title, title, a.source);
+            fmt::print("\nmodels (format, model_type of config.json, mixers)\n");
+            for (const family& f : families) {
+              std::set<std::string_view> mixers;
+              for (const mixer_choice& c : f.mixers) mixers.insert(c.mixer->name);
+              fmt::print("  {:<40} {:<16} {}\n", f.name, f.model_type, fmt::join(mixers, ", "));
+            }
             return 0;
           }};
 }

@@ -52,7 +52,7 @@ inline constexpr auto adjoint_rows = [] {
       row("transpose of Contract_T", adj(leaf<terms::over_tokens>()), leaf<terms::every_token>(), k, "transposition",
           ""),
       row("transpose of Reverse", adj(Reverse), Reverse, k, "transposition", ""),
-      row("transpose of i", adj(Turn), then(minus_one(), Turn), k, "transposition", ""),
+      row("transpose of a quarter turn", adj(quarter("q")), then(minus_one(), quarter("q")), k, "transposition", ""),
       row("transpose of Complex", adj(Embed), Re, k, "transposition", ""),
       row("transpose of Re", adj(Re), Embed, k, "transposition", ""),
       row("transpose of a recurrence", adj(S(p)), then(Reverse, then(S(retimed(adj(p))), Reverse)), k,

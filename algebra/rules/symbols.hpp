@@ -25,6 +25,10 @@ constexpr side expand(std::string_view symbol) { return build::leaf<terms::expan
 constexpr side contract(std::string_view symbol) {
   return build::leaf<terms::contract, side_capacity>(symbol, {}, any_axes);
 }
+/// A quarter turn, on the axis of whatever the symbol matches.
+constexpr side quarter(std::string_view symbol) {
+  return build::leaf<terms::turn, side_capacity>(symbol, any_axes, any_axes);
+}
 /// Over one given axis.
 constexpr side sum_over(axes a) { return build::leaf<terms::contract, side_capacity>({}, {}, a); }
 constexpr side mix(std::string_view symbol, const side& weight) {
@@ -48,7 +52,7 @@ constexpr side C(const side& a) { return build::with<terms::conv>(a); }
 constexpr side lags(const side& a) { return build::with<terms::lags>(a); }
 constexpr side N(const side& a) { return build::with<terms::rownorm>(a); }
 constexpr side N1(const side& a) { return build::with<terms::bounded_rownorm>(a); }
-constexpr side attend(const side& a, const side& b) { return build::with<terms::attend>(a, b); }
+constexpr side attend(const side& a, const side& b) { return build::with<terms::attend>(a, b, "p"); }  ///< any window
 constexpr side adj(const side& a) { return build::with<terms::adjoint>(a); }
 constexpr side then(const side& a, const side& b) { return build::with<terms::product>(a, b); }  ///< a b: b acts first
 constexpr side both(const side& a, const side& b) { return build::with<terms::sum>(a, b); }

@@ -6,7 +6,9 @@
 #include <alphaform/architectures/checkpoint/quote.hpp>
 #include <alphaform/architectures/checkpoint/rwkv_cpp.hpp>
 #include <alphaform/architectures/checkpoint/safetensors.hpp>
+#include <alphaform/architectures/checkpoint/torch_file.hpp>
 #include <alphaform/architectures/checkpoint/untrusted_json.hpp>
+#include <alphaform/architectures/checkpoint/zip_archive.hpp>
 #include <alphaform/error.hpp>
 #include <iterator>
 #include <utility>
@@ -20,6 +22,7 @@ struct checkpoint::contents {
   fs::path path;
   std::string format;
   std::vector<mapped_file> files;
+  std::vector<std::shared_ptr<const void>> owners;
   std::vector<stored_tensor> tensors;
   nlohmann::json config;
 };
@@ -28,29 +31,60 @@ namespace {
 
 constexpr const char* single_file = "model.safetensors";
 constexpr const char* index_file = "model.safetensors.index.json";
+constexpr const char* torch_file = "pytorch_model.bin";
+constexpr const char* torch_extension = ".pth";
 
 bool present(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(path, ignored);
 }
 
+/// The .pth files of a folder, sorted.
+std::vector<fs::path> torch_files(const fs::path& folder) {
+  std::vector<fs::path> found;
+  std::error_code failed;
+  for (fs::directory_iterator at(folder, failed), end; !failed && at != end; at.increment(failed)) {
+    if (at->path().extension() == torch_extension) found.push_back(at->path());
+  }
+  if (failed) throw runtime_error(fmt::format("cannot list the folder {}: {}", quote_path(folder), failed.message()));
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
 /// The file that holds or lists the tensors: `path` itself, or what a folder contains.
 fs::path weights_of(const fs::path& path) {
   std::error_code ignored;
   if (!fs::is_directory(path, ignored)) return path;
-  for (const char* name : {single_file, index_file}) {
+  for (const char* name : {single_file, index_file, torch_file}) {
     if (present(path / name)) return path / name;
   }
-  throw user_error(fmt::format("cannot open the folder {} as a checkpoint: it has neither {} nor {}", quote_path(path),
-                               single_file, index_file));
+  const auto found = torch_files(path);
+  if (found.size() == 1) return found[0];
+  if (found.size() > 1) {
+    throw user_error(
+        fmt::format("cannot open the folder {} as a checkpoint: it has {} {} files, {} and {} among them; "
+                    "give the path of one",
+                    quote_path(path), found.size(), torch_extension, quote(found[0].filename().string()),
+                    quote(found[1].filename().string())));
+  }
+  throw user_error(
+      fmt::format("cannot open the folder {} as a checkpoint: it has neither {} nor {}, and no PyTorch file {} or *{}",
+                  quote_path(path), single_file, index_file, torch_file, torch_extension));
 }
 
 tensor_file read_binary(const fs::path& path) {
   const auto file = mapped_file::open(path);
   if (is_rwkv_cpp(file.bytes())) return read_rwkv_cpp(path);
+  if (is_zip(file.bytes())) return read_torch_file(path);
+  if (is_legacy_torch(file.bytes())) {
+    throw user_error(fmt::format(
+        "cannot open {} as a checkpoint: it has PyTorch's format before version 1.6; load it with a newer PyTorch and "
+        "save it again: torch.save(torch.load(old, map_location=\"cpu\", weights_only=True), new)",
+        quote_path(path)));
+  }
   throw user_error(
-      fmt::format("cannot open {} as a checkpoint: it is neither a .safetensors file, a .safetensors.index.json, "
-                  "a folder with one of them nor an rwkv.cpp file; convert PyTorch files to safetensors",
+      fmt::format("cannot open {} as a checkpoint: it is neither a .safetensors file, a .safetensors.index.json, a zip "
+                  "file of torch.save, an rwkv.cpp file nor a folder with one of them; convert it to safetensors",
                   quote_path(path)));
 }
 
@@ -92,11 +126,12 @@ const std::string& nearest(std::span<const stored_tensor> sorted, std::string_vi
 checkpoint checkpoint::open(const fs::path& path) {
   const fs::path weights = weights_of(path);
   std::vector<tensor_file> files = read_files(weights);
-  contents all{path, "", {}, {}, nullptr};
+  contents all{path, "", {}, {}, {}, nullptr};
   all.format = files.size() == 1 ? files[0].format : fmt::format("safetensors, {} shards", files.size());
   all.config = files.size() == 1 && !files[0].header.is_null() ? files[0].header : config_beside(weights);
   for (tensor_file& file : files) {
     all.files.push_back(file.file);
+    all.owners.push_back(std::move(file.owner));
     std::move(file.tensors.begin(), file.tensors.end(), std::back_inserter(all.tensors));
   }
   std::sort(all.tensors.begin(), all.tensors.end(), by_name);

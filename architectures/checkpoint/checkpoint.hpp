@@ -11,17 +11,17 @@
 
 namespace alphaform {
 
-/// An immutable shared handle, cheap to copy. It keeps its files mapped; a stored_tensor is valid while a copy of it
+/// An immutable shared handle, cheap to copy. It keeps its files in memory; a stored_tensor is valid while a copy of it
 /// lives, which is why the members that refer into it cannot be called on a temporary.
 class checkpoint {
  public:
-  /// @param path a .safetensors file, a sharded model.safetensors.index.json, a folder with model.safetensors or that
-  /// index,
-  ///             or an rwkv.cpp .bin file.
+  /// @param path a .safetensors file, a sharded model.safetensors.index.json, a PyTorch file that torch.save wrote
+  /// since version 1.6 (.pth, .pt, .bin: told by its content), an rwkv.cpp file, or a folder with model.safetensors,
+  /// that index, pytorch_model.bin or a single .pth file, the first of them that is there.
   /// @throws user_error if nothing of that kind is there or the files are malformed; runtime_error if the system fails.
   static checkpoint open(const std::filesystem::path& path);
 
-  /// "safetensors", "safetensors, 3 shards" or "rwkv.cpp version 100".
+  /// "safetensors", "safetensors, 3 shards", "PyTorch" or "rwkv.cpp version 100".
   const std::string& format() const&;
   const std::string& format() const&& = delete;
 

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <alphaform/architectures/checkpoint/quote.hpp>
 #include <alphaform/architectures/checkpoint/safetensors.hpp>
+#include <alphaform/architectures/checkpoint/safetensors_types.hpp>
 #include <alphaform/architectures/checkpoint/untrusted_json.hpp>
 #include <alphaform/error.hpp>
-#include <array>
 #include <cstring>
 #include <map>
 #include <set>
@@ -19,19 +19,6 @@ using nlohmann::json;
 
 constexpr std::size_t length_bytes = 8;
 constexpr std::uint64_t largest_header = 100'000'000;
-
-constexpr std::array<std::pair<std::string_view, dtype>, 12> known_types{{{"F32", dtype::f32},
-                                                                          {"F16", dtype::f16},
-                                                                          {"BF16", dtype::bf16},
-                                                                          {"F64", dtype::f64},
-                                                                          {"I64", dtype::i64},
-                                                                          {"I32", dtype::i32},
-                                                                          {"I16", dtype::i16},
-                                                                          {"I8", dtype::i8},
-                                                                          {"U8", dtype::u8},
-                                                                          {"BOOL", dtype::boolean},
-                                                                          {"F8_E4M3", dtype::f8_e4m3},
-                                                                          {"F8_E5M2", dtype::f8_e5m2}}};
 
 std::string_view header_text(std::span<const std::byte> image, std::string_view source) {
   if (image.size() < length_bytes) {
@@ -58,8 +45,8 @@ std::string_view header_text(std::span<const std::byte> image, std::string_view 
 dtype parse_type(const json& entry, std::string_view source) {
   const std::string name = string_at(entry, "dtype", source);
   const auto* row =
-      std::find_if(known_types.begin(), known_types.end(), [&](const auto& r) { return r.first == name; });
-  if (row == known_types.end()) {
+      std::find_if(safetensors_types.begin(), safetensors_types.end(), [&](const auto& r) { return r.first == name; });
+  if (row == safetensors_types.end()) {
     throw user_error(fmt::format("cannot read {}: its dtype {} is not known; F32, F16, BF16, F64 and I64 can be used",
                                  source, quote(name)));
   }
@@ -75,14 +62,9 @@ std::vector<std::int64_t> parse_shape(const json& entry, std::string_view source
 }
 
 std::uint64_t size_in_bytes(const stored_tensor& tensor, std::string_view source) {
-  std::uint64_t size = bytes_of(tensor.type);
-  for (const std::int64_t dim : tensor.shape) {
-    if (__builtin_mul_overflow(size, static_cast<std::uint64_t>(dim), &size)) {
-      throw user_error(fmt::format("cannot read {}: its shape [{}] overflows the number of bytes", source,
-                                   fmt::join(tensor.shape, ", ")));
-    }
-  }
-  return size;
+  if (const auto size = stored_size(tensor.type, tensor.shape)) return *size;
+  throw user_error(fmt::format("cannot read {}: its shape [{}] overflows the number of bytes", source,
+                               fmt::join(tensor.shape, ", ")));
 }
 
 stored_tensor parse_entry(const std::string& name, const json& entry, std::span<const std::byte> data,

@@ -20,6 +20,28 @@ class carried final {
     return states_[next_++];
   }
 
+  /// What came before with x behind it, of which the last `reach` tokens (of all, one less) are kept for later.
+  tensor<T> appended(const arena<T>& memory, const kernels<T>& k, const tensor<T>& x, std::size_t reach) {
+    tensor<T> all = x;
+    if (next_ < states_.size()) {
+      const std::size_t past = states_[next_].v.of(axis::token), now = x.v.of(axis::token);
+      extents size = x.v.size;
+      at(size, axis::token) = past + now;
+      all = memory.make(size);
+      k.copy(states_[next_], all.slice(axis::token, 0, past));
+      k.copy(x, all.slice(axis::token, past, past + now));
+    } else {
+      states_.emplace_back();
+    }
+    const std::size_t tokens = all.v.of(axis::token), kept = std::min(tokens, reach);
+    states_[next_++] = all.slice(axis::token, tokens - kept, tokens);
+    return all;
+  }
+
+  /// Everything that is carried, in the order in which it is asked for.
+  std::vector<tensor<T>>& states() { return states_; }
+  const std::vector<tensor<T>>& states() const { return states_; }
+
  private:
   std::vector<tensor<T>> states_;
   std::size_t next_ = 0;

@@ -191,18 +191,29 @@ tensor<T> engine<T>::summed(const tensor<T>& x, axes over) {
 
 template <class T>
 tensor<T> engine<T>::complex(const node& n, const tensor<T>& x, bool transposed) {
+  if (n.is<terms::turn>()) return turned(n, x, transposed);
   extents size = x.v.size;
   at(size, axis::part) = 2;
-  const auto part = [](const tensor<T>& t, std::size_t i) { return t.slice(axis::part, i, i + 1); };
-  if (!n.is<terms::turn>()) {
-    if (n.is<terms::real>() != transposed) return part(x, 0);
-    const tensor<T> y = arena_.filled(size, 0);
-    k_.copy(x, part(y, 0));
-    return y;
-  }
-  const tensor<T> y = arena_.make(size);
-  k_.map(function_code<functions::neg>, part(x, transposed ? 0 : 1), part(y, transposed ? 1 : 0));
-  k_.copy(part(x, transposed ? 1 : 0), part(y, transposed ? 0 : 1));
+  const auto real_part = [](const tensor<T>& t) { return t.slice(axis::part, 0, 1); };
+  if (n.is<terms::real>() != transposed) return real_part(x);
+  const tensor<T> y = arena_.filled(size, 0);
+  k_.copy(x, real_part(y));
+  return y;
+}
+
+/// (x, y) to (-y, x) for the two halves of an axis; the transpose is the other way around.
+template <class T>
+tensor<T> engine<T>::turned(const node& n, const tensor<T>& stream, bool transposed) {
+  const axis a = slot(n.to);
+  extents every = single;
+  at(every, a) = shapes_.turned(n, stream.v.of(a) == 1 ? 0 : stream.v.of(a));
+  const tensor<T> x = stored_along(stream, every), y = arena_.make(x.v.size);
+  const std::size_t half = at(every, a) / 2;
+  const auto part = [&](const tensor<T>& t, bool second) {
+    return t.slice(a, second ? half : 0, second ? 2 * half : half);
+  };
+  k_.map(function_code<functions::neg>, part(x, !transposed), part(y, transposed));
+  k_.copy(part(x, transposed), part(y, !transposed));
   return y;
 }
 
@@ -223,10 +234,40 @@ tensor<T> engine<T>::mixed(const node& n, tensor<T> x, const window& w, bool tra
   return summed(scaled(n.a, x, w), transposed ? n.to : n.from);
 }
 
-/// A stored matrix. Several axes that it consumes or makes are one long axis to the kernel.
+/// A stored matrix, or one for every entry of some axes.
 template <class T>
 tensor<T> engine<T>::matrix_product(const node& n, tensor<T> x, bool transposed) {
   const matrix_view<T> m = matrix_parameter(g_, env_, n);
+  if (volume(m.each) == 1) return matrix_product(m, n, std::move(x), transposed);
+  x = stored_along(std::move(x), m.each);
+  tensor<T> y;
+  for (std::size_t i = 0; i < volume(m.each); ++i) {
+    matrix_view<T> one = m;
+    one.w.data += i * volume(m.rows) * volume(m.columns);
+    tensor<T> part = x;
+    extents place{};
+    for (std::size_t k = axis_count, rest = i; k-- > 0;) {
+      place[k] = rest % m.each[k];
+      rest /= m.each[k];
+      if (m.each[k] != 1) part = part.slice(every_axis[k], place[k], place[k] + 1);
+    }
+    part = matrix_product(one, n, part, transposed);
+    if (!y) {
+      extents size = part.v.size;
+      for (std::size_t k = 0; k < axis_count; ++k) size[k] *= m.each[k];
+      y = arena_.make(size);
+    }
+    tensor<T> to = y;
+    for (std::size_t k = 0; k < axis_count; ++k)
+      if (m.each[k] != 1) to = to.slice(every_axis[k], place[k], place[k] + 1);
+    k_.copy(part, to);
+  }
+  return y;
+}
+
+/// Several axes that a matrix consumes or makes are one long axis to the kernel.
+template <class T>
+tensor<T> engine<T>::matrix_product(const matrix_view<T>& m, const node& n, tensor<T> x, bool transposed) {
   const extents &consumed = transposed ? m.rows : m.columns, &made = transposed ? m.columns : m.rows;
   extents rest = x.v.size;
   for (std::size_t k = 0; k < axis_count; ++k) {

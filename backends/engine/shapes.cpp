@@ -62,7 +62,7 @@ view<const T> on(const T* data, const std::vector<std::size_t>& shape, const std
 }
 
 std::string text_of(const extents& e) {
-  constexpr std::array letters{"T", "H", "C", "N", "R", "K", "Z", "S"};
+  constexpr std::array letters{"T", "G", "H", "C", "N", "R", "K", "Z", "S"};
   std::string s;
   for (std::size_t k = 0; k < axis_count; ++k)
     if (e[k] > 1) s += fmt::format("{}{} = {}", s.empty() ? "" : ", ", letters[k], e[k]);
@@ -103,9 +103,9 @@ std::string origin(const workspace& g, node_index i) {
 
 template <class T>
 view<const T> stream_parameter(const environment<T>& env, const node& n) {
-  static const T nothing = 0;
+  static const T nothing = 0, one = 1;
   const parameter<T>* p = find_parameter(env, n);
-  if (p == nullptr) return {&nothing, single, {}};
+  if (p == nullptr) return {n.to.contains(tap) ? &one : &nothing, single, {}};
   std::vector<axis> slots = slots_of(n.to - n.from);
   for (const axis a : slots_of(n.from)) slots.push_back(a);
   return on(p->data, squeezed(*p, slots.size(), n.id, "a stream over the axes [" + letters_of(n.to) + "]"), slots);
@@ -113,8 +113,6 @@ view<const T> stream_parameter(const environment<T>& env, const node& n) {
 
 template <class T>
 view<const T> taps_parameter(const environment<T>& env, const node& n) {
-  if (find_parameter(env, n) == nullptr)
-    throw user_error(fmt::format("the filter '{}' is needed, but nothing is bound to this name", n.id));
   return stream_parameter(env, n);
 }
 
@@ -139,7 +137,7 @@ view<const T> order_parameter(const environment<T>& env, const node& n, std::siz
 }
 
 bool is_matrix(const workspace& g, const node& n) {
-  return g[n.a].is<terms::parameter>() && g[n.a].to == (n.to | n.from);
+  return g[n.a].is<terms::parameter>() && g[n.a].to.contains(n.to | n.from);
 }
 
 template <class T>
@@ -148,15 +146,30 @@ matrix_view<T> matrix_parameter(const workspace& g, const environment<T>& env, c
   const parameter<T>* p = find_parameter(env, weight);
   if (p == nullptr)
     throw user_error(fmt::format("the matrix '{}' is needed, but nothing is bound to this name", weight.id));
-  const std::vector<axis> rows = slots_of(n.to), columns = slots_of(n.from);
-  const std::vector<std::size_t> shape =
-      squeezed(*p, rows.size() + columns.size(), weight.id,
-               fmt::format("a matrix from the axes [{}] to [{}]", letters_of(n.from), letters_of(n.to)));
+  const axes other = weight.to - (n.to | n.from);
+  const std::vector<axis> each = slots_of(other), rows = slots_of(n.to), columns = slots_of(n.from);
+  const std::vector<std::size_t> shape = squeezed(
+      *p, each.size() + rows.size() + columns.size(), weight.id,
+      fmt::format("a matrix from the axes [{}] to [{}]{}", letters_of(n.from), letters_of(n.to),
+                  other == no_axes ? "" : fmt::format(", one for each entry of [{}]", letters_of(other))));
   matrix_view<T> m;
-  for (std::size_t k = 0; k < rows.size(); ++k) at(m.rows, rows[k]) = shape[k];
-  for (std::size_t k = 0; k < columns.size(); ++k) at(m.columns, columns[k]) = shape[rows.size() + k];
+  auto length = shape.begin();
+  for (const axis a : each) at(m.each, a) = *length++;
+  for (const axis a : rows) at(m.rows, a) = *length++;
+  for (const axis a : columns) at(m.columns, a) = *length++;
   m.w = on(p->data, {volume(m.rows), volume(m.columns)}, {axis::token, axis::head});
   return m;
+}
+
+template <class T>
+std::size_t window_parameter(const environment<T>& env, const node& n) {
+  constexpr auto all = static_cast<std::size_t>(-1);
+  if (n.id.empty()) return all;
+  const parameter<T>* p = find_parameter(env, {.id = n.id});
+  if (p == nullptr) return all;
+  if (!(*p->data >= 1))
+    throw user_error(fmt::format("the window '{}' should be at least one token, but is {}", n.id, *p->data));
+  return *p->data < T(1e9) ? static_cast<std::size_t>(*p->data) : all;
 }
 
 template <class T>
@@ -180,6 +193,7 @@ template <class T>
 std::size_t shapes<T>::length(axis a) {
   if (a == axis::token) return tokens_;
   if (a == axis::part) return 2;
+  if (at(env_.lengths, a) != 0) return at(env_.lengths, a);
   std::size_t found = 0;
   const auto agree = [&](std::size_t n) {
     const std::string_view word = axis_letters[static_cast<std::size_t>(a) - 1].word;
@@ -199,6 +213,8 @@ std::size_t shapes<T>::length(axis a) {
         if (a == b) agree(at(m.rows, a));
       for (const axis b : slots_of(g_[i].from))
         if (a == b) agree(at(m.columns, a));
+      for (const axis b : slots_of(g_[g_[i].a].to - (g_[i].to | g_[i].from)))
+        if (a == b) agree(at(m.each, a));
     }
   for (node_index i = 0; i < g_.size; ++i) {
     const node& n = g_[i];
@@ -273,8 +289,12 @@ extents shapes<T>::applied(node_index p, extents in, bool transposed) {
     at(in, axis::token) = 0;
     return in;
   }
-  if (n.is<terms::embed>() || n.is<terms::real>() || n.is<terms::turn>()) {
-    at(in, axis::part) = n.is<terms::turn>() || n.is<terms::embed>() != transposed ? 2 : 0;
+  if (n.is<terms::embed>() || n.is<terms::real>()) {
+    at(in, axis::part) = n.is<terms::embed>() != transposed ? 2 : 0;
+    return in;
+  }
+  if (n.is<terms::turn>()) {
+    at(in, slot(n.to)) = turned(n, at(in, slot(n.to)));
     return in;
   }
   if (n.is<terms::rownorm>() || n.is<terms::bounded_rownorm>()) {
@@ -311,6 +331,16 @@ extents shapes<T>::applied(node_index p, extents in, bool transposed) {
 }
 
 template <class T>
+std::size_t shapes<T>::turned(const node& n, std::size_t stored) {
+  const axis a = slot(n.to);
+  const std::size_t entries = stored != 0 ? stored : length(a);
+  if (entries % 2 != 0)
+    throw user_error(fmt::format("a quarter turn pairs the entries of the {} axis, but there are {}, an odd number",
+                                 axis_letters[static_cast<std::size_t>(a) - 1].word, entries));
+  return entries;
+}
+
+template <class T>
 extents shapes<T>::summed(extents in, axes over) {
   for (const axis a : slots_of(over)) {
     if (at(in, a) == 0 && !lenient_) length(a);
@@ -328,6 +358,9 @@ extents shapes<T>::mixed(const node& n, extents in, bool transposed) {
     return summed(unified(stored(n.a), in, fmt::format("the matrix of '{}'", origin(g_, n.a))), consumed);
   }
   const matrix_view<T> m = matrix_parameter(g_, env_, n);
+  extents each = open;
+  for (const axis a : slots_of(g_[n.a].to - (n.to | n.from))) at(each, a) = at(m.each, a);
+  in = unified(each, in, fmt::format("the matrices of '{}'", origin(g_, n.a)));
   for (const axis a : slots_of(consumed)) {
     const std::size_t width = at(transposed ? m.rows : m.columns, a);
     if (at(in, a) != width && at(in, a) != 0)
@@ -340,6 +373,19 @@ extents shapes<T>::mixed(const node& n, extents in, bool transposed) {
   return in;
 }
 
+template <class T>
+tensor<T> stored_whole(const tensor<T>& x, axes has, const extents& lengths, const kernels<T>& k) {
+  extents size = x.v.size;
+  for (const axes a : {group, head})
+    if (has.contains(a) && at(size, slot(a)) == 1) at(size, slot(a)) = std::max<std::size_t>(1, at(lengths, slot(a)));
+  if (size == x.v.size) return x;
+  const tensor<T> y = arena<T>(k).make(size);
+  k.copy(x, y);
+  return y;
+}
+
+template tensor<float> stored_whole(const tensor<float>&, axes, const extents&, const kernels<float>&);
+template tensor<double> stored_whole(const tensor<double>&, axes, const extents&, const kernels<double>&);
 template view<const float> stream_parameter(const environment<float>&, const node&);
 template view<const double> stream_parameter(const environment<double>&, const node&);
 template view<const float> taps_parameter(const environment<float>&, const node&);
@@ -348,6 +394,8 @@ template view<const float> order_parameter(const environment<float>&, const node
 template view<const double> order_parameter(const environment<double>&, const node&, std::size_t);
 template matrix_view<float> matrix_parameter(const workspace&, const environment<float>&, const node&);
 template matrix_view<double> matrix_parameter(const workspace&, const environment<double>&, const node&);
+template std::size_t window_parameter(const environment<float>&, const node&);
+template std::size_t window_parameter(const environment<double>&, const node&);
 template class shapes<float>;
 template class shapes<double>;
 

@@ -21,17 +21,26 @@ view<const T> taps_parameter(const environment<T>&, const node&);
 template <class T>
 view<const T> order_parameter(const environment<T>&, const node&, std::size_t tokens);
 
-/// The weight of a Mix: rows on the token axis, columns on the head axis, and how each of them divides into axes.
+/// How many tokens the window of an Attend has; where it has none, all.
+template <class T>
+std::size_t window_parameter(const environment<T>&, const node&);
+
+/// The weight of a Mix: rows on the token axis, columns on the head axis, and how each of them divides into axes. There
+/// is one such matrix for every entry of `each`, one after the other.
 template <class T>
 struct matrix_view final {
   view<const T> w;
-  extents rows = single, columns = single;
+  extents rows = single, columns = single, each = single;
 };
-/// Does the Mix `n` apply a stored matrix [to, from]? Otherwise its weight is a stream like any other.
+/// Does the Mix `n` apply a stored matrix [to, from], or one for every entry of other axes, [each, to, from]? Otherwise its weight is a stream like any other.
 bool is_matrix(const workspace& g, const node& n);
 /// @param n  a Mix for which is_matrix holds
 template <class T>
 matrix_view<T> matrix_parameter(const workspace& g, const environment<T>&, const node& n);
+
+/// Stores a stream that is only repeated along groups and heads as often as these axes are long, as far as that is known.
+template <class T>
+tensor<T> stored_whole(const tensor<T>& x, axes has, const extents& lengths, const kernels<T>& k);
 
 /// Memoised sizes of the streams of one graph.
 template <class T>
@@ -43,6 +52,8 @@ class shapes final {
   std::size_t entries(node_index stream, axes along);
   /// [T, H, C, N, R, K, Z, 1]; 1 for an axis along which the stream is the same.
   extents of(node_index stream);
+  /// Entries of the axis that a quarter turn acts on; `stored` of them are (0: none). @throws user_error for an odd number
+  std::size_t turned(const node&, std::size_t stored);
   /// Entries along one axis, as the inputs and parameters have it. @throws user_error if they do not agree or have none
   std::size_t length(axis);
 

@@ -108,7 +108,6 @@ tensor<T> engine<T>::lagged(const node& n, tensor<T> x, const window& w, bool tr
 
 template <class T>
 tensor<T> engine<T>::attended(const node& n, bool normalised, tensor<T> x, const window& w, bool transposed) {
-  if (carry_ != nullptr) needs_all_tokens(n, w);
   x = with_tokens(std::move(x), w);
   if (normalised && w.token_begin > 0) {  // sums of whole rows start at the first token
     extents size = x.v.size;
@@ -119,14 +118,23 @@ tensor<T> engine<T>::attended(const node& n, bool normalised, tensor<T> x, const
         .slice(axis::token, w.token_begin, w.token_end);
   }
   tensor<T> q = value(n.a, w);
-  const tensor<T> k = value(n.b, w);
+  tensor<T> k = value(n.b, w);
+  const std::size_t reach = window_parameter(env_, n);
   extents states = single;
   if (q.v.of(axis::state) == 1 && k.v.of(axis::state) == 1) at(states, axis::state) = shapes_.length(axis::state);
   q = stored_along(std::move(q), states);
-  extents heads = alphaform::together(q.v.size, k.v.size);
-  at(heads, axis::state) = 1;
-  const tensor<T> y = arena_.make(alphaform::together(x.v.size, heads));
-  (transposed ? k_.attend_adjoint : k_.attend)(q, k, normalised, x, y);
+  const extents size = alphaform::together(x.v.size, [&] {
+    extents heads = alphaform::together(q.v.size, k.v.size);
+    at(heads, axis::state) = 1;
+    return heads;
+  }());
+  if (carry_ != nullptr) {
+    if (transposed) needs_all_tokens(n, w);
+    k = carry_->appended(arena_, k_, with_tokens(std::move(k), w), reach);
+    x = carry_->appended(arena_, k_, std::move(x), reach);
+  }
+  const tensor<T> y = arena_.make(size);
+  (transposed ? k_.attend_adjoint : k_.attend)(q, k, normalised, reach, x, y);
   return y;
 }
 
@@ -141,7 +149,7 @@ std::optional<unrolled_form> engine<T>::fast_unrolled(const std::vector<node_ind
   const extents controls =
       alphaform::together(alphaform::together(shapes_.of(u->decay), shapes_.of(u->write)), shapes_.of(u->read));
   const extents size = alphaform::together(controls, x.v.size);
-  for (const axis a : {axis::head, axis::rank, axis::tap, axis::part})
+  for (const axis a : {axis::group, axis::head, axis::rank, axis::tap, axis::part})
     if (at(size, a) != 1) return std::nullopt;
   return at(controls, axis::state) == 1 || x.v.of(axis::state) != 1 ? std::nullopt : u;
 }

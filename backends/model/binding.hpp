@@ -1,13 +1,11 @@
-// From a checkpoint's tensors to an expression's parameters, as the tables of a family say: prefixes, splits, aliases,
-// scaling.
+// From a checkpoint's tensors and configuration to an expression's parameters, as the tables of a family say.
 #pragma once
-#include <alphaform/architectures/checkpoint/checkpoint.hpp>
 #include <alphaform/architectures/models/family.hpp>
 #include <alphaform/backends/model/expression.hpp>
 
 namespace alphaform {
 
-/// The family whose model_type the checkpoint's configuration names.
+/// The family of the checkpoint: by the model_type in its configuration, and by its tensors.
 /// @throws user_error that lists what can be loaded
 const family& family_of(const checkpoint&);
 
@@ -19,23 +17,30 @@ class binder final {
   std::size_t rescale_every() const { return rescale_every_; }
   /// The family's prefix, or the configuration's backbone_prefix.
   const std::string& prefix() const { return prefix_; }
+  /// The mixer of a block. @throws user_error when none of the family's fits
+  const mixer_choice& mixer_of(std::size_t block) const;
 
-  /// Parameters of the expressions, whose tensors start with `prefix` ({i} is `block`).
+  /// Parameters of the expressions, whose tensors start with `prefix` ({i} is `block`, {n} the number after it).
   /// @throws user_error naming the missing or ill-shaped tensor
   environment<T> bind(std::span<const expr* const> expressions, std::string_view prefix, std::size_t block) const;
   /// One tensor by its full name.
   parameter<T> tensor_named(const std::string& name) const;
 
  private:
-  void bind(environment<T>&, std::string_view name, const std::string& prefix, std::size_t block) const;
-  parameter<T> piece(std::string_view name, const split&, const std::string& prefix, std::size_t block) const;
-  parameter<T> loaded(const stored_tensor&, std::size_t block, double (*stored)(double)) const;
+  struct place;  // which axes of an expression a parameter has
+  std::string named(std::string_view pattern, std::size_t block) const;
+  facts facts_of(std::size_t block) const;
+  bool may_miss(std::string_view name) const;
+  parameter<T> fitted(parameter<T>, const place&, const extents& lengths, std::string_view name) const;
+  std::optional<parameter<T>> found(std::string_view name, const std::string& prefix, std::size_t block) const;
+  std::optional<parameter<T>> piece(std::string_view name, const std::string& prefix, std::size_t block,
+                                    const std::map<std::string_view, place>&, const extents& lengths) const;
+  parameter<T> loaded(const stored_tensor&, std::size_t block) const;
 
   checkpoint file_;
   const family& family_;
   std::string prefix_;
   std::size_t blocks_ = 0, rescale_every_ = 0;
-  double epsilon_ = 0;
 };
 
 }  // namespace alphaform

@@ -26,13 +26,14 @@ class model_gradient final {
   /// The gradient of one logit at the last token.
   gradients<T> of_last_logit(std::span<const std::int64_t> ids, std::size_t output) const;
   /// The derivative of one layer's mixer at its input u [T, D].
-  mixer_derivative<T> mixer(std::size_t layer, const tensor<T>& u) const;
+  mixer_derivative<T> mixer(std::size_t layer, const tensor<T>& u, const shared_streams<T>& = {}) const;
 
  private:
   const model<T>& m_;
   std::vector<bound_derivatives> first_, feed_;
-  mixer_formula mixer_;
-  bound_derivatives norm_, last_, head_;
+  std::vector<mixer_formula> kinds_;  ///< of the model's mixers
+  std::optional<bound_derivatives> norm_, logits_;
+  bound_derivatives last_, head_;
 };
 
 }  // namespace alphaform

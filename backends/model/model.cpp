@@ -1,8 +1,6 @@
 #include <fmt/core.h>
 
 #include <alphaform/architectures/checkpoint/quote.hpp>
-#include <alphaform/architectures/models/families.hpp>
-#include <alphaform/architectures/registry.hpp>
 #include <alphaform/backends/model/model.hpp>
 #include <alphaform/backends/plan/counting.hpp>
 
@@ -10,7 +8,7 @@ namespace alphaform {
 
 namespace {
 
-constexpr auto head_of_x = linear<"weight">(input<"x">) + param<"bias">;
+constexpr auto affine_of_x = affine<"weight", "bias">(input<"x">);
 
 /// The expression's stream for one input called `name`.
 template <class T>
@@ -19,13 +17,20 @@ tensor<T> evaluated(const expression& e, environment<T> env, std::string name, c
   env.inputs[std::move(name)] = x;
   return engine<T>(e.g, env, k, s != nullptr ? s->next() : nullptr).value(e.root);
 }
+template <class T>
+tensor<T> evaluated(const std::optional<expression>& e, const environment<T>& env, const tensor<T>& x,
+                    const kernels<T>& k, decoding_state<T>* s) {
+  return e ? evaluated(*e, env, "x", x, k, s) : x;
+}
 
 template <class T>
-void add(const tensor<T>& x, const tensor<T>& y, const kernels<T>& k) {
+tensor<T> sum(const tensor<T>& x, const tensor<T>& y, const kernels<T>& k) {
   if (x.v.of(axis::chan) != y.v.of(axis::chan))
     throw user_error(fmt::format("a block of width {} is added to a stream of width {}: a weight has the wrong shape",
                                  y.v.of(axis::chan), x.v.of(axis::chan)));
-  k.plus(x, y, x);
+  const tensor<T> z = arena<T>(k).make(x.v.size);
+  k.plus(x, y, z);
+  return z;
 }
 
 std::vector<std::string> labels_of(const nlohmann::json& config, std::size_t count) {
@@ -34,9 +39,36 @@ std::vector<std::string> labels_of(const nlohmann::json& config, std::size_t cou
     const std::string key = std::to_string(i);
     const bool named = config.contains("id2label") && config["id2label"].is_object() &&
                        config["id2label"].contains(key) && config["id2label"][key].is_string();
-    labels.push_back(named ? config["id2label"][key].get<std::string>() : "label " + key);
+    const bool listed = config.contains("class_names") && config["class_names"].is_array() &&
+                        config["class_names"].size() > i && config["class_names"][i].is_string();
+    labels.push_back(named    ? config["id2label"][key].get<std::string>()
+                     : listed ? config["class_names"][i].get<std::string>()
+                              : "label " + key);
   }
   return labels;
+}
+
+pooling pooling_of(const nlohmann::json& config) {
+  if (!config.is_object() || !config.contains("pooling")) return {};
+  const nlohmann::json& p = config["pooling"];
+  const nlohmann::json type = p.is_object() && p.contains("type") ? p["type"] : p;
+  if (type == "last") return {};
+  if (type.is_string() && type.get<std::string>().starts_with("mean")) return {pooling::kind::mean, 0};
+  if (type == "token" && p.contains("index") && p["index"].is_number_unsigned())
+    return {pooling::kind::token, p["index"].get<std::size_t>()};
+  throw user_error(fmt::format("config.json: pooling is {}; known are \"last\", \"mean\" and \"token\" with an index",
+                               quote(p.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace))));
+}
+
+/// A tensor of shape [rows, numbers] or [1, rows, numbers] and so on.
+template <class T>
+parameter<T> with_rows(parameter<T> p, std::size_t rows, std::string_view name) {
+  std::size_t total = 1;
+  for (const std::size_t n : p.shape) total *= n;
+  if (rows == 0 || total % rows != 0)
+    throw user_error(fmt::format("'{}' should divide into {} rows, but has {} numbers", name, rows, total));
+  p.shape = {rows, total / rows};
+  return p;
 }
 
 }  // namespace
@@ -45,41 +77,97 @@ template <class T>
 model<T>::model(const checkpoint& file, const kernels<T>& backend)
     : backend_(backend),
       family_(family_of(file)),
-      architecture_(find_architecture(family_.mixer)),
       binder_(file, family_),
-      formula_(formula_of(architecture_.attention)),
-      norm_(family_.norm.of_x),
-      output_(architecture_.output),
-      last_(family_.last.of_x),
-      head_(head_of_x.e) {
+      patch_(affine_of_x.e),
+      head_(affine_of_x.e) {
+  bind_blocks();
+  bind_input();
+  bind_head(file);
+  // One token through kernels that only count: every name and shape is checked, nothing is computed.
+  const kernels<T>& dry = counting_kernels<T>();
+  const std::int64_t first_id = 0;
+  if (features_ == 0)
+    run(embedded(std::span(&first_id, 1), dry), {}, dry, nullptr);
+  else
+    run(arena<T>(dry).make(stream_extents(1, width_)), {}, dry, nullptr);
+}
+
+template <class T>
+std::size_t model<T>::kind_of(const architecture& a) {
+  for (std::size_t k = 0; k < kinds_.size(); ++k)
+    if (kinds_[k]->of == &a) return k;
+  auto kind = std::make_unique<mixer_kind>(mixer_kind{&a, formula_of(a.attention), {}, expression(a.output)});
+  for (const projection& p : a.inputs) kind->inputs.emplace_back(p.of_u);
+  kinds_.push_back(std::move(kind));
+  return kinds_.size() - 1;
+}
+
+template <class T>
+void model<T>::bind_blocks() {
   for (const component& c : family_.first) {
     first_.emplace_back(c.of_x);
     first_env_.push_back(binder_.bind(std::array{&c.of_x}, c.prefix, 0));
   }
   for (const component& c : family_.feed) feed_.emplace_back(c.of_x);
-  for (const projection& p : architecture_.inputs) inputs_.emplace_back(p.of_u);
+  if (family_.norm.of_x.root != absent) norm_.emplace(family_.norm.of_x);
   for (std::size_t i = 0; i < layers(); ++i) {
+    const mixer_choice& choice = binder_.mixer_of(i);
+    const architecture& a = *choice.mixer;
     block b;
-    b.norm = binder_.bind(std::array{&family_.norm.of_x}, family_.norm.prefix, i);
-    std::vector<const expr*> all{&architecture_.attention, &architecture_.output};
-    for (const projection& p : architecture_.inputs) all.push_back(&p.of_u);
-    b.mixer = binder_.bind(all, family_.mixer_prefix, i);
+    b.kind = kind_of(a);
+    if (norm_) b.norm = binder_.bind(std::array{&family_.norm.of_x}, family_.norm.prefix, i);
+    std::vector<const expr*> all{&a.attention, &a.output};
+    for (const projection& p : a.inputs) all.push_back(&p.of_u);
+    b.mixer = binder_.bind(all, choice.prefix, i);
     for (const component& c : family_.feed) b.feed.push_back(binder_.bind(std::array{&c.of_x}, c.prefix, i));
     blocks_.push_back(std::move(b));
   }
+  last_.emplace(family_.last.of_x);
   last_env_ = binder_.bind(std::array{&family_.last.of_x}, family_.last.prefix, 0);
+  if (family_.logits.of_x.root != absent) {
+    logits_.emplace(family_.logits.of_x);
+    logits_env_ = binder_.bind(std::array{&family_.logits.of_x}, family_.logits.prefix, 0);
+  }
+}
 
-  const std::string embeddings = binder_.prefix() + std::string(family_.embeddings);
-  embeddings_ = binder_.tensor_named(embeddings);
-  if (embeddings_.shape.size() != 2)
-    throw user_error(fmt::format("'{}' should have the shape [vocabulary, width]", embeddings));
-  vocabulary_ = embeddings_.shape[0];
-  width_ = embeddings_.shape[1];
+template <class T>
+void model<T>::bind_input() {
+  const patches& image = family_.image;
+  const std::string name =
+      binder_.prefix() + std::string(image.weight.empty() ? family_.embeddings : image.weight);
+  parameter<T> weight = binder_.tensor_named(name);
+  if (image.weight.empty()) {
+    if (weight.shape.size() != 2)
+      throw user_error(fmt::format("'{}' should have the shape [vocabulary, width]", name));
+    embeddings_ = weight;
+    vocabulary_ = weight.shape[0];
+    width_ = weight.shape[1];
+    return;
+  }
+  if (weight.shape.size() < 2) throw user_error(fmt::format("'{}' should have the shape [width, ...]", name));
+  width_ = weight.shape[0];
+  weight = with_rows(weight, width_, name);
+  features_ = weight.shape[1];
+  patch_env_.parameters["weight"] = weight;
+  patch_env_.parameters["bias"] = binder_.tensor_named(binder_.prefix() + std::string(image.bias));
+  if (image.class_token.empty()) return;
+  class_token_ = with_rows(binder_.tensor_named(binder_.prefix() + std::string(image.class_token)), 1, image.class_token);
+  positions_ = binder_.tensor_named(binder_.prefix() + std::string(image.positions));
+  std::size_t total = 1;
+  for (const std::size_t n : positions_.shape) total *= n;
+  positions_ = with_rows(positions_, std::max<std::size_t>(total / width_, 1), image.positions);
+  if (positions_.shape[1] != width_ || class_token_.shape[1] != width_)
+    throw user_error(fmt::format("class token and positions should be {} wide, as the patches are", width_));
+}
 
+template <class T>
+void model<T>::bind_head(const checkpoint& file) {
   const nlohmann::json& config = file.config();
+  const bool named = config.is_object() && config.contains("classifier") && config["classifier"].is_object() &&
+                     config["classifier"].contains("weight");
+  classifier_ = named || family_.classifies;
   head_env_.optional = [](std::string_view name) { return name == "bias"; };
-  if (config.contains("classifier") && config["classifier"].is_object() && config["classifier"].contains("weight")) {
-    classifier_ = true;
+  if (named) {
     for (const char* name : {"weight", "bias"}) {
       if (!config["classifier"].contains(name)) continue;
       const nlohmann::json& tensor = config["classifier"][name];
@@ -88,12 +176,10 @@ model<T>::model(const checkpoint& file, const kernels<T>& backend)
             fmt::format("config.json: classifier.{} should name a tensor, but is {}", name, tensor.dump()));
       head_env_.parameters[name] = binder_.tensor_named(tensor.get<std::string>());
     }
-    const parameter<T>& weight = head_env_.parameters["weight"];
-    if (weight.shape.size() != 2)
-      throw user_error("config.json: classifier.weight should name a matrix [labels, width]");
-    labels_ = labels_of(config, weight.shape[0]);
   } else {
-    const bool untied = config.contains("tie_word_embeddings") && config["tie_word_embeddings"] == false;
+    const bool untied = (config.is_object() && config.contains("tie_word_embeddings") &&
+                         config["tie_word_embeddings"] == false) ||
+                        family_.embeddings.empty();
     if (untied && file.find(family_.head) == nullptr)
       throw user_error(fmt::format(
           "{} has no tensor '{}', and config.json says that it is not tied to the embeddings; for a classifier "
@@ -101,12 +187,23 @@ model<T>::model(const checkpoint& file, const kernels<T>& backend)
           quote_path(file.path()), family_.head));
     head_env_.parameters["weight"] =
         file.find(family_.head) != nullptr ? binder_.tensor_named(std::string(family_.head)) : embeddings_;
+    if (!family_.head_bias.empty() && file.find(family_.head_bias) != nullptr)
+      head_env_.parameters["bias"] = binder_.tensor_named(std::string(family_.head_bias));
   }
+  if (classifier_) {
+    const parameter<T>& weight = head_env_.parameters["weight"];
+    if (weight.shape.size() != 2)
+      throw user_error("config.json: classifier.weight should name a matrix [labels, width]");
+    labels_ = labels_of(config, weight.shape[0]);
+    pooling_ = pooling_of(config);
+  }
+  if ((vocabulary_ == 0 && features_ == 0) || width_ == 0) throw user_error("the model's embeddings are empty");
+}
 
-  // One token through kernels that only count: every name and shape is checked, nothing is computed.
-  const std::int64_t first_id = 0;
-  if (vocabulary_ == 0 || width_ == 0) throw user_error(fmt::format("'{}' is empty", embeddings));
-  run(std::span(&first_id, 1), {}, counting_kernels<T>(), nullptr);
+template <class T>
+const architecture& model<T>::mixer_architecture(std::size_t layer) const {
+  needs_layer(layer);
+  return *kinds_[blocks_[layer].kind]->of;
 }
 
 template <class T>
@@ -121,47 +218,123 @@ tensor<T> model<T>::embedded(std::span<const std::int64_t> ids, const kernels<T>
 }
 
 template <class T>
-environment<T> model<T>::attention_inputs(std::size_t layer, const tensor<T>& u, const kernels<T>& k,
-                                          decoding_state<T>* s) const {
-  environment<T> env = blocks_[layer].mixer;
-  for (std::size_t p = 0; p < inputs_.size(); ++p)
-    env.inputs[std::string(architecture_.inputs[p].input)] = evaluated(inputs_[p], blocks_[layer].mixer, "u", u, k, s);
+tensor<T> model<T>::embedded(const tensor<T>& values, const kernels<T>& k) const {
+  if (features_ == 0) throw user_error("this model reads token ids, not values");
+  if (values.v.size != stream_extents(values.v.of(axis::token), features_))
+    throw user_error(fmt::format("this model reads {} values a token, but was given {}", features_,
+                                 volume(values.v.size) / values.v.of(axis::token)));
+  const tensor<T> x = evaluated(patch_, patch_env_, "x", values, k, static_cast<decoding_state<T>*>(nullptr));
+  if (class_token_.data == nullptr) return x;
+  const std::size_t tokens = values.v.of(axis::token) + 1,
+                    place = pooling_.is == pooling::kind::token ? pooling_.token : tokens / 2;
+  if (positions_.shape[0] != tokens || place >= tokens)
+    throw user_error(fmt::format("this model has positions for {} tokens, but the image makes {} with its class token",
+                                 positions_.shape[0], tokens));
+  const auto rows_of = [&](const parameter<T>& p, std::size_t rows) {
+    view<const T> v{p.data, stream_extents(rows, width_), {}};
+    v.stride = contiguous(v.size);
+    return v;
+  };
+  const tensor<T> y = arena<T>(k).make(stream_extents(tokens, width_));
+  if (place > 0) k.copy(x.slice(axis::token, 0, place), y.slice(axis::token, 0, place));
+  k.copy(rows_of(class_token_, 1), y.slice(axis::token, place, place + 1));
+  if (place + 1 < tokens) k.copy(x.slice(axis::token, place, tokens - 1), y.slice(axis::token, place + 1, tokens));
+  k.plus(y, rows_of(positions_, tokens), y);
+  return y;
+}
+
+template <class T>
+tensor<T> model<T>::pooled(const tensor<T>& h, const kernels<T>& k) const {
+  const std::size_t tokens = h.v.of(axis::token);
+  if (pooling_.is == pooling::kind::mean) {
+    const tensor<T> y = arena<T>(k).filled(stream_extents(1, width_), 0);
+    k.total(T(1) / static_cast<T>(tokens), false, h, y);
+    return y;
+  }
+  const std::size_t t = pooling_.is == pooling::kind::token ? std::min(pooling_.token, tokens - 1) : tokens - 1;
+  return h.slice(axis::token, t, t + 1);
+}
+
+template <class T>
+environment<T> model<T>::attention_inputs(std::size_t layer, const tensor<T>& u, const shared_streams<T>& shared,
+                                          const kernels<T>& k, decoding_state<T>* s) const {
+  const mixer_kind& kind = *kinds_[blocks_[layer].kind];
+  const environment<T>& parameters = blocks_[layer].mixer;
+  environment<T> env = parameters;
+  for (std::size_t p = 0; p < kind.inputs.size(); ++p) {
+    const projection& of = kind.of->inputs[p];
+    env.inputs[std::string(of.input)] =
+        stored_whole(evaluated(kind.inputs[p], parameters, "u", u, k, s), of.of_u.top().to, parameters.lengths, k);
+  }
+  for (const shared_input& other : kind.of->shared) {
+    const auto found = shared.find(other.of_first);
+    if (found == shared.end())
+      throw user_error(fmt::format("the mixer of layer {} also reads '{}' of the first layer: it needs what model::shared "
+                                   "makes of the first layer's mixer input",
+                                   layer, other.of_first));
+    env.inputs[std::string(other.input)] = found->second;
+  }
   return env;
 }
 
 template <class T>
-tensor<T> model<T>::mixed(std::size_t layer, const tensor<T>& u, const kernels<T>& k, decoding_state<T>* s) const {
-  const environment<T> env = attention_inputs(layer, u, k, s);
-  const tensor<T> y = engine<T>(formula_.g, env, k, s != nullptr ? s->next() : nullptr).value(formula_.output);
-  return evaluated(output_, blocks_[layer].mixer, "y", heads_side_by_side(y), k, s);
+shared_streams<T> model<T>::shared_of(const environment<T>& first) const {
+  shared_streams<T> shared;
+  for (const auto& kind : kinds_)
+    for (const shared_input& other : kind->of->shared)
+      if (const auto found = first.inputs.find(other.of_first); found != first.inputs.end())
+        shared[std::string(other.of_first)] = found->second;
+  return shared;
 }
 
 template <class T>
-forward_pass<T> model<T>::run(std::span<const std::int64_t> ids, const extent_of_run& extent, const kernels<T>& k,
+shared_streams<T> model<T>::shared(const tensor<T>& u) const {
+  const entered<T> on(backend_);
+  if (!kinds_[blocks_[0].kind]->of->shared.empty()) return {};
+  return shared_of(attention_inputs(0, u, {}, backend_, nullptr));
+}
+
+template <class T>
+tensor<T> model<T>::mixed(std::size_t layer, const environment<T>& env, const kernels<T>& k,
+                          decoding_state<T>* s) const {
+  const mixer_kind& kind = *kinds_[blocks_[layer].kind];
+  engine<T> e(kind.formula.g, env, k, s != nullptr ? s->next() : nullptr);
+  const tensor<T> y =
+      stored_whole(e.value(kind.formula.output), kind.formula.g[kind.formula.output].to, env.lengths, k);
+  return evaluated(kind.output, blocks_[layer].mixer, "y", heads_side_by_side(y), k, s);
+}
+
+template <class T>
+forward_pass<T> model<T>::run(tensor<T> h, const extent_of_run& extent, const kernels<T>& k,
                               decoding_state<T>* s) const {
-  if (s != nullptr) s->rewind();
-  const entered<T> on(k);
   forward_pass<T> pass;
-  tensor<T> h = embedded(ids, k);
   for (std::size_t f = 0; f < first_.size(); ++f) h = evaluated(first_[f], first_env_[f], "x", h, k, s);
   const tensor<T> half = arena<T>(k).filled(single, T(0.5));
   for (std::size_t i = 0; i < std::min(layers(), extent.layers); ++i) {
-    pass.mixer_in.push_back(evaluated(norm_, blocks_[i].norm, "x", h, k, s));
-    pass.mixer_out.push_back(mixed(i, pass.mixer_in.back(), k, s));
-    add(h, pass.mixer_out.back(), k);
-    for (std::size_t f = 0; f < feed_.size(); ++f) add(h, evaluated(feed_[f], blocks_[i].feed[f], "x", h, k, s), k);
+    pass.mixer_in.push_back(evaluated(norm_, blocks_[i].norm, h, k, s));
+    const environment<T> inputs = attention_inputs(i, pass.mixer_in.back(), pass.shared, k, s);
+    if (i == 0) pass.shared = shared_of(inputs);
+    pass.mixer_out.push_back(mixed(i, inputs, k, s));
+    h = family_.residual ? sum(h, pass.mixer_out.back(), k) : pass.mixer_out.back();
+    for (std::size_t f = 0; f < feed_.size(); ++f)
+      h = sum(h, evaluated(feed_[f], blocks_[i].feed[f], "x", h, k, s), k);
     if (binder_.rescale_every() > 0 && (i + 1) % binder_.rescale_every() == 0) k.times(h, half, h);
   }
   using logits = extent_of_run::logits;
-  const bool last_only = classifier_ || extent.of == logits::last_token;
-  if (last_only) h = h.slice(axis::token, ids.size() - 1, ids.size());
-  if (extent.of != logits::none && extent.layers >= layers())
-    pass.logits = evaluated(head_, head_env_, "x", evaluated(last_, last_env_, "x", h, k, s), k, s);
+  if (extent.of == logits::none || extent.layers < layers()) return pass;
+  const std::size_t tokens = h.v.of(axis::token);
+  if (classifier_)
+    h = pooled(h, k);
+  else if (extent.of == logits::last_token)
+    h = h.slice(axis::token, tokens - 1, tokens);
+  pass.logits = evaluated(head_, head_env_, "x", evaluated(last_, last_env_, h, k, s), k, s);
+  pass.logits = evaluated(logits_, logits_env_, pass.logits, k, s);
   return pass;
 }
 
 template <class T>
 void model<T>::needs_ids(std::span<const std::int64_t> ids) const {
+  if (features_ != 0) throw user_error("this model reads an image's values, not token ids");
   if (ids.empty()) throw user_error("the text is empty: a model needs at least one token");
   for (const std::int64_t id : ids)
     if (id < 0 || static_cast<std::size_t>(id) >= vocabulary_)
@@ -172,13 +345,22 @@ void model<T>::needs_ids(std::span<const std::int64_t> ids) const {
 template <class T>
 forward_pass<T> model<T>::run(std::span<const std::int64_t> ids, const extent_of_run& extent) const {
   needs_ids(ids);
-  return run(ids, extent, backend_, nullptr);
+  const entered<T> on(backend_);
+  return run(embedded(ids, backend_), extent, backend_, nullptr);
 }
 
 template <class T>
 forward_pass<T> model<T>::run(std::span<const std::int64_t> ids, decoding_state<T>& state) const {
   needs_ids(ids);
-  return run(ids, {}, backend_, &state);
+  const entered<T> on(backend_);
+  state.rewind();
+  return run(embedded(ids, backend_), {}, backend_, &state);
+}
+
+template <class T>
+forward_pass<T> model<T>::run(const tensor<T>& values, const extent_of_run& extent) const {
+  const entered<T> on(backend_);
+  return run(embedded(values, backend_), extent, backend_, nullptr);
 }
 
 template <class T>
@@ -188,21 +370,24 @@ void model<T>::needs_layer(std::size_t layer) const {
 }
 
 template <class T>
-tensor<T> model<T>::mixer(std::size_t layer, const tensor<T>& u) const {
+tensor<T> model<T>::mixer(std::size_t layer, const tensor<T>& u, const shared_streams<T>& shared) const {
   needs_layer(layer);
   const entered<T> on(backend_);
-  return mixed(layer, u, backend_, nullptr);
+  return mixed(layer, attention_inputs(layer, u, shared, backend_, nullptr), backend_, nullptr);
 }
 
 template <class T>
-implicit_attention<T> model<T>::attention(std::size_t layer, const tensor<T>& u) const {
-  return attention(layer, u, formula_);
-}
-
-template <class T>
-implicit_attention<T> model<T>::attention(std::size_t layer, const tensor<T>& u, const bound_formula& formula) const {
+implicit_attention<T> model<T>::attention(std::size_t layer, const tensor<T>& u,
+                                          const shared_streams<T>& shared) const {
   needs_layer(layer);
-  return implicit_attention<T>(formula, attention_inputs(layer, u, backend_, nullptr), backend_);
+  return attention(layer, u, kinds_[blocks_[layer].kind]->formula, shared);
+}
+
+template <class T>
+implicit_attention<T> model<T>::attention(std::size_t layer, const tensor<T>& u, const bound_formula& formula,
+                                          const shared_streams<T>& shared) const {
+  needs_layer(layer);
+  return implicit_attention<T>(formula, attention_inputs(layer, u, shared, backend_, nullptr), backend_);
 }
 
 template <class T>

@@ -1,4 +1,5 @@
-// A loaded model: runs it on token ids and gives each layer's implicit attention on what that layer saw.
+// A loaded model: runs it on token ids, or on an image's values, and gives each layer's implicit attention on what that
+// layer saw.
 #pragma once
 #include <alphaform/backends/attention.hpp>
 #include <alphaform/backends/model/binding.hpp>
@@ -12,12 +13,24 @@ struct extent_of_run final {
   std::size_t layers = static_cast<std::size_t>(-1);  ///< the first so many; the head only after all of them
 };
 
+/// Streams of the first layer that the mixers of later ones read too, by their names in the first.
+template <class T>
+using shared_streams = std::map<std::string, tensor<T>, std::less<>>;
+
 /// What one run of a model leaves behind.
 template <class T>
 struct forward_pass final {
-  tensor<T> logits;                  ///< [T, vocabulary]; of a classifier [1, labels], read at the last token
+  tensor<T> logits;                  ///< [T, vocabulary]; of a classifier [1, labels]
   std::vector<tensor<T>> mixer_in;   ///< one a layer, [T, D]: what its mixer got, after the norm
   std::vector<tensor<T>> mixer_out;  ///< [T, D]: what its mixer returned
+  shared_streams<T> shared;
+};
+
+/// Where a classifier's head reads the stream: at the last token, at one of them, or the mean over all.
+struct pooling final {
+  enum class kind : std::uint8_t { last, token, mean };
+  kind is = kind::last;
+  std::size_t token = 0;
 };
 
 template <class T>
@@ -33,10 +46,11 @@ class model final {
   model& operator=(const model&) = delete;
 
   std::size_t layers() const { return binder_.blocks(); }
-  std::size_t vocabulary() const { return vocabulary_; }
+  std::size_t vocabulary() const { return vocabulary_; }  ///< 0 for a model that reads values
+  std::size_t features() const { return features_; }      ///< values a token of a model that reads values; else 0
   std::size_t width() const { return width_; }
   const family& of() const { return family_; }
-  const architecture& mixer_architecture() const { return architecture_; }
+  const architecture& mixer_architecture(std::size_t layer = 0) const;
   /// The labels of a classifier, by index; empty for a language model.
   const std::vector<std::string>& labels() const { return labels_; }
   const kernels<T>& backend() const { return backend_; }
@@ -45,12 +59,17 @@ class model final {
   forward_pass<T> run(std::span<const std::int64_t> ids, const extent_of_run& = {}) const;
   /// The same for tokens that continue those of earlier calls with the same state (a fresh one to begin with).
   forward_pass<T> run(std::span<const std::int64_t> ids, decoding_state<T>& state) const;
+  /// @param values  [T, features()], such as the patches of an image; @throws user_error if the model reads ids
+  forward_pass<T> run(const tensor<T>& values, const extent_of_run& = {}) const;
   /// The mixer of a layer on its input u [T, D].
-  tensor<T> mixer(std::size_t layer, const tensor<T>& u) const;
+  tensor<T> mixer(std::size_t layer, const tensor<T>& u, const shared_streams<T>& = {}) const;
   /// The implicit attention of a layer on its mixer's input u [T, D].
-  implicit_attention<T> attention(std::size_t layer, const tensor<T>& u) const;
+  implicit_attention<T> attention(std::size_t layer, const tensor<T>& u, const shared_streams<T>& = {}) const;
   /// The same with another formula, which must outlive the result.
-  implicit_attention<T> attention(std::size_t layer, const tensor<T>& u, const bound_formula&) const;
+  implicit_attention<T> attention(std::size_t layer, const tensor<T>& u, const bound_formula&,
+                                  const shared_streams<T>& = {}) const;
+  /// What later layers read of the first one's mixer input u [T, D].
+  shared_streams<T> shared(const tensor<T>& u) const;
   /// The parameters of a layer's mixer.
   const environment<T>& mixer_parameters(std::size_t layer) const;
   /// A stream [tokens, width] from numbers in row-major order.
@@ -58,31 +77,47 @@ class model final {
 
  private:
   friend class model_gradient<T>;
+  /// An architecture that blocks have as their mixer.
+  struct mixer_kind {
+    const architecture* of;
+    bound_formula formula;
+    std::vector<expression> inputs;
+    expression output;
+  };
   struct block {
+    std::size_t kind = 0;
     environment<T> norm, mixer;
     std::vector<environment<T>> feed;
   };
-  forward_pass<T> run(std::span<const std::int64_t> ids, const extent_of_run&, const kernels<T>&,
-                      decoding_state<T>*) const;
-  environment<T> attention_inputs(std::size_t layer, const tensor<T>& u, const kernels<T>&, decoding_state<T>*) const;
-  tensor<T> mixed(std::size_t layer, const tensor<T>& u, const kernels<T>&, decoding_state<T>*) const;
+  forward_pass<T> run(tensor<T> h, const extent_of_run&, const kernels<T>&, decoding_state<T>*) const;
+  environment<T> attention_inputs(std::size_t layer, const tensor<T>& u, const shared_streams<T>&, const kernels<T>&,
+                                  decoding_state<T>*) const;
+  tensor<T> mixed(std::size_t layer, const environment<T>& inputs, const kernels<T>&, decoding_state<T>*) const;
+  shared_streams<T> shared_of(const environment<T>& first) const;
   tensor<T> embedded(std::span<const std::int64_t> ids, const kernels<T>&) const;
+  tensor<T> embedded(const tensor<T>& values, const kernels<T>&) const;
+  tensor<T> pooled(const tensor<T>& h, const kernels<T>&) const;
+  std::size_t kind_of(const architecture&);
+  void bind_blocks();
+  void bind_input();
+  void bind_head(const checkpoint&);
   void needs_layer(std::size_t) const;
   void needs_ids(std::span<const std::int64_t>) const;
 
   const kernels<T>& backend_;
   const family& family_;
-  const architecture& architecture_;
   binder<T> binder_;
-  bound_formula formula_;
-  expression norm_, output_, last_, head_;
-  std::vector<expression> first_, feed_, inputs_;
+  std::vector<std::unique_ptr<mixer_kind>> kinds_;
+  std::optional<expression> norm_, last_, logits_;
+  expression patch_, head_;
+  std::vector<expression> first_, feed_;
   std::vector<environment<T>> first_env_;
-  environment<T> last_env_, head_env_;
+  environment<T> patch_env_, last_env_, head_env_, logits_env_;
   std::vector<block> blocks_;
-  parameter<T> embeddings_;
+  parameter<T> embeddings_, class_token_, positions_;
   std::vector<std::string> labels_;
-  std::size_t vocabulary_ = 0, width_ = 0;
+  pooling pooling_;
+  std::size_t vocabulary_ = 0, features_ = 0, width_ = 0;
   bool classifier_ = false;
 };
 

@@ -60,13 +60,14 @@ kernels<T> make_table() {
   k.unrolled = k.unrolled_adjoint = [](in a, in b, in c, in x, out h, out y) {
     count<T>(5, volume(h.size) * y.of(axis::token), a, b, c, x, y);
   };
-  k.attend = k.attend_adjoint = [](in q, in key, bool, in x, out y) {
+  k.attend = k.attend_adjoint = [](in q, in key, bool, std::size_t window, in x, out y) {
     extents heads = single;
     for (const axis a : every_axis)
       if (a != axis::token && a != axis::state) at(heads, a) = std::max(q.of(a), key.of(a));
-    const std::size_t tokens = y.of(axis::token), pairs = tokens * (tokens + 1) / 2;
+    const std::size_t tokens = y.of(axis::token), seen = std::min(window, x.of(axis::token)),
+                      pairs = seen * (seen + 1) / 2 + (tokens > seen ? (tokens - seen) * seen : 0);
     count<T>(2 * static_cast<double>(q.of(axis::state)), volume(heads) * pairs, q, key, x, y);
-    counted_work().flops += static_cast<double>(volume(y.size)) * static_cast<double>(tokens + 1);
+    counted_work().flops += 2 * static_cast<double>(volume(y.size) / tokens) * static_cast<double>(pairs);
     counted_work().functions += static_cast<double>(volume(heads) * pairs);
   };
   k.product = [](std::size_t m, std::size_t n, std::size_t inner, const T*, std::size_t, const T*, std::size_t, T*,

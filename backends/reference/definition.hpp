@@ -142,12 +142,12 @@ struct definition final {
           token(a, t), token(b, t), token(c, t), token(g, t), h, token(y, t));
   }
 
-  /// The weights a_ts, s <= t, of one row of one attention.
-  static void attend_row(in q, in k, bool normalised, std::vector<T>& weights) {
+  /// The weights a_ts of one row of one attention, for the keys from `begin` on.
+  static void attend_row(in q, in k, bool normalised, std::size_t begin, std::vector<T>& weights) {
     T most = 0, sum = 0;
     for (std::size_t s = 0; s < weights.size(); ++s) {
       T logit = 0;
-      const in key = token(k, s);
+      const in key = token(k, begin + s);
       each(
           extents_of_state(std::max(q.of(axis::state), k.of(axis::state))),
           [&logit](const T& a, const T& b) { logit += a * b; }, q, key);
@@ -166,9 +166,10 @@ struct definition final {
     at(size, axis::state) = n;
     return size;
   }
-  /// Calls f(a row's weights, t, x, y) for every row of every attention that q and k make along their axes.
+  /// Calls f(a row's weights, their first key, t, x, y) for every row of every attention that q and k make along their
+  /// axes; `past` keys come before the first query.
   template <class F>
-  static void attend_rows(in q, in k, bool normalised, in x, out y, F f) {
+  static void attend_rows(in q, in k, bool normalised, std::size_t window, std::size_t past, in x, out y, F f) {
     extents heads = single;
     for (const axis a : every_axis)
       if (a != time && a != axis::state) at(heads, a) = std::max(q.of(a), k.of(a));
@@ -187,29 +188,34 @@ struct definition final {
         yi = yi.slice(every_axis[a], at, at + 1);
       }
       for (std::size_t t = 0; t < y.of(time); ++t) {
-        weights.resize(t + 1);
-        attend_row(token(qi, t), ki, normalised, weights);
-        f(weights, t, xi, yi);
+        const std::size_t keys = past + t + 1, begin = keys > window ? keys - window : 0;
+        weights.resize(keys - begin);
+        attend_row(token(qi, t), ki, normalised, begin, weights);
+        f(weights, begin, t, xi, yi);
       }
     }
   }
-  static void attend(in q, in k, bool normalised, in x, out y) {
+  static void attend(in q, in k, bool normalised, std::size_t window, in x, out y) {
     each(
         y.size, [](T& b) { b = 0; }, y);
-    attend_rows(q, k, normalised, x, y, [](const std::vector<T>& weights, std::size_t t, in xi, out yi) {
-      for (std::size_t s = 0; s <= t; ++s)
-        each(
-            one_token(yi.size), [w = weights[s]](const T& a, T& b) { b += w * a; }, token(xi, s), token(yi, t));
-    });
+    attend_rows(q, k, normalised, window, x.of(time) - y.of(time), x, y,
+                [](const std::vector<T>& weights, std::size_t begin, std::size_t t, in xi, out yi) {
+                  for (std::size_t s = 0; s < weights.size(); ++s)
+                    each(
+                        one_token(yi.size), [w = weights[s]](const T& a, T& b) { b += w * a; }, token(xi, begin + s),
+                        token(yi, t));
+                });
   }
-  static void attend_adjoint(in q, in k, bool normalised, in g, out y) {
+  static void attend_adjoint(in q, in k, bool normalised, std::size_t window, in g, out y) {
     each(
         y.size, [](T& b) { b = 0; }, y);
-    attend_rows(q, k, normalised, g, y, [](const std::vector<T>& weights, std::size_t t, in gi, out yi) {
-      for (std::size_t s = 0; s <= t; ++s)
-        each(
-            one_token(yi.size), [w = weights[s]](const T& a, T& b) { b += w * a; }, token(gi, t), token(yi, s));
-    });
+    attend_rows(q, k, normalised, window, 0, g, y,
+                [](const std::vector<T>& weights, std::size_t begin, std::size_t t, in gi, out yi) {
+                  for (std::size_t s = 0; s < weights.size(); ++s)
+                    each(
+                        one_token(yi.size), [w = weights[s]](const T& a, T& b) { b += w * a; }, token(gi, t),
+                        token(yi, begin + s));
+                });
   }
 
   static constexpr kernels<T> table() {

@@ -1,4 +1,4 @@
-// The flattened space [T, H, C, N, R, K, Z] of a witness: where an entry is, what it is called by its axes, and the
+// The flattened space [T, G, H, C, N, R, K, Z] of a witness: where an entry is, what it is called by its axes, and the
 // numbers that inputs and parameters have in it.
 #pragma once
 #include <alphaform/backends/reference/witness.hpp>
@@ -36,6 +36,7 @@ struct dense_space final {
            : one == state ? sizes.states
            : one == rank  ? sizes.ranks
            : one == tap   ? sizes.taps
+           : one == group ? sizes.groups
                           : 2;
   }
   /// Entries of one token.
@@ -79,6 +80,9 @@ struct dense_space final {
     return y;
   }
 };
+
+/// The window of every Attend that has one.
+inline constexpr Index attention_window = 3;
 
 /// Entry `place` of a parameter, in the memory order of its axes; one with "eps" in its name is 1e-5.
 inline double parameter_entry(std::string_view id, Index place, unsigned seed) {

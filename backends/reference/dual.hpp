@@ -28,6 +28,7 @@ struct dual final {
   friend dual exp(const dual& a) { return {std::exp(a.v), std::exp(a.v) * a.d}; }
   friend dual log(const dual& a) { return {std::log(a.v), a.d / a.v}; }
   friend dual log1p(const dual& a) { return {std::log1p(a.v), a.d / (1 + a.v)}; }
+  friend dual expm1(const dual& a) { return {std::expm1(a.v), std::exp(a.v) * a.d}; }
   friend dual sqrt(const dual& a) { return {std::sqrt(a.v), a.d / (2 * std::sqrt(a.v))}; }
   friend dual sin(const dual& a) { return {std::sin(a.v), std::cos(a.v) * a.d}; }
   friend dual cos(const dual& a) { return {std::cos(a.v), -std::sin(a.v) * a.d}; }

@@ -109,10 +109,13 @@ struct operator_value final {
       return summed(to, [&](Index t, Index e) { return w.x[t * width(w.has) + weight[static_cast<std::size_t>(e)]]; });
     }
     streams<S> y = none(to);
+    const axes each = s.v[n.a].to - (n.to | n.from);  // a matrix for every entry of these
+    want(kept.contains(each), "Mix has matrices for the entries of an axis that the stream lacks");
     for (Index j = 0; j < width(to); ++j)
       for (Index k = 0; k < width(in); ++k) {
         if (s.space.place(j, to, kept) != s.space.place(k, in, kept)) continue;
-        const S w = s.square_weight(n.a, s.space.place(j, to, n.to), s.space.place(k, in, n.from));
+        const S w = s.square_weight(n.a, s.space.place(j, to, each) * width(n.to) + s.space.place(j, to, n.to),
+                                    s.space.place(k, in, n.from));
         for (Index t = 0; t < tokens(); ++t) y.m.row(t * width(to) + j) += w * x.row(t * width(in) + k);
       }
     return y;
@@ -143,8 +146,17 @@ struct operator_value final {
     return parts(in - part, [](Index, Index from) { return from == 0 ? 1.0 : 0.0; });
   }
   streams<S> operator()(terms::turn) const {
-    want(in.touches(part), "Turn needs a complex stream");
-    return parts(in, [](Index to, Index from) { return to == from ? 0.0 : to == 0 ? -1.0 : 1.0; });
+    want(in.contains(n.to) && width(n.to) % 2 == 0, "a quarter turn needs an axis with an even number of entries");
+    streams<S> y = none(in);
+    const Index half = width(n.to) / 2;
+    const std::vector<Index> at = s.space.places(in, n.to), rest = s.space.places(in, in - n.to);
+    for (Index t = 0; t < tokens(); ++t)
+      for (std::size_t j = 0; j < at.size(); ++j)
+        for (std::size_t k = 0; k < at.size(); ++k)
+          if (rest[j] == rest[k] && at[k] == (at[j] + half) % (2 * half))
+            y.m.row(t * width(in) + static_cast<Index>(j)) =
+                (at[j] < half ? S(-1) : S(1)) * x.row(t * width(in) + static_cast<Index>(k));
+    return y;
   }
   /// A map of the two parts; `part` is the last axis.
   template <class Entry>
@@ -164,7 +176,7 @@ struct operator_value final {
     const std::vector<Index> entry = s.space.places(all, kept), at = s.space.places(in, kept);
     streams<S> y = none(in);
     for (Index t = 0; t < tokens(); ++t)
-      for (Index from = 0; from <= t; ++from) {
+      for (Index from = n.id.empty() ? 0 : std::max<Index>(0, t - attention_window + 1); from <= t; ++from) {
         vector<S> score = vector<S>::Zero(width(kept));
         for (Index e = 0; e < width(all); ++e)
           score[entry[static_cast<std::size_t>(e)]] += query[t * width(all) + e] * key[from * width(all) + e];

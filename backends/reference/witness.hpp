@@ -1,6 +1,6 @@
 // The dense witness: what a term is by definition, in double, on tiny sizes and random numbers. It knows no rule, scan
-// or plan, so that rules, derivations and every backend can be compared with it. A stream is an array [T, H, C, N, R,
-// K, Z] in which absent axes have one entry; an operator is the matrix on the flattened array; a derivative is taken
+// or plan, so that rules, derivations and every backend can be compared with it. A stream is an array [T, G, H, C, N,
+// R, K, Z] in which absent axes have one entry; an operator is the matrix on the flattened array; a derivative is taken
 // with dual numbers. What has no tokens, as the argument of Expand_T and the result of Contract_T, is token 0's block
 // of a stream that is 0 elsewhere.
 #pragma once
@@ -10,7 +10,7 @@
 namespace alphaform {
 
 struct witness_sizes final {
-  int tokens = 6, heads = 2, channels = 3, states = 2, ranks = 2, taps = 4;
+  int tokens = 6, heads = 2, channels = 3, states = 2, ranks = 2, taps = 4, groups = 2;
 };
 
 /// Values of all inputs and parameters follow from their names and the seed, uniform in [-1, 1]; a parameter with "eps"

@@ -8,10 +8,10 @@
 namespace alphaform {
 
 /// Memory order, slowest first. `column` numbers several right-hand sides of one operator.
-enum class axis : std::uint8_t { token, head, chan, state, rank, tap, part, column };
-inline constexpr std::size_t axis_count = 8;
-inline constexpr std::array every_axis{axis::token, axis::head, axis::chan, axis::state,
-                                       axis::rank,  axis::tap,  axis::part, axis::column};
+enum class axis : std::uint8_t { token, group, head, chan, state, rank, tap, part, column };
+inline constexpr std::size_t axis_count = 9;
+inline constexpr std::array every_axis{axis::token, axis::group, axis::head, axis::chan,  axis::state,
+                                       axis::rank,  axis::tap,   axis::part, axis::column};
 
 using extents = std::array<std::size_t, axis_count>;
 
@@ -22,7 +22,7 @@ constexpr std::size_t volume(const extents& e) {
   for (const std::size_t k : e) n *= k;
   return n;
 }
-inline constexpr extents single{1, 1, 1, 1, 1, 1, 1, 1};
+inline constexpr extents single{1, 1, 1, 1, 1, 1, 1, 1, 1};
 
 /// The extents of a stream [tokens, channels].
 constexpr extents stream_extents(std::size_t tokens, std::size_t channels) {

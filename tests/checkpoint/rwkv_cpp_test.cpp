@@ -59,9 +59,9 @@ TEST_SUITE("checkpoint/rwkv_cpp") {
     refused(numbers({magic, 101, 0, 3, 1, 0}), {"n_vocab is 0"});
     refused(numbers({magic, 101, 4, -3, 1, 0}), {"n_embed is -3"});
     refused(numbers({magic, 101, 4, 3, 0x7FFFFFFF, 0}), {"n_layer is 2147483647"});
-    refused(numbers({magic, 101, 4, 3, 1, 7}), {"Q5_0", "not supported yet"});
+    refused(numbers({magic, 101, 4, 3, 1, 6}), {"its header", "6 (Q4_3)", "not supported"});
     refused(numbers({magic, 101, 4, 3, 1, 77}), {"77 (unknown)"});
-    refused(header + tensor(2, {3, 2}, "w", six_floats), {"'w'", "Q4_0", "not supported yet"});
+    refused(header + tensor(11, {3, 2}, "w", six_floats), {"'w'", "11 (Q2_K)", "not supported"});
     refused(header + tensor(-1, {3, 2}, "w", six_floats), {"'w'", "-1"});
     refused(header + "xyz", {"3 left", "truncated"});
     refused(header + tensor(0, {}, "w", ""), {"number of dimensions is 0"});

@@ -156,7 +156,7 @@ TEST_SUITE("checkpoint/safetensors") {
                   {"neither model.safetensors nor model.safetensors.index.json"});
     check_refused([&] { checkpoint::open(folder.path() / "no.safetensors"); }, {"cannot read", "No such file"});
     check_refused([&] { checkpoint::open(folder.write("m.pth", "PK..")); },
-                  {"m.pth", "convert PyTorch files to safetensors"});
+                  {"m.pth", "torch.save", "convert it to safetensors"});
 
     file("a.safetensors", "x.weight");
     file("b.safetensors", "y.weight");

@@ -20,6 +20,8 @@ class random_environment final {
     }
     for (const node_index i : parts_of(y)) {
       if (y[i].is<terms::permute>()) draw_order(y[y[i].a]);
+      if (y[i].is<terms::attend>() && !y[i].id.empty())
+        arrays_[std::string(y[i].id)] = {{static_cast<double>(reference::attention_window)}, {}};
       if (y[i].is<terms::mix>() && y[i].from.touches(y[i].to) && y[y[i].a].is<terms::parameter>()) draw_square(y, i);
     }
     return *this;
@@ -77,11 +79,12 @@ class random_environment final {
   /// A matrix between streams that have an axis in common: rows and columns are those of the Mix.
   void draw_square(const term_view& y, node_index mix) {
     array a;
-    for (const axes side : {y[mix].to, y[mix].from})
+    const axes each = y[y[mix].a].to - (y[mix].to | y[mix].from);
+    for (const axes side : {each, y[mix].to, y[mix].from})
       for (const axis_letter& l : axis_letters)
         if (side.contains(l.axis)) a.shape.push_back(static_cast<std::size_t>(space_.length(l.axis)));
     const std::string_view name = y[y[mix].a].id;
-    for (Eigen::Index row = 0; row < space_.width(y[mix].to); ++row)
+    for (Eigen::Index row = 0; row < space_.width(each) * space_.width(y[mix].to); ++row)
       for (Eigen::Index column = 0; column < space_.width(y[mix].from); ++column)
         a.numbers.push_back(reference::square_entry(name, row, column, seed_));
     arrays_[std::string(name)] = std::move(a);

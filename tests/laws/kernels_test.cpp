@@ -220,6 +220,7 @@ TEST_CASE("inverses and orders of tokens are their definitions") {
 struct attention_operands final {
   operand q, k, x, y;
   bool normalised;
+  std::size_t window;
   explicit attention_operands(draw& d) {
     const extents heads = d.sizes({axis::token, axis::head, axis::chan});
     extents keys = heads, stream = heads;
@@ -230,6 +231,7 @@ struct attention_operands final {
     x = d.of(stream, d.any());
     y = d.of(stream, d.any());
     normalised = d.maybe();
+    window = d.maybe() ? 2 : 1000;
   }
 };
 
@@ -239,8 +241,8 @@ TEST_CASE("attention and its transpose are their definitions and each other's tr
     attention_operands o(d), p(d);
     both([&](const auto& k, auto type) {
       using T = decltype(type);
-      k.attend(o.q.template as<T>(), o.k.template as<T>(), o.normalised, o.x.template as<T>(), o.y.template as<T>());
-      k.attend_adjoint(p.q.template as<T>(), p.k.template as<T>(), p.normalised, p.x.template as<T>(),
+      k.attend(o.q.template as<T>(), o.k.template as<T>(), o.normalised, o.window, o.x.template as<T>(), o.y.template as<T>());
+      k.attend_adjoint(p.q.template as<T>(), p.k.template as<T>(), p.normalised, p.window, p.x.template as<T>(),
                        p.y.template as<T>());
     });
     // Weights are up to exp(9), and so are the sums that rounding is relative to.
@@ -411,8 +413,8 @@ TEST_CASE("dot tests of matrices filters recurrences attention and Unrolleds in 
       {
         attention_operands o(d);
         operand g = d.of(o.y.size), z = d.of(o.x.size);
-        k.attend(o.q.template as<T>(), o.k.template as<T>(), true, o.x.template as<T>(), o.y.template as<T>());
-        k.attend_adjoint(o.q.template as<T>(), o.k.template as<T>(), true, g.as<T>(), z.as<T>());
+        k.attend(o.q.template as<T>(), o.k.template as<T>(), true, o.window, o.x.template as<T>(), o.y.template as<T>());
+        k.attend_adjoint(o.q.template as<T>(), o.k.template as<T>(), true, o.window, g.as<T>(), z.as<T>());
         check_dots<T>(g, o.y, z, o.x);
       }
       {

@@ -198,7 +198,7 @@ TEST_CASE("the comparison sees a rule that is wrong") {
                         row("rows of P", N(p), p, k, "", ""),
                         row("J is F", J(at(p, x)), then(p, J(x)), k, "", ""),
                         row("transpose of a product in order", adj(then(D(x), C(w))), then(D(x), adj(C(w))), k, "", ""),
-                        row("i twice is 1", then(Turn, Turn), I, k, "", "")};
+                        row("i twice is 1", then(quarter("q"), quarter("q")), I, k, "", "")};
   for (const rule& u : wrong) {
     CAPTURE(u.name);
     double worst = 0;

@@ -1,0 +1,34 @@
+// H3: y = q (h_diag * (k' v) + D k' v) with k' = h_shift * k + D_k k: a short filter on the keys and a state space model
+// with complex diagonal state over the products of keys and values, both the same for every text; q and k' are what the
+// data control. Fu et al. 2023, Alg. 1. Of heads with several channels the products are all pairs.
+#pragma once
+#include <alphaform/architectures/architecture.hpp>
+#include <alphaform/architectures/complex_numbers.hpp>
+
+namespace alphaform::architectures {
+
+struct h3 final {
+  static constexpr heading about{"h3", "H3", "Fu et al. 2023, Alg. 1",
+                                 "A fixed complex recurrence per head between two gates that depend on the token."};
+  static constexpr axes wide = head | chan, keys = head | state, modes = head | rank;
+  static constexpr auto u = input<"u">;
+  static constexpr projection inputs[] = {{"x", affine<"v_proj.weight", "v_proj.bias", wide>(u).e},
+                                          {"q", affine<"q_proj.weight", "q_proj.bias", keys>(u).e},
+                                          {"k", affine<"k_proj.weight", "k_proj.bias", keys>(u).e}};
+  /// S4D with zero-order hold: sum_n 2 Re(C_n (e^{dt A_n} - 1) / A_n h_n), h_t = e^{dt A} h_{t-1} + x_t.
+  static constexpr auto long_filter = [] {
+    auto dt = exp(param<"kernel.log_dt", head>);
+    complex_stream<modes> A{-exp(param<"kernel.inv_A_real", modes>), param<"kernel.A_imag", modes>};
+    complex_stream<modes> C{param<"kernel.C_re", modes>, param<"kernel.C_im", modes>}, step{dt * A.re, dt * A.im};
+    auto read = multiply(C * (expm1(step) / A));
+    return diag(number<"2">) * contract<rank> * real * read * scan(multiply(exp(step))) * embed * expand<rank>;
+  }();
+  static constexpr auto attention = [] {
+    auto k = fir<"ssm_k_kernel", keys> * input<"k", keys> + param<"ssm_k_D", keys> * input<"k", keys>;
+    auto core = contract<state> * diag(input<"q", keys>) * (long_filter + diag(param<"D", head>)) * diag(k) * expand<state>;
+    return core * input<"x", wide>;
+  }();
+  static constexpr auto output = affine<"output_linear.weight", "output_linear.bias">(input<"y">);
+};
+
+}  // namespace alphaform::architectures
