@@ -39,17 +39,24 @@ std::size_t digits_of(std::string_view name) {
   return at == 1 ? at : name.size();
 }
 
+/// k' is k with a prime.
+bool is_primed(std::string_view name) { return name.size() > 1 && name.ends_with('\''); }
+std::string_view unprimed(std::string_view name) { return name.substr(0, name.size() - 1); }
+
 std::string text_symbol(std::string_view name) {
+  if (is_primed(name)) return text_symbol(unprimed(name)) + "'";
   const letter* l = greek_letter(name);
   return std::string(l ? l->glyph : name);
 }
 std::string latex_symbol(std::string_view name) {
+  if (is_primed(name)) return "{" + latex_symbol(unprimed(name)) + "}'";
   if (greek_letter(name)) return "\\" + std::string(name);
   if (const std::size_t at = digits_of(name); at < name.size())
     return std::string(name.substr(0, at)) + "_{" + std::string(name.substr(at)) + "}";
   return name.size() == 1 ? std::string(name) : "\\mathit{" + in_latex(name) + "}";
 }
 std::string mathml_symbol(std::string_view name) {
+  if (is_primed(name)) return "<msup>" + mathml_symbol(unprimed(name)) + "<mo>′</mo></msup>";
   if (const std::size_t at = digits_of(name); at < name.size())
     return "<msub><mi>" + in_xml(name.substr(0, at)) + "</mi><mn>" + std::string(name.substr(at)) + "</mn></msub>";
   return "<mi>" + in_xml(text_symbol(name)) + "</mi>";

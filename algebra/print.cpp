@@ -50,7 +50,43 @@ struct printer final {
       parts.push_back(nested_in_rule(v[i].a));
       return append_factors(v[i].b, parts);
     }
-    for (const factor& f : factors_of(v.at(i))) parts.push_back(of(f));
+    append(factors_of(v.at(i)), parts);
+  }
+  /// Factors one by one, but for two that have names of their own: Mean[C] = Diag(1/C) Contract[C] and Outer[N](a, b) =
+  /// Diag(a) Expand[N] Contract[N] Diag(b).
+  void append(std::span<const factor> factors, std::vector<printed>& parts) const {
+    for (std::size_t k = 0; k < factors.size(); ++k) {
+      const auto is = [&]<class Term>(std::size_t at, Term) {
+        return at < factors.size() && !factors[at].is_unrolled() && plain(factors[at].term) &&
+               v[factors[at].term].is<Term>();
+      };
+      const auto at = [&](std::size_t place) -> const node& { return v[factors[place].term]; };
+      if (is(k, terms::diag{}) && is(k + 1, terms::contract{}) && counts(at(k).a, at(k + 1).from)) {
+        parts.push_back(on_axes("Mean", at(k + 1).from));
+        k += 1;
+      } else if (is(k, terms::diag{}) && is(k + 1, terms::expand{}) && is(k + 2, terms::contract{}) &&
+                 is(k + 3, terms::diag{}) && at(k + 1).to == at(k + 2).from) {
+        parts.push_back(
+            {on_axes("Outer", at(k + 1).to).text + s.bracket(listed(at(k).a, at(k + 3).a))});
+        k += 3;
+      } else {
+        parts.push_back(of(factors[k]));
+      }
+    }
+  }
+  bool plain(node_index i) const { return !in_rule && v.labels[i].empty(); }
+  /// Is the stream 1 / (entries of these axes)?
+  bool counts(node_index i, axes of) const { return plain(i) && v[i].is<terms::inverse_size>() && v[i].from == of; }
+  /// I - 1 1' / n along some axes; those, or none.
+  axes centred() const {
+    const node &left = v[here().a], &right = v[here().b];
+    if (!left.is<terms::identity>() || !right.is<terms::product>() || !plain(here().b)) return no_axes;
+    const std::vector<factor> f = factors_of(v.at(here().b));
+    if (f.size() != 3 || f[0].is_unrolled() || !v[f[0].term].is<terms::diag>()) return no_axes;
+    const node& scale = v[v[f[0].term].a];
+    const axes along = v[f[1].term].to;
+    const bool mean = scale.function == function_code<functions::neg> && counts(scale.a, along);
+    return mean && v[f[1].term].is<terms::expand>() && v[f[2].term].is<terms::contract>() ? along : no_axes;
   }
 
   /// (P Q) R keeps its bracket.
@@ -59,18 +95,31 @@ struct printer final {
     return v[i].is<terms::product>() || one_of<terms::sum, terms::paths>(v[i].term) ? printed{s.bracket(p.text)} : p;
   }
 
+  /// Of -x or Diag(-1) P what follows the sign; nothing of others.
+  printed without_sign(node_index i) const {
+    if (!v.labels[i].empty()) return {};
+    if (v[i].function == function_code<functions::neg>) return term(v[i].a);
+    if (in_rule || !v[i].is<terms::product>()) return {};
+    const std::vector<factor> f = factors_of(v.at(i));
+    if (f[0].is_unrolled() || !v[f[0].term].is<terms::diag>()) return {};
+    const node& sign = v[v[f[0].term].a];
+    if (!sign.is<terms::number>() || sign.id != "-1") return {};
+    std::vector<printed> parts;
+    append(std::span(f).subspan(1), parts);
+    return product_of(parts, s.then);
+  }
   /// a + b - c
   printed summed() const {
     std::string text;
     if (in_rule && here().a != absent && v[here().a].term == here().term)
       return {s.bracket(all(here().a)) + std::string(s.plus) + at_least(level::product, here().b), level::sum};
     for (const node_index i : summands_of(v)) {
-      const bool negative = v.labels[i].empty() && v[i].function == function_code<functions::neg>;
+      const printed positive = without_sign(i);
       if (text.empty()) {
         text = all(i);
       } else {
-        text += negative ? s.minus : s.plus;
-        text += at_least(level::product, negative ? v[i].a : i);
+        text += positive.text.empty() ? s.plus : s.minus;
+        text += positive.text.empty() ? at_least(level::product, i) : at_least(level::product, positive);
       }
     }
     return {text, level::sum};
@@ -111,11 +160,13 @@ struct printer final {
     return v.labels[i].empty() &&
            one_of<terms::expand, terms::spread, terms::repeat_made, terms::repeat_consumed>(v[i].term);
   }
-  /// The factors of an operator that is applied to a stream; outside of rules, the outermost does not show that it only
+  /// The factors of an operator that is applied to a stream, and of those applied before it; outside of rules, the outermost does not show that it only
   /// repeats.
-  void append_applied(node_index i, std::vector<printed>& parts) const {
-    while (!in_rule && v[i].is<terms::product>() && v.labels[i].empty() && only_repeats(v[i].a)) i = v[i].b;
-    if (!only_repeats(i)) append_factors(i, parts);
+  void collect_applied(node_index i, std::vector<factor>& factors) const {
+    while (v[i].is<terms::product>() && v.labels[i].empty() && only_repeats(v[i].a)) i = v[i].b;
+    if (only_repeats(i)) return;
+    if (!v.labels[i].empty()) return factors.push_back({i});
+    for (const factor& f : factors_of(v.at(i))) factors.push_back(f);
   }
 
   // ---- streams
@@ -143,9 +194,14 @@ struct printer final {
   printed operator()(terms::larger) const { return call("max", listed(here().a, here().b)); }
   printed operator()(terms::applied) const {
     std::vector<printed> parts;
+    std::vector<factor> factors;
     node_index i = v.root;
     for (; v[i].is<terms::applied>() && (i == v.root || (v.labels[i].empty() && !in_rule)); i = v[i].b)
-      append_applied(v[i].a, parts);
+      if (in_rule)
+        append_factors(v[i].a, parts);
+      else
+        collect_applied(v[i].a, factors);
+    append(factors, parts);
     parts.push_back(term(i));
     if (in_rule && parts.size() > 1 && parts.back().is == level::product) parts.back() = {s.bracket(parts.back().text)};
     return product_of(parts, s.then);
@@ -181,14 +237,21 @@ struct printer final {
   printed operator()(terms::over_tokens) const { return on_axes_of("Contract", axis_name("T")); }
   printed operator()(terms::embed) const { return {word("Complex")}; }
   printed operator()(terms::real) const { return {word("Re")}; }
-  printed operator()(terms::turn) const { return {s.symbol("i")}; }
-  printed operator()(terms::attend) const { return call("Attend", listed(here().a, here().b)); }
+  printed operator()(terms::turn) const { return here().from == part ? printed{s.symbol("i")} : on_axes("Turn", here().from); }
+  /// With a window, that of its parameter.
+  printed operator()(terms::attend) const {
+    if (here().id.empty() || in_rule) return call("Attend", listed(here().a, here().b));
+    return {filled(s.on_axes, s.parameter(here().id), word("Attend")) + s.bracket(listed(here().a, here().b))};
+  }
   printed operator()(terms::rownorm) const { return call("RowNorm", all(here().a)); }
   printed operator()(terms::bounded_rownorm) const { return call("RowNorm1", all(here().a)); }
   printed operator()(terms::adjoint) const {
     return {filled(s.transposed, "", s.group(at_least(level::atom, here().a))), level::power};
   }
-  printed operator()(terms::sum) const { return summed(); }
+  printed operator()(terms::sum) const {
+    const axes along = in_rule ? no_axes : centred();
+    return along == no_axes ? summed() : on_axes("Centre", along);
+  }
   printed operator()(terms::paths) const { return summed(); }
   printed operator()(terms::product) const {
     std::vector<printed> parts;

@@ -33,12 +33,13 @@ std::string parameter_shape(const term_view& v, node_index i, std::span<const no
         if (side.contains(l.axis)) append(shape, l.letter);
     return "[" + shape + "]";
   }
-  return bracketed(false, v[i].to);
+  return v[i].to == no_axes ? "one number" : bracketed(false, v[i].to);
 }
 
 std::string shape_of(const term_view& v, node_index i, bool per_token, std::span<const node_index> parts) {
   const node& n = v[i];
   if (n.is<terms::parameter>()) return parameter_shape(v, i, parts);
+  if (n.is_stream() && !per_token && n.to == no_axes) return "one number";
   if (n.is_stream()) return bracketed(per_token, n.to);
   return bracketed(true, n.from) + " → " + bracketed(true, n.to);
 }
@@ -50,7 +51,9 @@ std::vector<symbol> symbols_of(const term_view& v) {
   std::vector<symbol> symbols;
   const auto add = [&](node_index i, std::string_view name, symbol_kind kind) {
     auto inputs = inputs_of(v.at(i));
-    const bool per_token = !inputs.empty();
+    const bool per_token = !inputs.empty() || (v[i].is_stream() && occurs(v.at(i), [](const node& n) {
+      return n.is<terms::scan>();  // counts tokens
+    }));
     symbols.push_back(
         {name, kind, i, term_table[v[i].term].is, v[i].to, shape_of(v, i, per_token, parts), std::move(inputs)});
   };
@@ -64,6 +67,7 @@ std::vector<symbol> symbols_of(const term_view& v) {
 }
 
 std::string controlled_by(const symbol& s) {
+  if (s.inputs.empty() && s.is == sort::stream && s.shape.starts_with("[T")) return "the place of the token";
   if (s.inputs.empty()) return s.kind == symbol_kind::parameter ? "parameter" : "parameters only";
   std::string names;
   for (std::size_t k = 0; k < s.inputs.size(); ++k)

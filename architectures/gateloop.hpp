@@ -1,6 +1,6 @@
 // GateLoop: S_t = a_t S_{t-1} + k_t v_t', y_t = q_t' Re(S_t) with a complex decay a head and token, a = sigma(|z|) z / |z| for
 // a complex projection z of u; gated by SiLU. Katsch 2023, Eq. 7 to 9. The author's published code is another, real
-// model: a gated linear RNN with tanh on both sides.
+// model: a gated linear RNN with tanh on both sides. Where z is exactly 0 it has no direction: a is 0 there.
 #pragma once
 #include <alphaform/architectures/architecture.hpp>
 

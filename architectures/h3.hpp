@@ -15,13 +15,15 @@ struct h3 final {
   static constexpr projection inputs[] = {{"x", affine<"v_proj.weight", "v_proj.bias", wide>(u).e},
                                           {"q", affine<"q_proj.weight", "q_proj.bias", keys>(u).e},
                                           {"k", affine<"k_proj.weight", "k_proj.bias", keys>(u).e}};
-  /// S4D with zero-order hold: sum_n 2 Re(C_n (e^{dt A_n} - 1) / A_n h_n), h_t = e^{dt A} h_{t-1} + x_t.
+  /// S4D by the bilinear rule, with B in C: 2 Re sum_n dt C_n / (1 - dt A_n / 2) h_n, h_t = (1 + dt A / 2) / (1 - dt A /
+  /// 2) h_{t-1} + x_t.
   static constexpr auto long_filter = [] {
-    auto dt = exp(param<"kernel.log_dt", head>);
-    complex_stream<modes> A{-exp(param<"kernel.inv_A_real", modes>), param<"kernel.A_imag", modes>};
-    complex_stream<modes> C{param<"kernel.C_re", modes>, param<"kernel.C_im", modes>}, step{dt * A.re, dt * A.im};
-    auto read = multiply(C * (expm1(step) / A));
-    return diag(number<"2">) * contract<rank> * real * read * scan(multiply(exp(step))) * embed * expand<rank>;
+    auto dt = exp(param<"kernel.log_dt", head>), half = number<"0.5"> * dt;
+    auto A_re = -exp(param<"kernel.inv_A_real", modes>), A_im = param<"kernel.A_imag", modes>, one = widen<modes>(number<"1">);
+    complex_stream<modes> ahead{one + half * A_re, half * A_im}, behind{one - half * A_re, -(half * A_im)};
+    complex_stream<modes> C{dt * param<"kernel.C_re", modes>, dt * param<"kernel.C_im", modes>};
+    return diag(number<"2">) * contract<rank> * real * multiply(C / behind) * scan(multiply(ahead / behind)) * embed *
+           expand<rank>;
   }();
   static constexpr auto attention = [] {
     auto k = fir<"ssm_k_kernel", keys> * input<"k", keys> + param<"ssm_k_D", keys> * input<"k", keys>;

@@ -16,7 +16,7 @@ struct mingru final {
   static constexpr projection inputs[] = {{"x", positive(linear<"to_hidden_and_gate.weight[hidden]">(u)).e},
                                           {"z", linear<"to_hidden_and_gate.weight[gate]">(u).e}};
   static constexpr auto attention =
-      recur([](auto h) { return sigmoid(-z) * h + sigmoid(z) * input<"x">; });
+      recur([](auto h) { return gate(sigmoid(-z)) * h + gate(sigmoid(z)) * input<"x">; });
   static constexpr auto output = linear<"to_out.weight">(input<"y">);
 };
 

@@ -1,11 +1,16 @@
+#include <alphaform/algebra/naming.hpp>
 #include <alphaform/explain/document.hpp>
 #include <alphaform/explain/document/blocks.hpp>
 
 namespace alphaform {
 
-std::string derivation_document(const architecture& a, document_format format, const measured_on_golden& measured,
+std::string derivation_document(const architecture& given, document_format format, const measured_on_golden& measured,
                                 bool with_jacobian) {
   using namespace documents;
+  architecture a = given;
+  std::deque<std::string> labels;
+  distinguish_labels(a.attention, labels);
+  distinguish_labels(a.printed.H, labels);
   subject s{a, derive(a.attention), visible_steps(a.attention), {}, {}, measured};
   s.evidence = measure(a, s.derived, s.steps);
   if (with_jacobian)

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <alphaform/backends/reference/witness.hpp>
 #include <alphaform/explain/evidence.hpp>
+#include <limits>
 
 namespace alphaform {
 namespace {
@@ -22,6 +23,10 @@ derivation_evidence measure(const architecture& a, const derivation& d, const vi
   for (const visible_step& s : steps.steps) {
     const term_view before(steps.g, s.before), after(steps.g, s.after);
     const axes in = value_axes(a.attention);
+    if (d.refused != absent) {  // F of what was refused is no matrix
+      e.steps.push_back(std::numeric_limits<double>::quiet_NaN());
+      continue;
+    }
     e.steps.push_back(
         worst([&](const witness& w) { return relative_difference(w.matrix(after, in), w.matrix(before, in)); }));
   }

@@ -11,7 +11,7 @@ namespace alphaform {
 
 /// Each number is max |difference| / max |exact|, the larger one of two random seeds.
 struct derivation_evidence final {
-  std::vector<double> steps;          ///< before against after
+  std::vector<double> steps;          ///< before against after; NaN if the derivation was refused
   std::optional<double> whole;        ///< H x + r against y; none if the derivation was refused
   std::optional<double> printed;      ///< H_printed x against y; none if the paper prints no operator
   std::optional<double> stabilised;   ///< the stabilised form against y; none if there is no such form

@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <alphaform/architectures/images/image_input.hpp>
 #include <alphaform/explain/verify.hpp>
 #include <cmath>
 #include <limits>
@@ -57,8 +58,7 @@ void compare_identity(const model<T>& m, std::size_t layer, const tensor<T>& u, 
       for (std::size_t c = 0; c < a.channels(); ++c) {
         sum += entry(r, t, c);
         expected += entry(y, t, c);
-        for (std::size_t s = 0; s < a.tokens(); ++s)
-          sum += static_cast<double>(entry(row, s, c)) * entry(a.x(), s, c);
+        for (std::size_t s = 0; s < a.tokens(); ++s) sum += static_cast<double>(entry(row, s, c)) * entry(a.x(), s, c);
       }
       rows.add(sum, expected);
       continue;
@@ -92,6 +92,61 @@ recorded read(const checkpoint& record, const std::string& name, std::size_t dim
   return r;
 }
 
+/// What a record's samples were computed from: ids, or images' values.
+struct recorded_inputs final {
+  std::size_t samples = 0, longest = 0;  ///< longest: ids a sample, padding included
+  std::vector<std::int64_t> ids, lengths;
+  recorded images{};  ///< [samples, channels, height, width], normalised
+
+  template <class T>
+  forward_pass<T> run(const model<T>& m, std::size_t b) const {
+    if (images.shape.empty()) return m.run(std::span(ids).subspan(b * longest, static_cast<std::size_t>(lengths[b])));
+    const image_shape shape{images.shape[1], images.shape[2], images.shape[3]};
+    const std::span<const float> image = std::span(images.numbers).subspan(b * shape.samples(), shape.samples());
+    const std::vector<float> values = in_patches(image, shape, m.features());
+    return m.run(stream_of(std::span(values), values.size() / m.features(), m.features(), m.backend()));
+  }
+};
+
+recorded_inputs images_of(const checkpoint& record) {
+  recorded_inputs r;
+  r.images = read(record, "pixel_values", 4);
+  if (r.images.numbers.empty()) throw user_error("the record's 'pixel_values' are empty: there is nothing to check");
+  r.samples = r.images.shape[0];
+  return r;
+}
+
+/// @param features  0 for a model that reads ids
+recorded_inputs inputs_of(const checkpoint& record, std::size_t features) {
+  if (features != 0) return images_of(record);
+  recorded_inputs r;
+  const stored_tensor& stored_ids = record.at("input_ids");
+  r.ids = values<std::int64_t>(stored_ids);
+  if (stored_ids.shape.size() != 2)
+    throw user_error("the record's 'input_ids' should have the shape [samples, tokens]");
+  if (stored_ids.shape[0] < 1 || stored_ids.shape[1] < 1)
+    throw user_error("the record's 'input_ids' are empty: there is nothing to check");
+  r.samples = static_cast<std::size_t>(stored_ids.shape[0]);
+  r.longest = static_cast<std::size_t>(stored_ids.shape[1]);
+  const bool padded = record.find("lengths") != nullptr;
+  r.lengths =
+      padded ? values<std::int64_t>(record.at("lengths")) : std::vector<std::int64_t>(r.samples, stored_ids.shape[1]);
+  if (r.lengths.size() != r.samples) throw user_error("the record's 'lengths' should have one entry for each sample");
+  for (const std::int64_t n : r.lengths)
+    if (n < 1 || static_cast<std::size_t>(n) > r.longest)
+      throw user_error(
+          fmt::format("the record says that a sample has {} tokens, but it has room for 1 to {}", n, r.longest));
+  return r;
+}
+
+template <class T>
+std::vector<check> identities_of(const model<T>& m, const forward_pass<T>& pass) {
+  std::vector<check> checks;
+  for (std::size_t i = 0; i < m.layers(); ++i)
+    for (check& c : identity_checks(m, i, pass.mixer_in[i], pass.shared)) checks.push_back(std::move(c));
+  return checks;
+}
+
 }  // namespace
 
 template <class T>
@@ -104,46 +159,33 @@ std::vector<check> identity_checks(const model<T>& m, std::size_t layer, const t
 
 template <class T>
 std::vector<check> identity_checks(const model<T>& m, std::span<const std::int64_t> ids) {
-  const forward_pass<T> pass = m.run(ids, {.of = extent_of_run::logits::none});
-  std::vector<check> checks;
-  for (std::size_t i = 0; i < m.layers(); ++i)
-    for (check& c : identity_checks(m, i, pass.mixer_in[i], pass.shared)) checks.push_back(std::move(c));
-  return checks;
+  return identities_of(m, m.run(ids, {.of = extent_of_run::logits::none}));
+}
+
+template <class T>
+std::vector<check> identity_checks(const model<T>& m, const tensor<T>& values) {
+  return identities_of(m, m.run(values, {.of = extent_of_run::logits::none}));
 }
 
 template <class T>
 std::vector<check> record_checks(const model<T>& m, const checkpoint& record) {
-  const stored_tensor& stored_ids = record.at("input_ids");
-  const std::vector<std::int64_t> ids = values<std::int64_t>(stored_ids);
-  if (stored_ids.shape.size() != 2)
-    throw user_error("the record's 'input_ids' should have the shape [samples, tokens]");
-  if (stored_ids.shape[0] < 1 || stored_ids.shape[1] < 1)
-    throw user_error("the record's 'input_ids' are empty: there is nothing to check");
-  const auto samples = static_cast<std::size_t>(stored_ids.shape[0]),
-             longest = static_cast<std::size_t>(stored_ids.shape[1]);
-  const bool padded = record.find("lengths") != nullptr;
-  const std::vector<std::int64_t> lengths =
-      padded ? values<std::int64_t>(record.at("lengths")) : std::vector<std::int64_t>(samples, stored_ids.shape[1]);
-  if (lengths.size() != samples) throw user_error("the record's 'lengths' should have one entry for each sample");
-  for (const std::int64_t n : lengths)
-    if (n < 1 || static_cast<std::size_t>(n) > longest)
-      throw user_error(
-          fmt::format("the record says that a sample has {} tokens, but it has room for 1 to {}", n, longest));
-  const auto length = [&](std::size_t b) { return static_cast<std::size_t>(lengths[b]); };
-
+  const recorded_inputs inputs = inputs_of(record, m.features());
+  const std::size_t samples = inputs.samples;
   std::vector<check> checks;
   const bool classifier = !m.labels().empty();
   const recorded logits = read(record, "logits", classifier ? 2 : 3);
-  const std::size_t outputs = logits.shape.back(), per_sample = classifier ? outputs : longest * outputs;
+  const std::size_t outputs = logits.shape.back(), per_sample = classifier ? outputs : inputs.longest * outputs;
   if (logits.numbers.size() != samples * per_sample)
-    throw user_error("the record's 'logits' do not fit its 'input_ids': it belongs to another kind of model");
+    throw user_error("the record's 'logits' do not fit its inputs: it belongs to another kind of model");
   comparison all;
+  std::vector<std::size_t> length;  // tokens of each sample
   for (std::size_t b = 0; b < samples; ++b) {
-    const forward_pass<T> pass = m.run(std::span(ids).subspan(b * longest, length(b)));
+    const forward_pass<T> pass = inputs.run(m, b);
+    length.push_back(pass.mixer_in.front().v.of(axis::token));
     if (pass.logits.v.of(axis::chan) != outputs)
       throw user_error(
           fmt::format("the record has {} logits a token, but the model has {}", outputs, pass.logits.v.of(axis::chan)));
-    for (std::size_t t = 0; t < (classifier ? 1 : length(b)); ++t)
+    for (std::size_t t = 0; t < (classifier ? 1 : length[b]); ++t)
       for (std::size_t v = 0; v < outputs; ++v)
         all.add(entry(pass.logits, t, v), logits.numbers[b * per_sample + t * outputs + v]);
   }
@@ -160,7 +202,7 @@ std::vector<check> record_checks(const model<T>& m, const checkpoint& record) {
     comparison mixers, whole, rows;
     const std::size_t room = in.shape[1], width = in.shape[2];
     for (std::size_t b = 0; b < in.shape[0]; ++b) {
-      const std::size_t tokens = std::min(length(b), room);
+      const std::size_t tokens = std::min(length[b], room);
       const tensor<T> u = m.stream(std::span(in.numbers).subspan(b * room * width, tokens * width), tokens);
       if (i == 0) first.push_back(m.shared(u));
       const shared_streams<T> shared = b < first.size() ? first[b] : shared_streams<T>{};
@@ -201,6 +243,8 @@ template std::vector<check> identity_checks(const model<double>&, std::size_t, c
                                             const shared_streams<double>&);
 template std::vector<check> identity_checks(const model<float>&, std::span<const std::int64_t>);
 template std::vector<check> identity_checks(const model<double>&, std::span<const std::int64_t>);
+template std::vector<check> identity_checks(const model<float>&, const tensor<float>&);
+template std::vector<check> identity_checks(const model<double>&, const tensor<double>&);
 template std::vector<check> record_checks(const model<float>&, const checkpoint&);
 template std::vector<check> record_checks(const model<double>&, const checkpoint&);
 template std::vector<check> logit_checks(const model<float>&, std::span<const std::int64_t>, std::span<const float>);

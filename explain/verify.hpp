@@ -27,9 +27,13 @@ std::vector<check> identity_checks(const model<T>&, std::size_t layer, const ten
 /// The same for every layer, on what its mixer gets for these ids.
 template <class T>
 std::vector<check> identity_checks(const model<T>&, std::span<const std::int64_t> ids);
+/// The same for the values [T, features()] of an image.
+template <class T>
+std::vector<check> identity_checks(const model<T>&, const tensor<T>& values);
 
-/// Logits, mixer_out.i given mixer_in.i and the identity, against a record with the tensors input_ids [B, T], logits,
-/// mixer_in.i and mixer_out.i [B, T, D], and lengths [B] if the samples are padded.
+/// Logits, mixer_out.i given mixer_in.i and the identity, against a record with the tensors input_ids [B, T] or, of an
+/// image model, pixel_values [B, channels, height, width]; logits, mixer_in.i and mixer_out.i [B, T, D], and lengths
+/// [B] if the samples are padded.
 /// @throws user_error when the record has not these tensors or belongs to another model
 template <class T>
 std::vector<check> record_checks(const model<T>&, const checkpoint& record);

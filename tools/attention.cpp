@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include <alphaform/architectures/checkpoint/quote.hpp>
+#include <alphaform/architectures/images/image_input.hpp>
 #include <alphaform/backends/model/model.hpp>
 #include <alphaform/explain/output/atomic_file.hpp>
 #include <alphaform/explain/output/json.hpp>
@@ -18,8 +19,8 @@ namespace {
 
 struct attention_options final {
   std::string model;
-  std::optional<std::string> text, ids, row, output;
-  std::size_t layer = 0;
+  std::optional<std::string> text, ids, image, row, output;
+  std::size_t index = 0, layer = 0;
   std::optional<std::size_t> channel;
   std::string reduce = "mean";
   bool plan = false;
@@ -37,8 +38,7 @@ std::optional<std::size_t> row_of(const attention_options& o, std::size_t tokens
   const char* const end = o.row->data() + o.row->size();
   if (const auto [at, failed] = std::from_chars(o.row->data(), end, i); failed != std::errc{} || at != end)
     throw user_error(fmt::format("--row takes a token's number or 'last'; '{}' is neither", *o.row));
-  if (i >= tokens)
-    throw user_error(fmt::format("row {} was asked for, but the text has tokens 0 to {}", i, tokens - 1));
+  if (i >= tokens) throw user_error(fmt::format("row {} was asked for, but there are tokens 0 to {}", i, tokens - 1));
   return i;
 }
 
@@ -88,20 +88,69 @@ void needs_numbers(const answer& r) {
       throw user_error("the map holds values that are not finite numbers: the model's weights cannot be right");
 }
 
-nlohmann::json as_json(const attention_options& o, const model<float>& m, std::span<const token> tokens,
-                       const answer& r, std::optional<std::size_t> row) {
+/// What a model looked at, as its tokens are shown.
+struct seen final {
+  forward_pass<float> pass;
+  nlohmann::json tokens = nlohmann::json::array();  ///< as JSON output has them
+  std::vector<std::string> names;                   ///< one a token
+  std::vector<std::int64_t> ids;                    ///< of a text
+};
+
+seen text_seen(const checkpoint& file, const model<float>& m, const attention_options& o, const extent_of_run& extent) {
+  const std::vector<token> tokens = tokens_of(file, m.vocabulary(), o.text, o.ids);
+  seen s;
+  s.ids = ids_of(tokens);
+  s.pass = m.run(s.ids, extent);
+  for (const token& t : tokens) {
+    s.tokens.push_back({{"id", t.id}, {"piece", t.piece}});
+    s.names.push_back(quote(t.piece));
+  }
+  return s;
+}
+
+seen image_seen(const checkpoint& file, const model<float>& m, const attention_options& o,
+                const extent_of_run& extent) {
+  const image_input as = image_input_of(file, m.features());
+  const std::vector<float> values = values_of(as, read_images(*o.image), o.index);
+  seen s;
+  s.pass = m.run(stream_of(std::span(values), values.size() / as.features(), as.features(), m.backend()), extent);
+  const std::size_t tokens = s.pass.mixer_in.front().v.of(axis::token);
+  const std::optional<std::size_t> class_token = m.class_token(tokens);
+  std::size_t patch = 0;
+  for (std::size_t t = 0; t < tokens; ++t) {
+    if (t == class_token) {
+      s.tokens.push_back({{"class_token", true}});
+      s.names.push_back("class token");
+      continue;
+    }
+    const std::size_t row = patch / as.columns(), column = patch % as.columns();
+    s.tokens.push_back({{"row", row}, {"column", column}});
+    s.names.push_back(fmt::format("patch {}, {}", row, column));
+    ++patch;
+  }
+  return s;
+}
+
+seen look(const checkpoint& file, const model<float>& m, const attention_options& o) {
+  const extent_of_run extent{extent_of_run::logits::none, o.layer + 1};
+  if (!o.image) return text_seen(file, m, o, extent);
+  if (o.text || o.ids) throw user_error("give one of --text, --ids and --image, so that it is clear what to look at");
+  return image_seen(file, m, o, extent);
+}
+
+nlohmann::json as_json(const attention_options& o, const model<float>& m, const seen& s, const answer& r,
+                       std::optional<std::size_t> row) {
   nlohmann::json j{{"model_type", m.of().model_type},
                    {"architecture", m.mixer_architecture(o.layer).name},
                    {"layer", o.layer},
                    {"map", what_is_mapped},
                    {"device", m.backend().name},
-                   {"tokens", nlohmann::json::array()}};
+                   {"tokens", s.tokens}};
   if (o.channel)
     j["channel"] = *o.channel;
   else
     j["reduce"] = o.reduce;
   if (row) j["row"] = *row;
-  for (const token& t : tokens) j["tokens"].push_back({{"id", t.id}, {"piece", t.piece}});
   if (row) {
     j["values"] = r.values;
   } else {
@@ -112,25 +161,23 @@ nlohmann::json as_json(const attention_options& o, const model<float>& m, std::s
   return j;
 }
 
-void print_row(std::span<const token> tokens, const answer& r) {
-  for (std::size_t s = 0; s < r.columns; ++s)
-    fmt::print("{:>5}  {:>12.5e}  {}\n", s, r.values[s], quote(tokens[s].piece));
+void print_row(const seen& of, const answer& r) {
+  for (std::size_t s = 0; s < r.columns; ++s) fmt::print("{:>5}  {:>12.5e}  {}\n", s, r.values[s], of.names[s]);
 }
 
 int run(const attention_options& o) {
   const checkpoint file = checkpoint::open(o.model);
   const model<float> m(file, cpu_kernels());
-  const std::vector<token> tokens = tokens_of(file, m.vocabulary(), o.text, o.ids);
   if (o.layer >= m.layers())
     throw user_error(fmt::format("layer {} was asked for, but the model has layers 0 to {}", o.layer, m.layers() - 1));
-  const std::optional<std::size_t> row = row_of(o, tokens.size());
   const std::string end = o.output ? std::filesystem::path(*o.output).extension().string() : "";
   if (o.output && end != ".npz" && end != ".npy" && end != ".png" && end != ".json")
     throw user_error(
         fmt::format("cannot tell what to write from the name {}: it should end in .npz, .npy, .png or .json",
                     quote_path(*o.output)));
-  const forward_pass<float> pass = m.run(ids_of(tokens), {extent_of_run::logits::none, o.layer + 1});
-  implicit_attention<float> a = m.attention(o.layer, pass.mixer_in[o.layer], pass.shared);
+  const seen s = look(file, m, o);
+  const std::optional<std::size_t> row = row_of(o, s.names.size());
+  implicit_attention<float> a = m.attention(o.layer, s.pass.mixer_in[o.layer], s.pass.shared);
   if (o.channel && *o.channel >= a.channels())
     throw user_error(
         fmt::format("channel {} was asked for, but this layer has channels 0 to {}", *o.channel, a.channels() - 1));
@@ -143,20 +190,19 @@ int run(const attention_options& o) {
   const std::array<std::size_t, 2> shape{r.rows, r.columns};
   if (end == ".npy") write_file(*o.output, npy_bytes(r.values, shape));
   if (end == ".npz") {
-    const std::vector<std::int64_t> ids = ids_of(tokens);
-    const std::array<std::size_t, 1> count{ids.size()};
-    const std::vector<named_array> arrays{{"attention", npy_bytes(r.values, shape)},
-                                          {"ids", npy_bytes(std::span<const std::int64_t>(ids), count)}};
+    const std::array<std::size_t, 1> count{s.ids.size()};
+    std::vector<named_array> arrays{{"attention", npy_bytes(r.values, shape)}};
+    if (!o.image) arrays.push_back({"ids", npy_bytes(std::span<const std::int64_t>(s.ids), count)});
     write_file(*o.output, npz_bytes(arrays));
   }
   if (end == ".png") write_file(*o.output, heat_map_png(r.values, r.rows, r.columns));
-  if (end == ".json") write_file(*o.output, json_text(as_json(o, m, tokens, r, row)));
+  if (end == ".json") write_file(*o.output, json_text(as_json(o, m, s, r, row)));
   if (o.output)
     fmt::print("wrote {} ({} x {})\n", quote_path(*o.output), r.rows, r.columns);
   else if (row)
-    print_row(tokens, r);
+    print_row(s, r);
   else
-    write_or_print({}, json_text(as_json(o, m, tokens, r, row)));
+    write_or_print({}, json_text(as_json(o, m, s, r, row)));
   return 0;
 }
 
@@ -165,10 +211,14 @@ int run(const attention_options& o) {
 subcommand add_attention(CLI::App& app) {
   static attention_options o;
   CLI::App* c = app.add_subcommand(
-      "attention", "One layer's implicit attention on a text: a map or a row, of a channel or reduced over all");
+      "attention",
+      "One layer's implicit attention on a text or an image: a map or a row, of a channel or reduced over all");
   c->add_option("model", o.model, "A checkpoint: file or folder")->required();
   c->add_option("--text", o.text, "The text");
   c->add_option("--ids", o.ids, "Token ids instead of a text, such as 34,105,110");
+  CLI::Option* image =
+      c->add_option("--image", o.image, "An image for a model of images: a PNG picture or an IDX file");
+  c->add_option("--index", o.index, "Which image of an IDX file, from 0")->check(CLI::NonNegativeNumber)->needs(image);
   c->add_option("--layer", o.layer, "The layer, from 0")->required()->check(CLI::NonNegativeNumber);
   CLI::Option* channel =
       c->add_option("--channel", o.channel, "One channel's matrix, from 0")->check(CLI::NonNegativeNumber);

@@ -22,5 +22,6 @@ subcommand add_convert(CLI::App&);
 subcommand add_verify(CLI::App&);
 subcommand add_attention(CLI::App&);
 subcommand add_explain(CLI::App&);
+subcommand add_classify(CLI::App&);
 
 }  // namespace alphaform::tools

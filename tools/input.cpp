@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <alphaform/architectures/checkpoint/quote.hpp>
 #include <alphaform/error.hpp>
 #include <alphaform/explain/output/atomic_file.hpp>
 #include <alphaform/tools/input.hpp>
@@ -26,6 +27,9 @@ std::vector<std::int64_t> parse_ids(const std::string& list) {
 
 std::vector<token> tokens_of(const checkpoint& file, std::size_t vocabulary, const std::optional<std::string>& text,
                              const std::optional<std::string>& ids) {
+  if (vocabulary == 0)
+    throw user_error(fmt::format("{} reads images, not text: 'attention --image' and 'classify' take images",
+                                 quote_path(file.path())));
   if (text.has_value() == ids.has_value())
     throw user_error("give either --text or --ids, so that there is something to look at");
   if (text) return tokens_of_text(file, vocabulary, *text);

@@ -15,7 +15,8 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", ALPHAFORM_VERSION);
   const std::vector<tools::subcommand> all{tools::add_list(app),    tools::add_derive(app),    tools::add_rules(app),
                                            tools::add_compare(app), tools::add_inspect(app),   tools::add_convert(app),
-                                           tools::add_verify(app),  tools::add_attention(app), tools::add_explain(app)};
+                                           tools::add_verify(app),  tools::add_attention(app), tools::add_explain(app),
+                                           tools::add_classify(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include <alphaform/architectures/checkpoint/quote.hpp>
+#include <alphaform/architectures/images/image_input.hpp>
 #include <alphaform/explain/implicit_share.hpp>
 #include <alphaform/explain/output/json.hpp>
 #include <alphaform/explain/verify.hpp>
@@ -31,11 +32,24 @@ std::vector<float> raw_floats(const std::string& path) {
   return numbers;
 }
 
-/// Ids for a model of which nothing is recorded: the same every time, spread over the vocabulary.
+/// A number below `bound` for each k: the same every time, spread over all of them.
+std::size_t spread(std::size_t k, std::size_t bound) { return (k * 2654435761u + 17) % bound; }
+
+/// Ids for a model of which nothing is recorded.
 std::vector<std::int64_t> some_ids(std::size_t vocabulary) {
   std::vector<std::int64_t> ids;
-  for (std::size_t k = 0; k < 48; ++k) ids.push_back(static_cast<std::int64_t>((k * 2654435761u + 17) % vocabulary));
+  for (std::size_t k = 0; k < 48; ++k) ids.push_back(static_cast<std::int64_t>(spread(k, vocabulary)));
   return ids;
+}
+
+/// The values of an image of noise.
+template <class T>
+tensor<T> some_values(const checkpoint& file, const model<T>& m) {
+  const image_input as = image_input_of(file, m.features());
+  images noise{1, as.shape, std::vector<std::uint8_t>(as.shape.samples())};
+  for (std::size_t k = 0; k < noise.samples.size(); ++k) noise.samples[k] = static_cast<std::uint8_t>(spread(k, 251));
+  const std::vector<float> values = values_of(as, noise, 0);
+  return stream_of(std::span(values), values.size() / m.features(), m.features(), m.backend());
 }
 
 check skipped(std::string name, std::string reason) {
@@ -70,8 +84,14 @@ std::vector<check> checks_of(const checkpoint& file, const model<T>& m, const ve
       skipped("logits", "no record: give --reference, or put reference.safetensors beside the model")};
   for (std::size_t i = 0; i < m.layers(); ++i)
     checks.push_back(skipped(fmt::format("mixer_out.{}", i), checks.front().skipped));
-  const std::vector<std::int64_t> ids = o.ids ? parse_ids(*o.ids) : some_ids(m.vocabulary());
-  for (check& c : identity_checks(m, std::span<const std::int64_t>(ids))) checks.push_back(std::move(c));
+  std::vector<check> identities;
+  if (m.features() != 0 && !o.ids) {
+    identities = identity_checks(m, some_values(file, m));
+  } else {
+    const std::vector<std::int64_t> ids = o.ids ? parse_ids(*o.ids) : some_ids(m.vocabulary());
+    identities = identity_checks(m, std::span<const std::int64_t>(ids));
+  }
+  for (check& c : identities) checks.push_back(std::move(c));
   return checks;
 }
 
@@ -79,6 +99,8 @@ template <class T>
 int run(const verify_options& o, const kernels<T>& backend) {
   const checkpoint file = checkpoint::open(o.model);
   const model<T> m(file, backend);
+  if (o.jacobian && m.features() != 0)
+    throw user_error("--jacobian measures on token ids, but this model reads images; leave the option out");
   const std::vector<check> checks = checks_of(file, m, o);
   std::vector<implicit_share> shares;
   if (o.jacobian)

@@ -80,11 +80,15 @@ struct family final {
   std::span<const split> splits{};
   std::span<const source> sources{};
   std::span<const setting> settings{};
-  std::span<const std::string_view> optional{};  ///< ends of names of parameters that may be absent: 0, filters the identity
-  /// Ends of names of tensors that transformers divides by 2 for every `rescale_every` blocks before theirs, halving the
-  /// stream there.
+  std::span<const std::string_view>
+      optional{};  ///< ends of names of parameters that may be absent: 0, filters the identity
+  /// Ends of names of tensors that transformers divides by 2 for every `rescale_every` blocks before theirs, halving
+  /// the stream there.
   std::span<const std::string_view> rescaled{};
   std::span<const requirement> required{};
+  /// Parts of names of tensors that no expression reads and that do not change what is computed, or that settings read.
+  /// Any other tensor that is not read is refused: with it the model would be another.
+  std::span<const std::string_view> besides{};
 };
 
 /// All formats that can be loaded.

@@ -176,6 +176,26 @@ parameter<T> binder<T>::tensor_named(const std::string& name) const {
 }
 
 template <class T>
+void binder<T>::check_all_read() const {
+  const auto is_expected = [this](std::string_view name) {
+    return read_.contains(name) || name == family_.head || name == family_.head_bias ||
+           std::any_of(family_.besides.begin(), family_.besides.end(),
+                       [name](std::string_view part) { return name.find(part) != std::string_view::npos; });
+  };
+  std::string_view first;
+  std::size_t count = 0;
+  for (const stored_tensor& t : file_.tensors())
+    if (!is_expected(t.name) && count++ == 0) first = t.name;
+  if (count > 0)
+    throw user_error(
+        fmt::format("{} holds {} tensor{} that the format '{}' does not have, such as {}: the model is of another "
+                    "form, and what was "
+                    "computed without {} would be wrong",
+                    quote_path(file_.path()), count, count == 1 ? "" : "s", family_.name, quote(first),
+                    count == 1 ? "it" : "them"));
+}
+
+template <class T>
 bool binder<T>::may_miss(std::string_view name) const {
   return std::any_of(family_.optional.begin(), family_.optional.end(),
                      [name](std::string_view end) { return name.ends_with(end); });
@@ -230,6 +250,7 @@ std::optional<parameter<T>> binder<T>::found(std::string_view name, const std::s
     const stored_tensor* t = file_.find(full);
     if (t == nullptr) continue;
     if (stored == nullptr) return loaded(*t, block);
+    read_.insert(t->name);
     const array a = stored({{t->shape.begin(), t->shape.end()}, values<double>(*t)}, facts_of(block));
     auto numbers = std::make_shared<std::vector<T>>(a.numbers.begin(), a.numbers.end());
     return parameter<T>{a.shape, numbers->data(), numbers};
@@ -318,6 +339,7 @@ parameter<T> binder<T>::fitted(parameter<T> p, const place& where, const extents
 
 template <class T>
 parameter<T> binder<T>::loaded(const stored_tensor& t, std::size_t block) const {
+  read_.insert(t.name);
   const bool rescaled = rescale_every_ > 0 && block >= rescale_every_ &&
                         std::any_of(family_.rescaled.begin(), family_.rescaled.end(),
                                     [&](std::string_view end) { return t.name.ends_with(end); });

@@ -2,6 +2,7 @@
 #pragma once
 #include <alphaform/architectures/models/family.hpp>
 #include <alphaform/backends/model/expression.hpp>
+#include <set>
 
 namespace alphaform {
 
@@ -25,6 +26,8 @@ class binder final {
   environment<T> bind(std::span<const expr* const> expressions, std::string_view prefix, std::size_t block) const;
   /// One tensor by its full name.
   parameter<T> tensor_named(const std::string& name) const;
+  /// After all is bound. @throws user_error naming a tensor of the file that nothing has read
+  void check_all_read() const;
 
  private:
   struct place;  // which axes of an expression a parameter has
@@ -41,6 +44,7 @@ class binder final {
   const family& family_;
   std::string prefix_;
   std::size_t blocks_ = 0, rescale_every_ = 0;
+  mutable std::set<std::string_view> read_;  // names in file_ of what has been bound
 };
 
 }  // namespace alphaform

@@ -83,6 +83,7 @@ model<T>::model(const checkpoint& file, const kernels<T>& backend)
   bind_blocks();
   bind_input();
   bind_head(file);
+  binder_.check_all_read();
   // One token through kernels that only count: every name and shape is checked, nothing is computed.
   const kernels<T>& dry = counting_kernels<T>();
   const std::int64_t first_id = 0;
@@ -196,6 +197,7 @@ void model<T>::bind_head(const checkpoint& file) {
       throw user_error("config.json: classifier.weight should name a matrix [labels, width]");
     labels_ = labels_of(config, weight.shape[0]);
     pooling_ = pooling_of(config);
+    logits_.reset();  // what a family does to the logits of its vocabulary (a soft cap) is not done to scores
   }
   if ((vocabulary_ == 0 && features_ == 0) || width_ == 0) throw user_error("the model's embeddings are empty");
 }
@@ -225,8 +227,7 @@ tensor<T> model<T>::embedded(const tensor<T>& values, const kernels<T>& k) const
                                  volume(values.v.size) / values.v.of(axis::token)));
   const tensor<T> x = evaluated(patch_, patch_env_, "x", values, k, static_cast<decoding_state<T>*>(nullptr));
   if (class_token_.data == nullptr) return x;
-  const std::size_t tokens = values.v.of(axis::token) + 1,
-                    place = pooling_.is == pooling::kind::token ? pooling_.token : tokens / 2;
+  const std::size_t tokens = values.v.of(axis::token) + 1, place = *class_token(tokens);
   if (positions_.shape[0] != tokens || place >= tokens)
     throw user_error(fmt::format("this model has positions for {} tokens, but the image makes {} with its class token",
                                  positions_.shape[0], tokens));
@@ -241,6 +242,12 @@ tensor<T> model<T>::embedded(const tensor<T>& values, const kernels<T>& k) const
   if (place + 1 < tokens) k.copy(x.slice(axis::token, place, tokens - 1), y.slice(axis::token, place + 1, tokens));
   k.plus(y, rows_of(positions_, tokens), y);
   return y;
+}
+
+template <class T>
+std::optional<std::size_t> model<T>::class_token(std::size_t tokens) const {
+  if (class_token_.data == nullptr) return std::nullopt;
+  return pooling_.is == pooling::kind::token ? pooling_.token : tokens / 2;
 }
 
 template <class T>

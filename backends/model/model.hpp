@@ -49,6 +49,8 @@ class model final {
   std::size_t vocabulary() const { return vocabulary_; }  ///< 0 for a model that reads values
   std::size_t features() const { return features_; }      ///< values a token of a model that reads values; else 0
   std::size_t width() const { return width_; }
+  /// Where among so many tokens the class token comes, in a model of images that has one.
+  std::optional<std::size_t> class_token(std::size_t tokens) const;
   const family& of() const { return family_; }
   const architecture& mixer_architecture(std::size_t layer = 0) const;
   /// The labels of a classifier, by index; empty for a language model.

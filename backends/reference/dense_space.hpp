@@ -84,9 +84,25 @@ struct dense_space final {
 /// The window of every Attend that has one.
 inline constexpr Index attention_window = 3;
 
-/// Entry `place` of a parameter, in the memory order of its axes; one with "eps" in its name is 1e-5.
+/// A parameter that means something only within a range, in which recurrences stay bounded.
+struct usual_value final {
+  std::string_view in_name;
+  double (*of)(double uniform);
+};
+inline constexpr usual_value usual_values[] = {{"eps", [](double) { return 1e-5; }},
+                                               {"Lambda_re", [](double u) { return -0.1 - std::abs(u); }},
+                                               {"beta_max", [](double) { return 1.0; }},
+                                               {"gate_scale", [](double) { return 0.0625; }},
+                                               {"log_decay_min", [](double) { return -5.0; }},
+                                               {"dt_min", [](double) { return 0.0; }},
+                                               {"dt_max", [](double) { return 100.0; }}};
+
+/// Entry `place` of a parameter, in the memory order of its axes.
 inline double parameter_entry(std::string_view id, Index place, unsigned seed) {
-  return id.find("eps") != id.npos ? 1e-5 : uniform(id, -1, place, seed);
+  const double u = uniform(id, -1, place, seed);
+  for (const usual_value& v : usual_values)
+    if (id.find(v.in_name) != id.npos) return v.of(u);
+  return u;
 }
 /// A square weight [A, A] has no place for its entries among the axes of a stream: they are numbered by row and column.
 inline double square_entry(std::string_view id, Index row, Index column, unsigned seed) {
@@ -97,15 +113,18 @@ inline std::vector<double> stored_parameter(const dense_space& space, const node
   std::vector<double> numbers;
   const bool square = n.from != no_axes && n.from == n.to;
   const axes to = square ? n.to : n.to - n.from;
+  std::vector<Index> at(static_cast<std::size_t>(space.width(to) * space.width(n.from)));  // in memory order
+  if (!square)
+    for (Index k = 0; k < space.width(n.to); ++k)
+      at[static_cast<std::size_t>(space.place(k, n.to, to) * space.width(n.from) + space.place(k, n.to, n.from))] = k;
   for (Index row = 0; row < space.width(to); ++row)
     for (Index column = 0; column < space.width(n.from); ++column) {
       if (square) {
         numbers.push_back(square_entry(n.id, row, column, seed));
         continue;
       }
-      Index at = 0;
-      while (space.place(at, n.to, to) != row || space.place(at, n.to, n.from) != column) ++at;
-      numbers.push_back(parameter_entry(n.id, at, seed));
+      numbers.push_back(
+          parameter_entry(n.id, at[static_cast<std::size_t>(row * space.width(n.from) + column)], seed));
     }
   return numbers;
 }

@@ -13,8 +13,8 @@ struct witness_sizes final {
   int tokens = 6, heads = 2, channels = 3, states = 2, ranks = 2, taps = 4, groups = 2;
 };
 
-/// Values of all inputs and parameters follow from their names and the seed, uniform in [-1, 1]; a parameter with "eps"
-/// in its name is 1e-5. A complex number has two parts whatever the sizes.
+/// Values of all inputs and parameters follow from their names and the seed, uniform in [-1, 1] but for parameters that
+/// mean something only in another range (an epsilon is 1e-5). A complex number has two parts whatever the sizes.
 class witness final {
  public:
   explicit witness(const witness_sizes& sizes, unsigned seed) : sizes_(sizes), seed_(seed) {}

@@ -5,6 +5,7 @@
 #include <alphaform/algebra/print.hpp>
 #include <alphaform/backends/reference/witness.hpp>
 #include <alphaform/explain/document/blocks.hpp>
+#include <cmath>
 #include <utility>
 
 namespace alphaform::documents {
@@ -12,7 +13,8 @@ namespace {
 
 class composer final {
  public:
-  composer(const subject& s, notation n) : a_(s.a), d_(s.derived), s_(s), e_(s.evidence), n_(n), y_(s.a.attention) {}
+  composer(const subject& s, notation n)
+      : a_(s.a), d_(s.derived), s_(s), e_(s.evidence), n_(n), y_(s.a.attention), named_(with_named_controls(told())) {}
 
   std::vector<block> all() {
     opening();
@@ -35,9 +37,21 @@ class composer final {
   notation n_;
   term_view y_;
   axes value_ = value_axes(y_);
+  named_terms named_;  ///< names for the long and the repeated of y, used on the whole page
   std::vector<block> blocks_;
 
-  span formula(const term_view& v, bool expand_root_label = true) const {
+  /// The declaration, and what it becomes.
+  std::vector<term_view> told() const {
+    std::vector<term_view> terms{y_};
+    if (d_.refused == absent) terms.insert(terms.end(), {derived(d_.formula), derived(d_.remainder)});
+    return terms;
+  }
+  /// With the names of the page.
+  span formula(const term_view& v, bool expand_root_label = true) {
+    return {print(named_.of(v), n_, expand_root_label), true};
+  }
+  /// As it stands.
+  span bare(const term_view& v, bool expand_root_label = true) const {
     return {print(v, n_, expand_root_label), true};
   }
   span symbol_span(std::string_view name) const { return {symbol_text(name, n_), true}; }
@@ -51,7 +65,7 @@ class composer final {
   void table(std::vector<std::vector<line>> rows) { blocks_.push_back({block_kind::table, {}, std::move(rows)}); }
 
   /// A sentence with its terms printed in place of each @.
-  line filled_in(const phrase& p, const term_view& v) const {
+  line filled_in(const phrase& p, const term_view& v) {
     line out;
     std::string words;
     std::size_t k = 0;
@@ -79,9 +93,9 @@ class composer final {
       if (d_.refusing != absent) {
         const rule& u = rules[d_.refusing];
         say({{fmt::format("The step that would be needed, \"{}\", is unsound: ", u.name)},
-             formula(u.pattern),
+             bare(u.pattern),
              {" is not "},
-             formula(u.result),
+             bare(u.result),
              {fmt::format(" ({}). {}", u.source, u.reason)}});
       }
       return;
@@ -96,45 +110,73 @@ class composer final {
   void symbols() {
     heading("Symbols");
     std::vector<std::vector<line>> rows{{{{"Symbol"}}, {{"Definition"}}, {{"Shape"}}, {{"Controlled by"}}}};
-    for (const symbol& s : symbols_of(y_)) {
+    const term_view y{named_.g, named_.terms.front()};
+    std::vector<std::string_view> told;
+    const auto tell = [&](const term_view& v, const symbol& s) {
       const bool is_label = s.kind == symbol_kind::label;
-      const line definition = is_label ? line{formula(y_.at(s.definition))} : line{};
-      const line name = is_label ? line{symbol_span(s.name)} : line{formula(y_.at(s.definition), false)};
+      const line definition = is_label ? line{bare(v.at(s.definition))} : line{};
+      const line name = is_label ? line{symbol_span(s.name)} : line{bare(v.at(s.definition), false)};
       rows.push_back({name, definition, {{s.shape}}, {{controlled_by(s)}}});
-    }
+      told.push_back(s.name);
+    };
+    for (const symbol& s : symbols_of(y)) tell(y, s);
     table(std::move(rows));
     say({{legend()}});
   }
   /// The axes and terms that occur, in words.
-  std::string legend() const {
+  std::string legend() {
     axes named{};
     for (const node_index i : parts_of(y_)) named = named | y_[i].from | y_[i].to;
     std::string text = "T tokens";
     const auto name = [&](axes axis, std::string_view meaning) {
       if (named.contains(axis)) text += fmt::format(", {}", meaning);
     };
+    name(group, "G groups of heads");
     name(head, "H heads");
     name(chan, "C channels");
     name(state, "N state entries");
     name(rank, "R ranks");
     name(tap, "K filter taps");
     name(part, "Z parts of a complex number");
-    text += ". Diag(s) multiplies by s.";
+    text += ". Diag(s) multiplies by s, Conv(w) filters with the taps w, and W s is a matrix times a stream.";
     const auto uses = [this]<class Term>(Term) { return occurs(y_, [](const node& n) { return n.is<Term>(); }); };
-    if (uses(terms::contract{}) && uses(terms::scan{}))
+    const std::string y = print(named_.of(y_), notation::text) + text_of_names();
+    const auto shows = [&y](std::string_view word) { return y.find(word) != y.npos; };
+    if (shows("Unrolled("))
       text += " Unrolled(a, b, c) is h[t] = a[t] h[t-1] + b[t] x[t], read as the sum over the state of c[t] h[t].";
-    else if (uses(terms::scan{}))
-      text += " Scan(a) is h[t] = a[t] h[t-1] + x[t].";
+    if (shows("Scan(")) text += " Scan(P) is h[t] = P[t] h[t-1] + x[t]; Scan(a) is Scan(Diag(a)).";
+    if (shows("Expand[") || shows("Contract[")) text += " Expand repeats along an axis, Contract sums over one.";
+    if (shows("Mean[")) text += " Mean is Contract divided by the number of its summands.";
+    if (shows("Centre[")) text += " Centre subtracts the mean along an axis.";
+    if (shows("Outer[")) text += " Outer(a, b) is a b' along an axis: Diag(a) Expand Contract Diag(b).";
+    if (shows("Turn[")) text += " Turn makes (-q, p) of the two halves (p, q) of an axis.";
+    if (shows("Lags[")) text += " Lags lays the last K tokens side by side, along a new axis.";
     if (uses(terms::delay{})) text += " Delay gives x[t-1].";
+    if (uses(terms::reverse{})) text += " Reverse gives the tokens from last to first.";
+    if (uses(terms::embed{})) text += " Complex(x) is x + 0i, Re the real part, i multiplication by i.";
+    if (uses(terms::attend{})) {
+      text += " Attend(q, k) has the entries exp(q[t] k[s]) for tokens s up to t";
+      text += shows("Attend[") ? ", in a window only for that many tokens back." : ".";
+    }
     if (uses(terms::rownorm{})) text += " RowNorm divides each row by its sum; 1 is the stream of ones.";
+    if (uses(terms::bounded_rownorm{})) text += " RowNorm1 divides each row by the larger of 1 and the size of its sum.";
+    if (uses(terms::larger{})) text += " max is taken pointwise.";
+    return text;
+  }
+  /// What the names of the page stand for, to look for words in.
+  std::string text_of_names() const {
+    std::string text;
+    const term_view y{named_.g, named_.terms.front()};
+    for (const symbol& s : symbols_of(y))
+      if (s.kind == symbol_kind::label) text += " " + print(y.at(s.definition), notation::text);
     return text;
   }
 
   void surroundings() {
     heading("In the layer");
     std::vector<std::vector<line>> rows;
-    for (const projection& p : a_.inputs) rows.push_back({{symbol_span(p.input)}, {formula(p.of_u)}});
-    rows.push_back({{{"output"}}, {formula(a_.output)}});
+    for (const projection& p : a_.inputs) rows.push_back({{symbol_span(p.input)}, {bare(p.of_u)}});
+    rows.push_back({{{"output"}}, {bare(a_.output)}});
     say({{"The layer's own input u [T, D] becomes the inputs of the attention, and y the layer's output, by"}});
     equations(std::move(rows));
   }
@@ -144,7 +186,8 @@ class composer final {
     say(
         {{"F(s) is the derivative of s along the value path, from x, with every control frozen: H = F(y). Rules are "
           "written for any v in place of x. The residual of a step is the largest entry of before - after over the "
-          "largest entry of before, as dense matrices in double for two draws of random parameters."}});
+          "largest entry of before, as dense matrices in double for two draws of random parameters. A line that begins "
+          "with = goes on from the step before."}});
     for (std::size_t k = 0; k < s_.steps.steps.size(); ++k) tell(s_.steps.steps[k], k);
     if (e_.whole) say({{fmt::format("Together, H x + r misses y by {} of its largest entry.", miss_text(*e_.whole))}});
   }
@@ -153,9 +196,9 @@ class composer final {
     const term_view before(s_.steps.g, s.before), after(s_.steps.g, s.after);
     line said{{fmt::format("{}. {} ({} rule{}; {}): ", k + 1, u.name, text_of(u.is),
                            s.times > 1 ? fmt::format(", applied {} times", s.times) : "", u.source)},
-              formula(u.pattern),
+              bare(u.pattern),
               {" = "},
-              formula(u.result)};
+              bare(u.result)};
     if (!u.when.text.empty()) {
       said.push_back({", where " + condition_text(u)});
       for (const auto& [symbol, term] : s.where)
@@ -169,7 +212,11 @@ class composer final {
     said.push_back({fmt::format(". {}{}Residual {}.{}", u.reason, u.reason.empty() ? "" : " ", miss_text(e_.steps[k]),
                                 cost_change(before, after))});
     say(std::move(said));
-    equations({{{{"before"}}, {formula(before)}}, {{{"after"}}, {formula(after)}}});
+    const bool continues = k > 0 && s_.steps.steps[k - 1].after == s.before;
+    if (continues)
+      equations({{{{"", true}}, {formula(after)}}});
+    else
+      equations({{{formula(before)}, {formula(after)}}});
   }
   std::string cost_change(const term_view& before, const term_view& after) const {
     const auto cost_before = operations_of(before, value_), cost_after = operations_of(after, value_);
@@ -216,10 +263,18 @@ class composer final {
     heading("Jacobian");
     say(
         {{"J is the true derivative of y, controls included. It is the value path, H, and one path for every stream "
-          "that controls an operator on the value path: J(c) is the derivative of such a control c. The streams s1, "
-          "s2 ... and the states h1, h2 ... are written out once, where they are first needed. Both sums are "
+          "that controls an operator on the value path: J(c) is the derivative of such a control c. Streams s1, s2 ..., "
+          "states h1, h2 ... and operators M1, M2 ... are written out once, where they are first needed. Both sums are "
           "compared with derivatives by dual numbers."}});
-    for (const measured_jacobian& m : s_.jacobians) tell(m);
+    std::vector<term_view> all;
+    for (const measured_jacobian& m : s_.jacobians)
+      for (const term_view& v : terms_of(m.terms)) all.push_back(v);
+    const named_terms named = with_names(all, &named_);
+    std::size_t first = 0;
+    for (const measured_jacobian& m : s_.jacobians) {
+      tell(m, named, first);
+      first += terms_of(m.terms).size();
+    }
     if (const auto& share = s_.measured.share)
       say({{fmt::format(
           "Of the whole layer's true derivative by its input u, the implicit attention (output H x, controls and other "
@@ -227,21 +282,27 @@ class composer final {
           "cosine is {:.2f}. Measured on {}, mean over the layers.",
           share->carried, share->cosine, share->where)}});
   }
-  void tell(const measured_jacobian& m) {
-    const jacobian_terms& j = m.terms;
-    if (j.refused != absent)
-      return say(
-          {{fmt::format("With respect to {}: no derivative, because of ", m.input)}, formula({j, j.refused}), {"."}});
-    std::vector<term_view> all;
-    if (j.implicit == absent) all.emplace_back(j, j.full);
-    if (j.implicit != absent) all.emplace_back(j, j.implicit);
-    for (std::size_t k = 0; k < j.count; ++k) {
+  /// What is printed of a derivative, in this order.
+  static std::vector<term_view> terms_of(const jacobian_terms& j) {
+    if (j.refused != absent) return {};
+    std::vector<term_view> all{{j, j.implicit == absent ? j.full : j.implicit}};
+    for (std::size_t k = 0; k < j.count && j.implicit != absent; ++k) {
       all.emplace_back(j, j.paths[k].before);
       all.emplace_back(j, j.paths[k].operation);
       if (j.paths[k].control != absent) all.emplace_back(j, j.paths[k].control);
     }
-    const named_terms named = with_names(all);
-    const auto term = [&](std::size_t k, bool open = true) { return formula({named.g, named.terms[k]}, open); };
+    return all;
+  }
+  /// @param first  the place of its terms among those of all derivatives
+  void tell(const measured_jacobian& m, const named_terms& named, std::size_t first) {
+    const jacobian_terms& j = m.terms;
+    if (j.refused != absent)
+      return say(
+          {{fmt::format("With respect to {}: no derivative, because of ", m.input)}, bare({j, j.refused}), {"."}});
+    const std::size_t last = first + terms_of(j).size();
+    const auto term = [&](std::size_t k, bool open = true) {
+      return bare({named.g, named.terms[first + k]}, open);
+    };
     const span J{print_marker(m.input), true};
     say({{"With respect to "}, symbol_span(m.input), {":"}});
     if (j.implicit == absent) {
@@ -260,8 +321,9 @@ class composer final {
       }
     }
     std::vector<std::vector<line>> rows;
-    for (const node_index i : named.defined)
-      rows.push_back({{symbol_span(named.g.labels[i])}, {formula({named.g, i})}});
+    for (std::size_t k = 0; k < named.defined.size(); ++k)
+      if (named.first_used[k] >= first && named.first_used[k] < last)
+        rows.push_back({{symbol_span(named.g.labels[named.defined[k]])}, {bare({named.g, named.defined[k]})}});
     if (!rows.empty()) {
       say({{"Here"}});
       equations(std::move(rows));
@@ -285,7 +347,7 @@ class composer final {
     line said{
         {"A step h -> P h + u of a recurrence is a pair (P, u). One step after another, (Q, y) after (P, x), is the "
          "pair of "}};
-    said.insert(said.end(), {formula(law.transition), {" and "}, formula(law.input)});
+    said.insert(said.end(), {bare(law.transition), {" and "}, bare(law.input)});
     said.push_back({": the derivative of the composed step, and its value at 0."});
     say(std::move(said));
     for (const scan_and_law& s : e_.scans) {
@@ -309,7 +371,7 @@ class composer final {
     std::vector<std::vector<line>> rows{{{symbol_span("y")}, {formula(stable)}}};
     for (const std::string_view name : {"p", "m"})
       for (const symbol& s : symbols_of(stable))
-        if (s.name == name) rows.push_back({{symbol_span(name)}, {formula(term_view(stable).at(s.definition))}});
+        if (s.name == name) rows.push_back({{symbol_span(name)}, {bare(term_view(stable).at(s.definition))}});
     for (const rule& u : rules)
       if (u.is == rule_class::stabilising)
         say({{fmt::format(
@@ -321,6 +383,11 @@ class composer final {
   }
 
   void printed_equation(const std::optional<measured_miss>& on_golden) {
+    if (a_.printed.equation.empty()) {
+      heading("The paper's printed equation");
+      say({{"The paper prints no operator for this architecture."}});
+      return;
+    }
     heading(fmt::format("Where the paper's printed equation differs ({})", a_.printed.equation));
     say({{std::string(a_.printed.difference)}});
     if (a_.printed.H.root != absent) {
@@ -354,6 +421,8 @@ expr named_stabilised(const architecture& a) {
   return stable;
 }
 
-std::string miss_text(double miss) { return miss == 0 ? "0" : fmt::format("{:.1e}", miss); }
+std::string miss_text(double miss) {
+  return std::isnan(miss) ? "not measured" : miss == 0 ? "0" : fmt::format("{:.1e}", miss);
+}
 
 }  // namespace alphaform::documents

@@ -3,6 +3,7 @@
 #include <png.h>
 
 #include <alphaform/error.hpp>
+#include <alphaform/explain/output/letters.hpp>
 #include <alphaform/explain/output/png.hpp>
 #include <vector>
 
@@ -52,6 +53,21 @@ void paint(canvas& picture, const heat_map& map, std::size_t left, std::size_t t
   }
 }
 
+/// In black, twice as large as the letters' pixels; what does not fit is cut off.
+void write(canvas& picture, std::string_view text, std::size_t left, std::size_t top, std::size_t room) {
+  constexpr std::size_t factor = 2;
+  for (std::size_t k = 0; k < text.size() && (k + 1) * letters::width * factor <= room; ++k)
+    for (std::size_t row = 0; row < letters::height; ++row)
+      for (std::size_t column = 0; column < letters::width; ++column) {
+        if (!letters::inked(text[k], row, column)) continue;
+        const std::size_t x = left + (k * letters::width + column) * factor, y = top + row * factor;
+        for (std::size_t line = y; line < y + factor; ++line)
+          std::fill_n(picture.pixels.begin() + static_cast<std::ptrdiff_t>(line * picture.width + x), factor,
+                      colour{0x20, 0x20, 0x20});
+      }
+}
+constexpr std::size_t title_height = 2 * letters::height + 6;
+
 std::string compress(const canvas& picture) {
   png_image image{};
   image.version = PNG_IMAGE_VERSION;
@@ -73,7 +89,7 @@ std::string compress(const canvas& picture) {
 
 std::string heat_map_png(std::span<const float> values, std::size_t rows, std::size_t columns,
                          const heat_map_style& style) {
-  const heat_map map{values, rows, columns};
+  const heat_map map{values, rows, columns, {}};
   return heat_maps_png({&map, 1}, style);
 }
 
@@ -91,7 +107,11 @@ std::string heat_maps_png(std::span<const heat_map> maps, const heat_map_style& 
   const std::size_t across = std::min(style.across == 0 ? square : style.across, maps.size());
   const std::size_t down = (maps.size() + across - 1) / across;
 
-  canvas picture{across * (cell_width + style.gap) - style.gap, down * (cell_height + style.gap) - style.gap, {}};
+  const bool titled = std::any_of(maps.begin(), maps.end(), [](const heat_map& m) { return !m.title.empty(); });
+  const std::size_t above = titled ? title_height : 0;
+  const std::size_t step = above + cell_height + style.gap;
+
+  canvas picture{across * (cell_width + style.gap) - style.gap, down * step - style.gap, {}};
   constexpr std::size_t libpng_limit = 1'000'000;
   if (std::max(picture.width, picture.height) > libpng_limit) {
     throw runtime_error(
@@ -106,8 +126,9 @@ std::string heat_maps_png(std::span<const heat_map> maps, const heat_map_style& 
     const auto colour_of = [&](float v) {
       return diverging ? palette::of_signed(v, limit, style.scale) : palette::of_magnitude(v, limit, style.scale);
     };
-    paint(picture, maps[k], k % across * (cell_width + style.gap), k / across * (cell_height + style.gap),
-          whole_factor(maps[k], style.min_pixels), colour_of);
+    const std::size_t left = k % across * (cell_width + style.gap), top = k / across * step;
+    write(picture, maps[k].title, left, top, cell_width);
+    paint(picture, maps[k], left, top + above, whole_factor(maps[k], style.min_pixels), colour_of);
   }
   return compress(picture);
 }

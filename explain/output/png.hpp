@@ -14,11 +14,13 @@ struct heat_map_style {
   colour_scale scale = colour_scale::square_root;
 };
 
-/// A matrix to draw: values [rows, columns], row-major; the first row is on top.
+/// A matrix to draw: values [rows, columns], row-major; the first row is on top. Its title stands above it: small letters,
+/// digits and blanks.
 struct heat_map {
   std::span<const float> values;
   std::size_t rows = 0;
   std::size_t columns = 0;
+  std::string title{};
 };
 
 /// The bytes of a PNG file. The full colour is the largest magnitude. With a negative entry the palette is diverging

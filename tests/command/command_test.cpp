@@ -34,7 +34,8 @@ bool contains(std::string_view text, std::string_view word) { return text.find(w
 
 TEST_CASE("every subcommand's help shows an example and bare help names every subcommand") {
   const std::string all = output_of({"--help"});
-  for (const char* name : {"list", "derive", "rules", "compare", "inspect", "verify", "attention", "explain"}) {
+  for (const char* name :
+       {"list", "derive", "rules", "compare", "inspect", "convert", "verify", "attention", "explain", "classify"}) {
     CAPTURE(name);
     CHECK(contains(all, name));
     CHECK(contains(output_of({name, "--help"}), std::string("Example: alphaform ") + name));

@@ -17,7 +17,17 @@ struct slow_decay final {
   std::string_view architecture, parameter;
   double value;
 };
-inline constexpr std::array slow_decays{slow_decay{"mamba", "dt_proj.bias", -4}, slow_decay{"rwkv4", "time_decay", -5}};
+inline constexpr std::array slow_decays{
+    slow_decay{"mamba", "dt_proj.bias", -4},  slow_decay{"falcon_mamba", "dt_proj.bias", -4},
+    slow_decay{"mamba2", "dt_bias", -4},      slow_decay{"vim", "dt_proj_b.bias", -4},
+    slow_decay{"rwkv4", "time_decay", -5},    slow_decay{"rwkv5", "time_decay", -5},
+    slow_decay{"hgrn", "lower_bound", 0.99},  slow_decay{"hgrn2", "lower_bound", 0.99},
+    slow_decay{"retnet", "gamma", 0.99},      slow_decay{"griffin", "rg_lru.recurrent_param", -6},
+    slow_decay{"gated_delta_net", "A_log", -5}, slow_decay{"kda", "A_log", -5}};
+inline bool has_slow_decay(const architecture& a) {
+  return std::any_of(slow_decays.begin(), slow_decays.end(),
+                     [&](const slow_decay& s) { return s.architecture == a.name; });
+}
 
 class random_mixer final {
  public:
@@ -30,14 +40,19 @@ class random_mixer final {
   const bound_formula& formula() const { return formula_; }
   const witness_sizes& sizes() const { return names_.sizes(); }
   std::size_t tokens() const { return static_cast<std::size_t>(sizes().tokens); }
-  /// The extents of y: [T, C] or [T, H, C].
+  /// The extents of y: [T, C], [T, H, C], [T, G, H, C] or, of complex channels, [T, C, 2].
   extents stream() const {
-    extents size = stream_extents(tokens(), static_cast<std::size_t>(sizes().channels));
-    if (architecture_.attention.top().to.contains(head)) at(size, axis::head) = static_cast<std::size_t>(sizes().heads);
+    extents size = single;
+    at(size, axis::token) = tokens();
+    for (const axis_letter& l : axis_letters)
+      if (architecture_.attention.top().to.contains(l.axis))
+        at(size, slot(l.axis)) = static_cast<std::size_t>(names_.space().length(l.axis));
     return size;
   }
-  /// Of all heads.
-  std::size_t channels() const { return at(stream(), axis::head) * at(stream(), axis::chan); }
+  /// Of all heads and groups.
+  std::size_t channels() const { return volume(stream()) / tokens(); }
+  /// Some token influences an earlier one.
+  bool is_two_sided() const { return signature_of(formula_.g, formula_.formula).reads_later; }
   const std::vector<double>& numbers(const std::string& name) const { return names_.numbers(name); }
   bool has(const std::string& name) const { return names_.has(name); }
 
@@ -87,14 +102,21 @@ Eigen::MatrixXd as_matrix(const tensor<T>& x, axis rows, axis columns) {
   REQUIRE(m.allFinite());
   return m;
 }
-/// A stream [T, C], or [T, H, C] with the channels of head 0 first.
+/// A stream as [T, channels], with the channels of head 0 of group 0 first.
 template <class T>
 Eigen::MatrixXd as_stream(const tensor<T>& x) {
-  const auto channels = static_cast<Eigen::Index>(x.v.of(axis::chan));
-  Eigen::MatrixXd m(x.v.of(axis::token), x.v.of(axis::head) * x.v.of(axis::chan));
-  for (std::size_t h = 0; h < x.v.of(axis::head); ++h)
-    m.middleCols(static_cast<Eigen::Index>(h) * channels, channels) =
-        as_matrix(x.slice(axis::head, h, h + 1), axis::token, axis::chan);
+  const std::size_t tokens = x.v.of(axis::token), channels = volume(x.v.size) / tokens;
+  Eigen::MatrixXd m(tokens, channels);
+  for (std::size_t t = 0; t < tokens; ++t)
+    for (std::size_t c = 0; c < channels; ++c) {
+      std::size_t place = t * x.v.step(axis::token), rest = c;
+      for (std::size_t k = axis_count; k-- > 1;) {
+        place += rest % x.v.size[k] * x.v.stride[k];
+        rest /= x.v.size[k];
+      }
+      m(static_cast<Eigen::Index>(t), static_cast<Eigen::Index>(c)) = static_cast<double>(x.v.data[place]);
+    }
+  REQUIRE(m.allFinite());
   return m;
 }
 /// A map [T, column T].

@@ -5,7 +5,9 @@
 #include <alphaform/algebra/classify.hpp>
 #include <alphaform/algebra/comparison.hpp>
 #include <alphaform/algebra/print.hpp>
+#include <alphaform/architectures/mamba.hpp>
 #include <alphaform/architectures/registry.hpp>
+#include <alphaform/architectures/rwkv4.hpp>
 
 namespace alphaform {
 namespace {

@@ -37,6 +37,7 @@ inline array fla_eps(const facts& f) { return scalar(f.number("norm_eps|rms_norm
 constexpr setting block_eps{"epsilon", fla_eps}, head_eps{"eps", fla_eps};
 inline constexpr source fla_sources[] = {{"g_norm.weight", "g_norm.weight|g_norm_swish_gate.weight"}};
 inline constexpr std::string_view fla_optional[] = {"bias", "conv1d.weight"};
+inline constexpr std::string_view fla_besides[] = {"lower_bounds", ".inv_freq"};
 
 inline bool has_filter(const facts& f) { return f.holds("q_conv1d.weight"); }
 inline bool has_gate(const facts& f) { return f.holds("g_proj.weight"); }
@@ -66,35 +67,35 @@ inline array lower_bound(const facts& f) {
 
 // ---- RetNet, GLA, linear attention
 
-inline constexpr setting retnet_settings[] = {
-    block_eps, head_eps,
-    {"gamma", [](const facts& f) {
-       array g{{fla_heads(f)}, {}};
-       for (std::size_t h = 0; h < g.shape[0]; ++h) g.numbers.push_back(1 - std::exp2(-5.0 - static_cast<double>(h)));
-       return g;
-     }},
-    {"frequencies", [](const facts& f) {
-       const std::size_t d = f.length("q_proj.weight", 0) / fla_heads(f);
-       return frequencies(d, d, 10000);
-     }}};
+inline constexpr setting retnet_settings[] = {block_eps,
+                                              head_eps,
+                                              {"gamma",
+                                               [](const facts& f) {
+                                                 array g{{fla_heads(f)}, {}};
+                                                 for (std::size_t h = 0; h < g.shape[0]; ++h)
+                                                   g.numbers.push_back(1 - std::exp2(-5.0 - static_cast<double>(h)));
+                                                 return g;
+                                               }},
+                                              {"frequencies", [](const facts& f) {
+                                                 const std::size_t d = f.length("q_proj.weight", 0) / fla_heads(f);
+                                                 return frequencies(d, d, 10000);
+                                               }}};
 inline constexpr mixer_choice retnet_mixers[] = {
     {&mixer_of<architectures::retnet>, "layers.{i}.attn.", is<false, true>},
     {&mixer_of<architectures::retnet_with<true, true>>, "layers.{i}.attn.", is<true, true>},
     {&mixer_of<architectures::retnet_with<false, false>>, "layers.{i}.attn.", is<false, false>},
     {&mixer_of<architectures::retnet_with<true, false>>, "layers.{i}.attn.", is<true, false>}};
-inline constexpr requirement fla_required[] = {{"attn", "null"},
-                                               {"hidden_act", "\"swish\"|\"silu\""},
-                                               {"feature_map", "null"},
-                                               {"elementwise_affine", "true"},
-                                               {"use_gv", "false"},
-                                               {"use_gk", "true"}};
+inline constexpr requirement fla_required[] = {
+    {"attn", "null"},        {"attnres_block_size", "null"}, {"hidden_act", "\"swish\"|\"silu\""},
+    {"feature_map", "null"}, {"elementwise_affine", "true"}, {"use_gv", "false"},
+    {"use_gk", "true"}};
 
 inline constexpr setting gla_settings[] = {
-    block_eps, head_eps,
+    block_eps,
+    head_eps,
     {"gate_scale", [](const facts& f) { return scalar(1 / f.number("gate_logit_normalizer", 16)); }},
-    {"log_decay_min", [](const facts& f) {
-       return scalar(f.number("clamp_min", -std::numeric_limits<double>::infinity()));
-     }}};
+    {"log_decay_min",
+     [](const facts& f) { return scalar(f.number("clamp_min", -std::numeric_limits<double>::infinity())); }}};
 inline constexpr mixer_choice gla_mixers[] = {
     {&mixer_of<architectures::gla>, "layers.{i}.attn.", is<false, true>},
     {&mixer_of<architectures::gla_with<true, true>>, "layers.{i}.attn.", is<true, true>},
@@ -110,19 +111,27 @@ bool maps_by(const facts& f) {
 template <feature_map Map>
 constexpr mixer_choice linear_by{&mixer_of<architectures::linear_attention_with<Map>>, "layers.{i}.attn.",
                                  maps_by<Map>};
-inline constexpr mixer_choice linear_mixers[] = {
-    linear_by<feature_map::elementwise_product>, linear_by<feature_map::t2r>, linear_by<feature_map::elu>,
-    linear_by<feature_map::relu>, linear_by<feature_map::identity>};
+inline constexpr mixer_choice linear_mixers[] = {linear_by<feature_map::elementwise_product>,
+                                                 linear_by<feature_map::t2r>, linear_by<feature_map::elu>,
+                                                 linear_by<feature_map::relu>, linear_by<feature_map::identity>};
+/// A map that q and k share is stored once, under either name.
 inline constexpr source linear_sources[] = {
-    {"feature_map_q.layer1.weight", "feature_map_q.layer1.weight|feature_map_q.layer.weight"},
+    {"feature_map_q.layer1.weight",
+     "feature_map_q.layer1.weight|feature_map_q.layer.weight|feature_map_k.layer1.weight|feature_map_k.layer.weight"},
+    {"feature_map_q.layer1.bias",
+     "feature_map_q.layer1.bias|feature_map_q.layer.bias|feature_map_k.layer1.bias|feature_map_k.layer.bias"},
+    {"feature_map_q.layer2.weight", "feature_map_q.layer2.weight|feature_map_k.layer2.weight"},
+    {"feature_map_q.layer2.bias", "feature_map_q.layer2.bias|feature_map_k.layer2.bias"},
     {"feature_map_k.layer1.weight",
      "feature_map_k.layer1.weight|feature_map_k.layer.weight|feature_map_q.layer1.weight|feature_map_q.layer.weight"},
-    {"feature_map_k.layer1.bias", "feature_map_k.layer1.bias|feature_map_q.layer1.bias"},
+    {"feature_map_k.layer1.bias",
+     "feature_map_k.layer1.bias|feature_map_k.layer.bias|feature_map_q.layer1.bias|feature_map_q.layer.bias"},
     {"feature_map_k.layer2.weight", "feature_map_k.layer2.weight|feature_map_q.layer2.weight"},
     {"feature_map_k.layer2.bias", "feature_map_k.layer2.bias|feature_map_q.layer2.bias"}};
 inline constexpr setting norm_settings[] = {block_eps, head_eps};
 inline constexpr requirement linear_required[] = {
     {"attn", "null"},
+    {"attnres_block_size", "null"},
     {"hidden_act", "\"swish\"|\"silu\""},
     {"feature_map", "\"elementwise_product\"|\"t2r\"|\"elu\"|\"relu\"|\"identity\""},
     {"norm_feature_map", "false"},
@@ -137,19 +146,22 @@ inline constexpr setting hgrn2_settings[] = {
     block_eps, {"eps", [](const facts&) { return scalar(1e-5); }}, {"lower_bound", lower_bound}};
 inline constexpr mixer_choice hgrn_mixer[] = {{&mixer_of<architectures::hgrn>, "layers.{i}.attn."}};
 inline constexpr mixer_choice hgrn2_mixer[] = {{&mixer_of<architectures::hgrn2>, "layers.{i}.attn."}};
-inline constexpr axis_length hgrn2_lengths[] = {{head, [](const facts& f) {
-  return f.has("num_heads") ? fla_heads(f) : f.length("f_proj.weight", 0) / f.count("expand_ratio", 128);
-}}};
+inline constexpr axis_length hgrn2_lengths[] = {
+    {head, [](const facts& f) {
+       return f.has("num_heads") ? fla_heads(f) : f.length("f_proj.weight", 0) / f.count("expand_ratio", 128);
+     }}};
 
 // ---- delta rules
 
 inline constexpr setting delta_settings[] = {
-    block_eps, head_eps,
+    block_eps,
+    head_eps,
     {"l2_eps", [](const facts&) { return scalar(1e-6); }},
     {"l2_floor", zero},
     {"beta_max", [](const facts& f) { return scalar(f.flag("allow_neg_eigval", false) ? 2 : 1); }},
     {"lower_bound", [](const facts& f) { return scalar(f.number("lower_bound", 0)); }}};
 inline constexpr requirement delta_required[] = {{"attn", "null"},
+                                                 {"attnres_block_size", "null"},
                                                  {"hidden_act", "\"swish\"|\"silu\""},
                                                  {"qk_activation", "\"silu\""},
                                                  {"qk_norm", "\"l2\""},
@@ -189,7 +201,8 @@ constexpr family fla_family(std::string_view name, std::string_view type, std::s
           .sources = sources,
           .settings = settings,
           .optional = fla_optional,
-          .required = required};
+          .required = required,
+          .besides = fla_besides};
 }
 
 inline constexpr family fla_families[] = {

@@ -1,4 +1,4 @@
-// Mamba, Falcon-Mamba and Mamba-2 as transformers and mamba_ssm store them.
+// Mamba, Falcon-Mamba and Mamba-2 as transformers, flash-linear-attention and mamba_ssm store them.
 #pragma once
 #include <alphaform/architectures/mamba.hpp>
 #include <alphaform/architectures/mamba2.hpp>
@@ -20,12 +20,12 @@ inline constexpr split s6_splits[] = {
 inline constexpr axis_length s6_lengths[] = {{chan, [](const facts& f) { return f.length("A_log", 0); }},
                                              {state, [](const facts& f) { return f.length("A_log", 1); }},
                                              {rank, [](const facts& f) { return f.length("dt_proj.weight", 1); }}};
-inline constexpr std::string_view any_bias[] = {".bias", "bias[x]",  "bias[z]",  "bias[B]",
-                                                "bias[C]", "bias[dt]"};
+inline constexpr std::string_view any_bias[] = {".bias", "bias[x]", "bias[z]", "bias[B]", "bias[C]", "bias[dt]"};
+inline array mamba_eps(const facts& f) { return scalar(f.number("layer_norm_epsilon|norm_eps|norm_epsilon", 1e-5)); }
 inline constexpr setting s6_settings[] = {
-    {"epsilon", [](const facts& f) { return scalar(f.number("layer_norm_epsilon|norm_epsilon", 1e-5)); }},
-    {"control_eps", [](const facts& f) { return scalar(f.number("mixer_rms_eps", 1e-6)); }}};
-inline constexpr requirement silu_only[] = {{"hidden_act", "\"silu\"|\"swish\""}};
+    {"epsilon", mamba_eps}, {"control_eps", [](const facts& f) { return scalar(f.number("mixer_rms_eps", 1e-6)); }}};
+inline constexpr requirement s6_required[] = {
+    {"hidden_act", "\"silu\"|\"swish\""}, {"rms_norm", "true"}, {"attn_layer_idx", "[]"}, {"d_intermediate", "0"}};
 
 // ---- Mamba-2: z | x | B | C | dt, of which x, B and C pass the filter
 
@@ -47,25 +47,33 @@ inline std::size_t ssd_heads(const facts& f) {
 }
 inline std::size_t ssd_channels(const facts& f) { return f.length("norm.weight", 0) / f.length("A_log", 0); }
 inline constexpr axis_length ssd_lengths[] = {
-    {group, ssd_groups},
-    {head, ssd_heads},
-    {chan, ssd_channels},
-    {state, [](const facts& f) {
-       return (f.length("conv1d.weight", 0) - f.length("norm.weight", 0)) / (2 * ssd_groups(f));
-     }}};
-constexpr std::string_view step_limit = "time_step_limit|ssm_cfg.dt_limit";
+    {group, ssd_groups}, {head, ssd_heads}, {chan, ssd_channels}, {state, [](const facts& f) {
+                                                                     return (f.length("conv1d.weight", 0) -
+                                                                             f.length("norm.weight", 0)) /
+                                                                            (2 * ssd_groups(f));
+                                                                   }}};
+constexpr std::string_view step_limit = "time_step_limit|dt_limit|ssm_cfg.dt_limit";
 inline constexpr setting ssd_settings[] = {
-    {"epsilon", [](const facts& f) { return scalar(f.number("layer_norm_epsilon|norm_epsilon", 1e-5)); }},
-    {"eps", [](const facts& f) { return scalar(f.number("layer_norm_epsilon", 1e-5)); }},
+    {"epsilon", mamba_eps},
+    {"eps", [](const facts& f) { return scalar(f.number("layer_norm_epsilon|norm_eps", 1e-5)); }},
     {"dt_min", [](const facts& f) { return scalar(f.entry(step_limit, 0, 0)); }},
-    {"dt_max", [](const facts& f) {
-       return scalar(f.entry(step_limit, 1, std::numeric_limits<double>::infinity()));
-     }}};
-inline constexpr requirement ssd_required[] = {{"hidden_act", "\"silu\"|\"swish\""}, {"rms_norm", "true"}};
+    {"dt_max", [](const facts& f) { return scalar(f.entry(step_limit, 1, std::numeric_limits<double>::infinity())); }}};
+inline constexpr requirement ssd_required[] = {{"hidden_act", "\"silu\"|\"swish\""},
+                                               {"ssm_cfg.activation", "\"silu\"|\"swish\""},
+                                               {"rms_norm", "true"},
+                                               {"rmsnorm|ssm_cfg.rmsnorm", "true"},
+                                               {"norm_before_gate|ssm_cfg.norm_before_gate", "false"},
+                                               {"D_has_hdim|ssm_cfg.D_has_hdim", "false"},
+                                               {"attn_layer_idx", "[]"},
+                                               {"d_intermediate", "0"}};
+/// flash-linear-attention writes norm_eps where transformers writes layer_norm_epsilon, and norms every group by
+/// itself.
+inline bool is_of_fla(const facts& f) { return f.has("norm_eps"); }
 
 inline constexpr mixer_choice mamba_mixer[] = {{&mamba, "layers.{i}.mixer."}};
 inline constexpr mixer_choice falcon_mixer[] = {{&falcon_mamba, "layers.{i}.mixer."}};
-inline constexpr mixer_choice mamba2_mixer[] = {{&mamba2, "layers.{i}.mixer."}};
+inline constexpr mixer_choice mamba2_mixer[] = {{&mamba2_grouped, "layers.{i}.mixer.", is_of_fla},
+                                                {&mamba2, "layers.{i}.mixer."}};
 inline constexpr mixer_choice mamba2_grouped_mixer[] = {{&mamba2_grouped, "layers.{i}.mixer."}};
 
 constexpr family mamba_like(std::string_view name, std::string_view type, std::span<const mixer_choice> mixers) {
@@ -81,7 +89,7 @@ constexpr family mamba_like(std::string_view name, std::string_view type, std::s
           .splits = s6_splits,
           .settings = s6_settings,
           .optional = any_bias,
-          .required = silu_only};
+          .required = s6_required};
 }
 constexpr family with_ssd(family f) {
   f.lengths = ssd_lengths;

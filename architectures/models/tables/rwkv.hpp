@@ -18,9 +18,8 @@ inline constexpr auto rwkv7_first = as_architecture<architectures::rwkv7_first>(
 
 // ---- channel mixes
 
-inline constexpr auto mix_of_4 =
-    channel_mix([](const auto& n) { return shift<"time_mix_receptance">(n); },
-                [](const auto& n) { return shift<"time_mix_key">(n); });
+inline constexpr auto mix_of_4 = channel_mix([](const auto& n) { return shift<"time_mix_receptance">(n); },
+                                             [](const auto& n) { return shift<"time_mix_key">(n); });
 inline constexpr auto mix_of_6 = [] {
   const auto n = norm<"ln2.weight", "ln2.bias", "epsilon">(x);
   const auto key = square(relu(linear<"ffn.key.weight">(lerp(n, param<"ffn.maa_k">))));
@@ -90,9 +89,8 @@ inline constexpr setting settings_of_7[] = {
 inline constexpr setting settings_of_6_fla[] = {eps_of_block, {"eps", layer_eps}};
 inline constexpr setting settings_of_7_fla[] = {
     eps_of_block,
-    {"eps", [](const facts& f) {
-       return scalar(static_cast<double>(f.length("r_k", 1)) * f.number("norm_eps", 1e-5));
-     }},
+    {"eps",
+     [](const facts& f) { return scalar(static_cast<double>(f.length("r_k", 1)) * f.number("norm_eps", 1e-5)); }},
     {"l2_eps", [](const facts& f) { return scalar(f.flag("fuse_norm", true) ? 1e-6 : 0); }},
     {"l2_floor", [](const facts& f) { return scalar(f.flag("fuse_norm", true) ? 0 : 1e-24); }}};
 
@@ -101,12 +99,10 @@ inline constexpr setting settings_of_7_fla[] = {
 inline constexpr source sources_of_4_hf[] = {{"ln2.weight", "/blocks.{i}.ln2.weight"},
                                              {"ln2.bias", "/blocks.{i}.ln2.bias"}};
 template <array (*Decay)(array, const facts&)>
-inline constexpr source sources_of_4[] = {{"ln2.weight", "/blocks.{i}.ln2.weight"},
-                                          {"ln2.bias", "/blocks.{i}.ln2.bias"},
-                                          {"time_mix_key", "time_mix_k"},
-                                          {"time_mix_value", "time_mix_v"},
-                                          {"time_mix_receptance", "time_mix_r"},
-                                          {"time_decay", "time_decay", Decay}};
+inline constexpr source sources_of_4[] = {
+    {"ln2.weight", "/blocks.{i}.ln2.weight"}, {"ln2.bias", "/blocks.{i}.ln2.bias"},
+    {"time_mix_key", "time_mix_k"},           {"time_mix_value", "time_mix_v"},
+    {"time_mix_receptance", "time_mix_r"},    {"time_decay", "time_decay", Decay}};
 template <array (*Decay)(array, const facts&)>
 inline constexpr source sources_of_5[] = {{"ln2.weight", "/blocks.{i}.ln2.weight"},
                                           {"ln2.bias", "/blocks.{i}.ln2.bias"},
@@ -114,12 +110,10 @@ inline constexpr source sources_of_5[] = {{"ln2.weight", "/blocks.{i}.ln2.weight
                                           {"time_mix_receptance", "time_mix_r"},
                                           {"time_decay", "time_decay", Decay}};
 template <array (*Decay)(array, const facts&), array (*First)(array, const facts&)>
-inline constexpr source sources_of_5_1[] = {{"ln2.weight", "/blocks.{i}.ln2.weight"},
-                                            {"ln2.bias", "/blocks.{i}.ln2.bias"},
-                                            {"time_mix_key", "time_mix_k"},
-                                            {"time_mix_receptance", "time_mix_r"},
-                                            {"time_decay", "time_decay", Decay},
-                                            {"time_faaaa", "time_first", First}};
+inline constexpr source sources_of_5_1[] = {
+    {"ln2.weight", "/blocks.{i}.ln2.weight"}, {"ln2.bias", "/blocks.{i}.ln2.bias"},
+    {"time_mix_key", "time_mix_k"},           {"time_mix_receptance", "time_mix_r"},
+    {"time_decay", "time_decay", Decay},      {"time_faaaa", "time_first", First}};
 /// Streams w, k, v, r, g; `Low` and `High` take part K of the packed low-rank matrices, `Plain` a single one.
 template <template <std::size_t, std::size_t> class Low, template <std::size_t, std::size_t> class High,
           array (*Plain)(array, const facts&)>
@@ -255,7 +249,8 @@ inline constexpr mixer_choice mixer_4[] = {{&rwkv4, "blocks.{i}.att."}};
 inline constexpr mixer_choice mixer_5[] = {{&rwkv5, "blocks.{i}.att."}};
 inline constexpr mixer_choice mixer_5_1[] = {{&rwkv5_1, "blocks.{i}.att."}};
 inline constexpr mixer_choice mixer_6[] = {{&rwkv6, "blocks.{i}.att."}};
-inline constexpr mixer_choice mixer_7[] = {{&rwkv7_first, "blocks.{i}.att.", in_first_block}, {&rwkv7, "blocks.{i}.att."}};
+inline constexpr mixer_choice mixer_7[] = {{&rwkv7_first, "blocks.{i}.att.", in_first_block},
+                                           {&rwkv7, "blocks.{i}.att."}};
 inline constexpr mixer_choice mixer_6_fla[] = {{&rwkv6, "layers.{i}.attn."}};
 inline constexpr mixer_choice mixer_7_fla[] = {{&rwkv7_first, "layers.{i}.attn.", in_first_block},
                                                {&rwkv7, "layers.{i}.attn."}};
@@ -272,6 +267,10 @@ inline constexpr component feed_of_7_fla[] = {{"layers.{i}.", mix_of_7.e}};
 inline constexpr component feed_counted[] = {{"", mix_of_7.e}};
 inline constexpr std::string_view rescaled_hf[] = {"attention.output.weight", "feed_forward.value.weight"};
 inline constexpr std::string_view rwkv_optional[] = {"bias"}, output_bias[] = {"output.bias"};
+/// The first block has no use for a share of its own value.
+inline constexpr std::string_view unused_in_first[] = {"blocks.0.att.v0", "blocks.0.att.v1", "blocks.0.att.v2"};
+/// The rest of the side branch that adds the constant.
+inline constexpr std::string_view besides_counted[] = {"rwkv1.v0", "rwkv1.v1", "rwkv1.v2", "rosa", "ln1c.", "ln2c."};
 inline constexpr requirement rwkv_fla_required[] = {
     {"attn", "null"}, {"norm_first", "true"}, {"hidden_act", "\"sqrelu\""}};
 
@@ -292,7 +291,8 @@ constexpr family rwkv(std::string_view name, std::string_view type, std::string_
           .lengths = lengths,
           .sources = sources,
           .settings = settings,
-          .optional = output_bias};
+          .optional = output_bias,
+          .besides = unused_in_first};
 }
 constexpr family rwkv_of_fla(std::string_view name, std::string_view type, std::span<const mixer_choice> mixers,
                              std::span<const component> feed, std::span<const source> sources,
@@ -334,14 +334,14 @@ inline constexpr family rwkv_families[] = {
     rwkv("RWKV-7, rwkv.cpp", cpp, has_7, mixer_7, feed_of_7, sources_of_7<as_is>, settings_of_7, lengths_of_7),
     rwkv("RWKV-6, rwkv.cpp", cpp, has_6, mixer_6, feed_of_6, sources_of_6<rows_as_applied, rows_as_applied, as_is>,
          settings_of_6, lengths_of_5),
-    rwkv("RWKV-5.2, rwkv.cpp", cpp, has_5, mixer_5, feed_of_4, sources_of_5<each_entry<from_factor>>,
-         settings_of_5_cpp, lengths_of_5),
-    rwkv("RWKV-5.1, rwkv.cpp", cpp, has_5_1, mixer_5_1, feed_of_4, sources_of_5_1<of_head<from_factor>, of_head<as_stored>>,
-         settings_of_5_cpp, lengths_of_5_1),
+    rwkv("RWKV-5.2, rwkv.cpp", cpp, has_5, mixer_5, feed_of_4, sources_of_5<each_entry<from_factor>>, settings_of_5_cpp,
+         lengths_of_5),
+    rwkv("RWKV-5.1, rwkv.cpp", cpp, has_5_1, mixer_5_1, feed_of_4,
+         sources_of_5_1<of_head<from_factor>, of_head<as_stored>>, settings_of_5_cpp, lengths_of_5_1),
     rwkv("RWKV-4, rwkv.cpp", cpp, "", mixer_4, feed_of_4, sources_of_4<each_entry<from_rate>>, settings_of_4),
     rwkv("RWKV-7, BlinkDL", "", has_7, mixer_7, feed_of_7, sources_of_7<transposed>, settings_of_7, lengths_of_7),
-    rwkv("RWKV-6, BlinkDL", "", has_6, mixer_6, feed_of_6, sources_of_6<columns_as_stored, columns_as_stored, transposed>,
-         settings_of_6, lengths_of_5),
+    rwkv("RWKV-6, BlinkDL", "", has_6, mixer_6, feed_of_6,
+         sources_of_6<columns_as_stored, columns_as_stored, transposed>, settings_of_6, lengths_of_5),
     rwkv("RWKV-5.2, BlinkDL", "", has_5, mixer_5, feed_of_4, sources_of_5<as_is>, settings_of_6, lengths_of_5),
     rwkv("RWKV-5.1, BlinkDL", "", has_5_1, mixer_5_1, feed_of_4,
          sources_of_5_1<of_head<as_stored>, of_head<as_exponential>>, settings_of_6, lengths_of_5_1),
@@ -359,6 +359,7 @@ inline constexpr family rwkv_families[] = {
      .lengths = lengths_of_7,
      .sources = sources_of_7_counted,
      .settings = settings_of_7,
-     .optional = output_bias}};
+     .optional = output_bias,
+     .besides = besides_counted}};
 
 }  // namespace alphaform::models

@@ -23,6 +23,8 @@ inline std::size_t queries_per_key(const facts& f) {
 }
 inline std::size_t head_width(const facts& f) { return f.length("q_proj.weight", 0) / query_heads(f); }
 inline double theta(const facts& f) { return f.number("rope_parameters.rope_theta|rope_theta", 10000); }
+/// Frequencies of rotary positions, which older files hold and the configuration says too.
+inline constexpr std::string_view rotary_buffer[] = {".inv_freq"};
 constexpr requirement plain_rope{"rope_parameters.rope_type|rope_scaling.rope_type|rope_scaling.type", "\"default\""};
 
 inline constexpr axis_length llama_lengths[] = {{group, key_heads}, {head, queries_per_key}};
@@ -33,10 +35,10 @@ inline constexpr std::string_view llama_optional[] = {"bias", "window"};
 inline constexpr requirement llama_required[] = {plain_rope, {"hidden_act", "\"silu\"|\"swish\""}};
 inline constexpr mixer_choice llama_mixer[] = {{&softmax, "layers.{i}.self_attn."}};
 inline constexpr component llama_feed[] = {
-    {"layers.{i}.", gated_unit<"post_attention_layernorm.weight", "mlp.gate_proj.weight", "mlp.gate_proj.bias",
-                               "mlp.up_proj.weight", "mlp.up_proj.bias", "mlp.down_proj.weight", "mlp.down_proj.bias">(
-                        with_silu)
-                        .e}};
+    {"layers.{i}.",
+     gated_unit<"post_attention_layernorm.weight", "mlp.gate_proj.weight", "mlp.gate_proj.bias", "mlp.up_proj.weight",
+                "mlp.up_proj.bias", "mlp.down_proj.weight", "mlp.down_proj.bias">(with_silu)
+         .e}};
 
 // ---- RecurrentGemma: norms store w - 1; the rotated entries of a head come first, their halves paired
 
@@ -80,23 +82,22 @@ inline constexpr source gemma_sources[] = {
 constexpr double uncapped = 1e15;  // as a soft cap: no float32 number is changed by it
 inline constexpr setting gemma_settings[] = {
     {"epsilon", [](const facts& f) { return scalar(f.number("rms_norm_eps", 1e-6)); }},
-    {"scale", [](const facts& f) {
+    {"scale",
+     [](const facts& f) {
        return scalar(rounded_to_bf16(std::sqrt(static_cast<double>(f.length("/embed_tokens.weight", 1)))));
      }},
     {"frequencies", [](const facts& f) { return frequencies(head_width(f), rotated(f), theta(f)); }},
     {"window", [](const facts& f) { return scalar(f.number("attention_window_size", 2048)); }},
     {"logit_cap", [](const facts& f) { return scalar(f.number("logits_soft_cap", uncapped)); }}};
-inline constexpr requirement gemma_required[] = {
-    plain_rope, {"hidden_activation|hidden_act", "\"gelu_pytorch_tanh\""}};
+inline constexpr requirement gemma_required[] = {plain_rope, {"hidden_activation|hidden_act", "\"gelu_pytorch_tanh\""}};
 inline constexpr mixer_choice gemma_mixers[] = {{&griffin, "layers.{i}.temporal_block.", is_recurrent},
                                                 {&softmax, "layers.{i}.temporal_block."}};
 inline constexpr component gemma_first[] = {{"", (param<"scale", no_axes> * x).e}};
 inline constexpr component gemma_feed[] = {
-    {"layers.{i}.",
-     gated_unit<"channel_pre_norm.weight", "mlp_block.gate_proj.weight", "mlp_block.gate_proj.bias",
-                "mlp_block.up_proj.weight", "mlp_block.up_proj.bias", "mlp_block.down_proj.weight",
-                "mlp_block.down_proj.bias">(with_gelu)
-         .e}};
+    {"layers.{i}.", gated_unit<"channel_pre_norm.weight", "mlp_block.gate_proj.weight", "mlp_block.gate_proj.bias",
+                               "mlp_block.up_proj.weight", "mlp_block.up_proj.bias", "mlp_block.down_proj.weight",
+                               "mlp_block.down_proj.bias">(with_gelu)
+                        .e}};
 
 // ---- xLSTM
 
@@ -110,55 +111,56 @@ inline constexpr setting xlstm_settings[] = {
 inline constexpr requirement xlstm_required[] = {{"weight_mode", "\"single\""}, {"add_out_norm", "true"}};
 inline constexpr mixer_choice xlstm_mixer[] = {{&mlstm, "blocks.{i}.mlstm_layer."}};
 inline constexpr component xlstm_feed[] = {
-    {"blocks.{i}.", gated_unit<"norm_ffn.weight", "ffn.proj_up_gate.weight", "ffn.proj_up_gate.bias",
-                               "ffn.proj_up.weight", "ffn.proj_up.bias", "ffn.proj_down.weight", "ffn.proj_down.bias">(
-                        with_silu)
-                        .e}};
+    {"blocks.{i}.",
+     gated_unit<"norm_ffn.weight", "ffn.proj_up_gate.weight", "ffn.proj_up_gate.bias", "ffn.proj_up.weight",
+                "ffn.proj_up.bias", "ffn.proj_down.weight", "ffn.proj_down.bias">(with_silu)
+         .e}};
 inline constexpr auto capped = soft_cap<"logit_cap">(x);
 
-inline constexpr family transformers_families[] = {
-    {.name = "Llama, transformers",
-     .model_type = "llama",
-     .prefix = "model.",
-     .embeddings = "embed_tokens.weight",
-     .norm = {"layers.{i}.input_layernorm.", rms_norm.e},
-     .mixers = llama_mixer,
-     .feed = llama_feed,
-     .last = {"norm.", rms_norm.e},
-     .head = "lm_head.weight",
-     .lengths = llama_lengths,
-     .settings = llama_settings,
-     .optional = llama_optional,
-     .required = llama_required},
-    {.name = "RecurrentGemma (Griffin), transformers",
-     .model_type = "recurrent_gemma",
-     .prefix = "model.",
-     .embeddings = "embed_tokens.weight",
-     .first = gemma_first,
-     .norm = {"layers.{i}.temporal_pre_norm.", rms_norm.e},
-     .mixers = gemma_mixers,
-     .feed = gemma_feed,
-     .last = {"final_norm.", rms_norm.e},
-     .head = "lm_head.weight",
-     .logits = {"", capped.e},
-     .lengths = gemma_lengths,
-     .sources = gemma_sources,
-     .settings = gemma_settings,
-     .optional = biases,
-     .required = gemma_required},
-    {.name = "xLSTM, transformers",
-     .model_type = "xlstm",
-     .prefix = "backbone.",
-     .embeddings = "embeddings.weight",
-     .norm = {"blocks.{i}.norm_mlstm.", rms_norm.e},
-     .mixers = xlstm_mixer,
-     .feed = xlstm_feed,
-     .last = {"out_norm.", rms_norm.e},
-     .head = "lm_head.weight",
-     .logits = {"", capped.e},
-     .lengths = xlstm_lengths,
-     .settings = xlstm_settings,
-     .optional = biases,
-     .required = xlstm_required}};
+inline constexpr family transformers_families[] = {{.name = "Llama, transformers",
+                                                    .model_type = "llama",
+                                                    .prefix = "model.",
+                                                    .embeddings = "embed_tokens.weight",
+                                                    .norm = {"layers.{i}.input_layernorm.", rms_norm.e},
+                                                    .mixers = llama_mixer,
+                                                    .feed = llama_feed,
+                                                    .last = {"norm.", rms_norm.e},
+                                                    .head = "lm_head.weight",
+                                                    .lengths = llama_lengths,
+                                                    .settings = llama_settings,
+                                                    .optional = llama_optional,
+                                                    .required = llama_required,
+                                                    .besides = rotary_buffer},
+                                                   {.name = "RecurrentGemma (Griffin), transformers",
+                                                    .model_type = "recurrent_gemma",
+                                                    .prefix = "model.",
+                                                    .embeddings = "embed_tokens.weight",
+                                                    .first = gemma_first,
+                                                    .norm = {"layers.{i}.temporal_pre_norm.", rms_norm.e},
+                                                    .mixers = gemma_mixers,
+                                                    .feed = gemma_feed,
+                                                    .last = {"final_norm.", rms_norm.e},
+                                                    .head = "lm_head.weight",
+                                                    .logits = {"", capped.e},
+                                                    .lengths = gemma_lengths,
+                                                    .sources = gemma_sources,
+                                                    .settings = gemma_settings,
+                                                    .optional = biases,
+                                                    .required = gemma_required,
+                                                    .besides = rotary_buffer},
+                                                   {.name = "xLSTM, transformers",
+                                                    .model_type = "xlstm",
+                                                    .prefix = "backbone.",
+                                                    .embeddings = "embeddings.weight",
+                                                    .norm = {"blocks.{i}.norm_mlstm.", rms_norm.e},
+                                                    .mixers = xlstm_mixer,
+                                                    .feed = xlstm_feed,
+                                                    .last = {"out_norm.", rms_norm.e},
+                                                    .head = "lm_head.weight",
+                                                    .logits = {"", capped.e},
+                                                    .lengths = xlstm_lengths,
+                                                    .settings = xlstm_settings,
+                                                    .optional = biases,
+                                                    .required = xlstm_required}};
 
 }  // namespace alphaform::models

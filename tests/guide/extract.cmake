@@ -1,0 +1,65 @@
+# Writes the files that a guide shows:
+#   cmake -DGUIDE=guide.md -DSOURCE=source-tree -DOUT=folder -P extract.cmake
+# Blocks that begin with
+#   ```cpp architectures/name.hpp            become that file, whatever the language
+#   ```diff architectures/name.cpp           change a file of the source tree; hunks are divided by @@
+#   ```diff refused architectures/name.hpp   change a file of the guide, in OUT/refused: a declaration that is to be refused
+# Files of a module lie under alphaform/, as they are included.
+cmake_minimum_required(VERSION 3.25)
+include(${CMAKE_CURRENT_LIST_DIR}/blocks.cmake)
+
+# changed(text hunk): the text with a hunk's old lines replaced by its new ones; they must be there once.
+function(changed variable hunk name)
+  string(REGEX REPLACE "\n[+][^\n]*" "" old "${hunk}")
+  string(REGEX REPLACE "\n[ -]" "\n" old "${old}")
+  string(REGEX REPLACE "\n-[^\n]*" "" new "${hunk}")
+  string(REGEX REPLACE "\n[ +]" "\n" new "${new}")
+  string(FIND "${${variable}}" "${old}" first)
+  string(FIND "${${variable}}" "${old}" last REVERSE)
+  if(first EQUAL -1 OR NOT first EQUAL last)
+    message(FATAL_ERROR "${GUIDE} changes lines that ${name} should have once, but does not:${old}Correct the guide.")
+  endif()
+  string(REPLACE "${old}" "${new}" result "${${variable}}")
+  set(${variable} "${result}" PARENT_SCOPE)
+endfunction()
+
+# where(path): where a file of the guide goes.
+function(where path variable)
+  if(EXISTS ${SOURCE}/${path} OR path MATCHES "^architectures/")
+    set(path alphaform/${path})
+  endif()
+  set(${variable} ${path} PARENT_SCOPE)
+endfunction()
+
+file(READ ${GUIDE} rest)
+next_block()
+while(found)
+  if(language STREQUAL "diff")
+    string(REGEX REPLACE "^refused " "" path "${purpose}")
+    where(${path} target)
+    if(path STREQUAL purpose)
+      file(READ ${SOURCE}/${path} text)
+    else()
+      file(READ ${OUT}/${target} text)
+      set(target refused/${target})
+    endif()
+    set(text "\n${text}")
+    string(FIND "${body}" "\n@@\n" at)
+    while(NOT at EQUAL -1)
+      math(EXPR behind "${at} + 1")
+      string(SUBSTRING "${body}" 0 ${behind} hunk)
+      math(EXPR behind "${at} + 3")
+      string(SUBSTRING "${body}" ${behind} -1 body)
+      changed(text "${hunk}" ${path})
+      string(FIND "${body}" "\n@@\n" at)
+    endwhile()
+    changed(text "${body}" ${path})
+    string(SUBSTRING "${text}" 1 -1 text)
+    file(WRITE ${OUT}/${target} "${text}")
+  elseif(purpose MATCHES "[.]")
+    where(${purpose} target)
+    string(SUBSTRING "${body}" 1 -1 body)
+    file(WRITE ${OUT}/${target} "${body}")
+  endif()
+  next_block()
+endwhile()
