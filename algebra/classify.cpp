@@ -265,14 +265,6 @@ std::string_view bias_of(role r) {
 
 std::string order(const size_polynomial& p) { return "O(" + p.order().text() + ")"; }
 
-/// Along which axes a stream differs, seen through repetition.
-axes differs_along(const term_view& v, node_index s) {
-  const node& n = v[s];
-  if (n.is<terms::applied>() && v[n.a].is<terms::expand>()) return differs_along(v, n.b);
-  if (n.is<terms::function>()) return differs_along(v, n.a);
-  if (one_of<terms::times, terms::plus, terms::larger>(n.term)) return differs_along(v, n.a) | differs_along(v, n.b);
-  return n.to;
-}
 /// Along which axes the operator is another one for each entry.
 axes varies_along(const term_view& v, node_index i) {
   const node& n = v[i];
@@ -322,6 +314,14 @@ std::vector<query_cost> costs_of(const application& a, axes value, bool tensor) 
 std::string_view text_of(attention_class c) {
   constexpr std::array names{"explicit", "implicit", "tensor"};
   return names[static_cast<std::size_t>(c)];
+}
+
+axes differs_along(const term_view& v, node_index stream) {
+  const node& n = v[stream];
+  if (n.is<terms::applied>() && v[n.a].is<terms::expand>()) return differs_along(v, n.b);
+  if (n.is<terms::function>()) return differs_along(v, n.a);
+  if (one_of<terms::times, terms::plus, terms::larger>(n.term)) return differs_along(v, n.a) | differs_along(v, n.b);
+  return n.to;
 }
 
 attention_properties classify(const term_view& H, axes value) {

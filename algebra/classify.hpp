@@ -44,6 +44,9 @@ struct attention_properties final {
   std::vector<factor_properties> factors;  ///< left to right; of a sum, one row per summand
 };
 
+/// Along which axes a stream differs, seen through repetition.
+axes differs_along(const term_view& v, node_index stream);
+
 /// @param value  the axes of the value input, on whose streams H acts
 /// @throws user_error when the derivation of H was refused
 attention_properties classify(const term_view& H, axes value);

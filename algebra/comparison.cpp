@@ -92,6 +92,8 @@ std::string_view text_of(likeness l) {
   return names[static_cast<std::size_t>(l)];
 }
 
+std::string kind_of(const term_view& v) { return structure(v, false); }
+
 comparison compare(const expr& left, axes left_value, const expr& right, axes right_value) {
   comparison c{in_normal_form(left, left_value), in_normal_form(right, right_value), {}, {}};
   const std::vector<described> a = described_factors(c.left), b = described_factors(c.right);

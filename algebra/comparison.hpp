@@ -33,6 +33,9 @@ struct comparison final {
   std::vector<exchanged_factors> exchanged;
 };
 
+/// The same for two terms that differ in the names of inputs and parameters, or in repetition, only.
+std::string kind_of(const term_view& v);
+
 /// @param left_value, right_value  the axes of the value inputs
 comparison compare(const expr& left, axes left_value, const expr& right, axes right_value);
 

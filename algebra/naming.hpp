@@ -1,5 +1,5 @@
-// Names for the subterms that a long term repeats, so that it stays readable: s1, s2 ... for streams, h1, h2 ... for the
-// states of recurrences and M1, M2 ... for operators, in the order in which a reader first meets them.
+// Names for the subterms that a long term repeats, so that it stays readable: s1, s2 ... for streams, h1, h2 ... for
+// the states of recurrences and M1, M2 ... for operators, in the order in which a reader first meets them.
 #pragma once
 #include <alphaform/algebra/term_view.hpp>
 #include <deque>

@@ -66,8 +66,7 @@ struct printer final {
         k += 1;
       } else if (is(k, terms::diag{}) && is(k + 1, terms::expand{}) && is(k + 2, terms::contract{}) &&
                  is(k + 3, terms::diag{}) && at(k + 1).to == at(k + 2).from) {
-        parts.push_back(
-            {on_axes("Outer", at(k + 1).to).text + s.bracket(listed(at(k).a, at(k + 3).a))});
+        parts.push_back({on_axes("Outer", at(k + 1).to).text + s.bracket(listed(at(k).a, at(k + 3).a))});
         k += 3;
       } else {
         parts.push_back(of(factors[k]));
@@ -160,8 +159,8 @@ struct printer final {
     return v.labels[i].empty() &&
            one_of<terms::expand, terms::spread, terms::repeat_made, terms::repeat_consumed>(v[i].term);
   }
-  /// The factors of an operator that is applied to a stream, and of those applied before it; outside of rules, the outermost does not show that it only
-  /// repeats.
+  /// The factors of an operator that is applied to a stream, and of those applied before it; outside of rules, the
+  /// outermost does not show that it only repeats.
   void collect_applied(node_index i, std::vector<factor>& factors) const {
     while (v[i].is<terms::product>() && v.labels[i].empty() && only_repeats(v[i].a)) i = v[i].b;
     if (only_repeats(i)) return;
@@ -237,7 +236,9 @@ struct printer final {
   printed operator()(terms::over_tokens) const { return on_axes_of("Contract", axis_name("T")); }
   printed operator()(terms::embed) const { return {word("Complex")}; }
   printed operator()(terms::real) const { return {word("Re")}; }
-  printed operator()(terms::turn) const { return here().from == part ? printed{s.symbol("i")} : on_axes("Turn", here().from); }
+  printed operator()(terms::turn) const {
+    return here().from == part ? printed{s.symbol("i")} : on_axes("Turn", here().from);
+  }
   /// With a window, that of its parameter.
   printed operator()(terms::attend) const {
     if (here().id.empty() || in_rule) return call("Attend", listed(here().a, here().b));

@@ -52,8 +52,8 @@ std::vector<symbol> symbols_of(const term_view& v) {
   const auto add = [&](node_index i, std::string_view name, symbol_kind kind) {
     auto inputs = inputs_of(v.at(i));
     const bool per_token = !inputs.empty() || (v[i].is_stream() && occurs(v.at(i), [](const node& n) {
-      return n.is<terms::scan>();  // counts tokens
-    }));
+                                                 return n.is<terms::scan>();  // counts tokens
+                                               }));
     symbols.push_back(
         {name, kind, i, term_table[v[i].term].is, v[i].to, shape_of(v, i, per_token, parts), std::move(inputs)});
   };

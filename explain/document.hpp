@@ -27,6 +27,7 @@ struct measured_share final {
 struct measured_on_golden final {
   std::optional<measured_miss> printed;
   std::optional<measured_share> share{};
+  std::string picture{};  ///< where a page in HTML or Markdown finds a picture of |H|; none if empty
 };
 
 /// Text is UTF-8, at most 110 columns for prose; Markdown has GitHub's formulas; LaTeX is a complete article that needs

@@ -56,7 +56,7 @@ std::string attention_picture(const model<float>& m, std::span<const std::int64_
     }
   }
   for (std::size_t k = 0; k < maps.size(); ++k) maps[k].values = values[k];
-  return heat_maps_png(maps, {.min_pixels = 288, .gap = 14, .across = across});
+  return heat_maps_png(maps, {.min_pixels = 336, .gap = 14, .across = across});
 }
 
 }  // namespace alphaform

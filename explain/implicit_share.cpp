@@ -60,20 +60,29 @@ std::vector<std::int64_t> recorded_ids(const checkpoint& record) {
   return ids;
 }
 
-std::optional<measured_share> share_on_golden(const architecture& a) {
+std::optional<measured_share> share_on_golden(const architecture& a) try {
   const std::filesystem::path folder = models_folder() / "golden" / a.name;
   if (!exists(folder / "reference.safetensors")) return std::nullopt;
   const checkpoint file = checkpoint::open(folder), record = checkpoint::open(folder / "reference.safetensors");
   const model<double> m(file, reference_kernels());
   const std::vector<std::int64_t> ids = recorded_ids(record);
-  measured_share mean{
-      fmt::format("the golden {} model ({} layers, recorded text of {} tokens)", a.title, m.layers(), ids.size()), 0,
-      0};
-  for (const implicit_share& s : implicit_shares(m, std::span<const std::int64_t>(ids))) {
-    mean.carried += s.carried / static_cast<double>(m.layers());
-    mean.cosine += s.cosine / static_cast<double>(m.layers());
+  measured_share mean{"", 0, 0};
+  const std::vector<implicit_share> shares = implicit_shares(m, std::span<const std::int64_t>(ids));
+  std::size_t counted = 0;
+  for (std::size_t i = 0; i < m.layers(); ++i) {
+    if (m.mixer_architecture(i).name != a.name) continue;
+    ++counted;
+    mean.carried += shares[i].carried;
+    mean.cosine += shares[i].cosine;
   }
+  if (counted == 0) return std::nullopt;
+  mean.carried /= static_cast<double>(counted);
+  mean.cosine /= static_cast<double>(counted);
+  mean.where =
+      fmt::format("the golden {} model ({} such layers, recorded text of {} tokens)", a.title, counted, ids.size());
   return mean;
+} catch (const user_error&) {  // a term without a derivative
+  return std::nullopt;
 }
 
 template std::vector<implicit_share> implicit_shares(const model<float>&, std::span<const std::int64_t>);

@@ -229,7 +229,8 @@ subcommand add_attention(CLI::App& app) {
   c->add_option("-o,--output", o.output, "File to write: .npz, .npy, .png or .json; the terminal otherwise");
   c->add_flag("--plan", o.plan, "Print operations, bytes and peak memory instead of computing");
   c->footer(
-      "Example: alphaform attention models/sentiment --text \"a joy to watch\" --layer 1 --reduce abs-mean -o map.png");
+      "Example: alphaform attention models/sentiment --text \"a joy to watch\" --layer 1 --reduce abs-mean -o map.png\n"
+      "         alphaform attention models/vim --image shirt.png --layer 1 --row 24");
   return {c, [] { return run(o); }};
 }
 

@@ -22,6 +22,10 @@ subcommand add_convert(CLI::App&);
 subcommand add_verify(CLI::App&);
 subcommand add_attention(CLI::App&);
 subcommand add_explain(CLI::App&);
+subcommand add_support(CLI::App&);
+subcommand add_pages(CLI::App&);
+subcommand add_overview(CLI::App&);
+subcommand add_draw(CLI::App&);
 subcommand add_classify(CLI::App&);
 
 }  // namespace alphaform::tools

@@ -13,10 +13,11 @@ int main(int argc, char** argv) {
   CLI::App app{"alphaform: implicit attention of gated linear RNNs, derived, evaluated and explained", "alphaform"};
   app.require_subcommand(1);
   app.set_version_flag("--version", ALPHAFORM_VERSION);
-  const std::vector<tools::subcommand> all{tools::add_list(app),    tools::add_derive(app),    tools::add_rules(app),
-                                           tools::add_compare(app), tools::add_inspect(app),   tools::add_convert(app),
-                                           tools::add_verify(app),  tools::add_attention(app), tools::add_explain(app),
-                                           tools::add_classify(app)};
+  const std::vector<tools::subcommand> all{
+      tools::add_list(app),    tools::add_derive(app),   tools::add_rules(app),  tools::add_compare(app),
+      tools::add_inspect(app), tools::add_convert(app),  tools::add_verify(app), tools::add_attention(app),
+      tools::add_explain(app), tools::add_classify(app), tools::add_draw(app),   tools::add_overview(app),
+      tools::add_support(app), tools::add_pages(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -26,6 +26,8 @@ inline constexpr auto derivative_rows = [] {
   const auto through_rows = [](const side& normalised) {  // of RowNorm: by what it stands for
     return J(at(normalised, held(x)));
   };
+  constexpr side wide_x = widened(x, peak(x, y)), wide_y = widened(y, peak(x, y));
+  constexpr side peak_goes_on = f<functions::step>(minus(add(prior(x, y), wide_x), wide_y));
   constexpr condition between_axes{
       "Q makes none of the axes that it consumes",
       [](const workspace& g, const binding& b) { return !g[b["q"]].to.touches(g[b["q"]].from); }, "q"};
@@ -46,6 +48,11 @@ inline constexpr auto derivative_rows = [] {
           both(then(D(f<functions::step>(minus(x, y))), then(spread(x, max(x, y)), J(x))),
                then(D(f<functions::step>(minus(y, x))), then(spread(y, max(x, y)), J(y)))),
           k, "derivative of max", "Where the two are equal there is no derivative; 0 is taken."),
+      row("derivative of a running maximum", J(peak(x, y)),
+          then(S(D(peak_goes_on)), both(then(D(peak_goes_on), then(spread(x, peak(x, y)), J(x))),
+                                        then(D(f<functions::complement>(peak_goes_on)), then(spread(y, peak(x, y)), J(y))))),
+          k, "p = max(p- + x, y), differentiated", "While the maximum goes on, it changes with what it was; else with y."),
+      row("derivative of a maximum before", J(prior(x, y)), then(Delay, J(peak(x, y))), k, "definition of the prior maximum", ""),
       // -- operators at a held operand: what controls them
       row("control of a Diag", J(at(D(x), held(y))), then(D(y), then(spread(x, y), J(x))), c, "product rule",
           "s x = x s: the gate's own derivative, scaled by what it gates."),

@@ -63,6 +63,8 @@ constexpr side minus_one() { return D(number("-1")); }
 constexpr side at(const side& a, const side& b) { return build::with<terms::applied>(a, b); }
 constexpr side add(const side& a, const side& b) { return build::with<terms::plus>(a, b); }
 constexpr side mul(const side& a, const side& b) { return build::with<terms::times>(a, b); }
+constexpr side peak(const side& a, const side& b) { return build::with<terms::peak>(a, b); }
+constexpr side prior(const side& a, const side& b) { return build::with<terms::prior_peak>(a, b); }
 constexpr side max(const side& a, const side& b) { return build::with<terms::larger>(a, b); }
 template <class Function> constexpr side f(const side& a) { return build::call<Function>(a); }
 constexpr side minus(const side& a, const side& b) { return add(a, f<functions::neg>(b)); }

@@ -15,7 +15,7 @@ namespace {
 
 using bytes = std::span<const std::byte>;
 
-constexpr std::size_t most_samples = std::size_t{1} << 30, longest_header = 16;
+constexpr std::size_t most_samples = std::size_t{1} << 28, longest_header = 16;
 
 bool starts_with(bytes file, std::initializer_list<unsigned char> first) {
   return file.size() >= first.size() && std::equal(first.begin(), first.end(), file.begin(),
@@ -74,7 +74,7 @@ idx parse_idx(bytes file, std::size_t dimensions, std::string_view what, std::st
     std::size_t n = 0;
     for (std::size_t k = 0; k < 4; ++k) n = n << 8U | std::to_integer<std::size_t>(file[4 + 4 * d + k]);
     if (n == 0 || n > most_samples / total)
-      throw user_error(fmt::format("{} says that dimension {} of its {} is {}; from 1 to 2^30 bytes in all are read",
+      throw user_error(fmt::format("{} says that dimension {} of its {} is {}; from 1 to 2^28 bytes in all are read",
                                    name, d, what, n));
     total *= n;
     found.size.push_back(n);

@@ -26,7 +26,7 @@ struct images final {
 
 /// A file of images: IDX with three dimensions of unsigned bytes (MNIST's idx3-ubyte), plain or gzip, or one PNG
 /// picture, grey or RGB with 8 bits or less; told by their first bytes.
-/// @throws user_error when the file is none of these, is not whole, or holds no pixel or more than 2^30 of them
+/// @throws user_error when the file is none of these, is not whole, or holds no pixel or more than 2^28 of them
 images read_images(const std::filesystem::path&);
 
 /// A file of labels: IDX with one dimension of unsigned bytes (idx1-ubyte), plain or gzip.

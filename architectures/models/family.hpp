@@ -53,6 +53,12 @@ struct requirement final {
   std::string_view key, values;
 };
 
+/// What a config key says and the tensors of a mixer say too: a number, or a flag as 0 or 1.
+struct agreement final {
+  std::string_view key;
+  std::size_t (*found)(const facts&);
+};
+
 /// Values instead of token ids: x_t = W p_t + b for patches p of an image, row by row, of a width that follows from W;
 /// then a class token at a given place, and positions are added.
 struct patches final {
@@ -86,6 +92,7 @@ struct family final {
   /// the stream there.
   std::span<const std::string_view> rescaled{};
   std::span<const requirement> required{};
+  std::span<const agreement> stated{};
   /// Parts of names of tensors that no expression reads and that do not change what is computed, or that settings read.
   /// Any other tensor that is not read is refused: with it the model would be another.
   std::span<const std::string_view> besides{};

@@ -38,6 +38,15 @@ class carried final {
     return all;
   }
 
+  /// The same states, stored apart.
+  carried copied(const arena<T>& memory, const kernels<T>& k) const {
+    carried other;
+    for (const tensor<T>& s : states_) {
+      other.states_.push_back(s.owner ? memory.make(s.v.size) : s);
+      if (s.owner) k.copy(s, other.states_.back());
+    }
+    return other;
+  }
   /// Everything that is carried, in the order in which it is asked for.
   std::vector<tensor<T>>& states() { return states_; }
   const std::vector<tensor<T>>& states() const { return states_; }
@@ -57,6 +66,8 @@ class decoding_state final {
     all_[next_]->rewind();
     return all_[next_++].get();
   }
+  std::size_t size() const { return all_.size(); }
+  const carried<T>& operator[](std::size_t i) const { return *all_[i]; }
 
  private:
   std::vector<std::unique_ptr<carried<T>>> all_;

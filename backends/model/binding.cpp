@@ -65,6 +65,21 @@ void check_requirements(const checkpoint& file, const family& f) {
   }
 }
 
+void check_agreements(const facts& model, const family& f) {
+  for (const agreement& a : f.stated) {
+    const nlohmann::json* said = model.at(a.key);
+    if (said == nullptr || !(said->is_boolean() || said->is_number())) continue;
+    const double number = said->is_boolean() ? (said->get<bool>() ? 1 : 0) : said->get<double>();
+    const auto found = static_cast<double>(a.found(model));
+    if (number == found) continue;
+    throw user_error(said->is_boolean()
+                         ? fmt::format("config.json: {} is {}, but the tensors of block {} say otherwise", a.key,
+                                       said->get<bool>(), model.block())
+                         : fmt::format("config.json: {} is {}, but by the tensors of block {} it is {}", a.key, number,
+                                       model.block(), found));
+  }
+}
+
 std::vector<axes> single_axes(axes some) {
   std::vector<axes> list;
   for (const axis_letter& l : axis_letters)
@@ -141,7 +156,7 @@ binder<T>::binder(const checkpoint& file, const family& f) : file_(file), family
   }
   if (!f.rescaled.empty()) {
     const double every = model.number("rescale_every", 0);
-    if (!(every >= 0 && every <= 1e6))
+    if (!(every >= 0 && every <= 1e6) || every != std::floor(every))
       throw user_error(fmt::format("config.json: rescale_every is {}, which is no number of blocks", every));
     rescale_every_ = static_cast<std::size_t>(every);
   }
@@ -187,12 +202,11 @@ void binder<T>::check_all_read() const {
   for (const stored_tensor& t : file_.tensors())
     if (!is_expected(t.name) && count++ == 0) first = t.name;
   if (count > 0)
-    throw user_error(
-        fmt::format("{} holds {} tensor{} that the format '{}' does not have, such as {}: the model is of another "
-                    "form, and what was "
-                    "computed without {} would be wrong",
-                    quote_path(file_.path()), count, count == 1 ? "" : "s", family_.name, quote(first),
-                    count == 1 ? "it" : "them"));
+    throw user_error(fmt::format(
+        "{} holds {} that the format '{}' does not have, such as {}: the model is of another form, and what "
+        "would be computed without it is not the model's",
+        quote_path(file_.path()), count == 1 ? "a tensor" : fmt::format("{} tensors", count), family_.name,
+        quote(first)));
 }
 
 template <class T>
@@ -208,12 +222,14 @@ environment<T> binder<T>::bind(std::span<const expr* const> expressions, std::st
   std::map<std::string_view, place> places;
   for (const expr* e : expressions) place::collect(*e, places);
   const facts model = facts_of(block);
-  if (prefix == mixer_of(block).prefix)
+  if (prefix == mixer_of(block).prefix) {
+    check_agreements(model, family_);
     for (const axis_length& l : family_.lengths) {
       const std::size_t n = l.entries(model);
       if (n < 1) throw user_error("a tensor or config.json leaves an axis of the mixer without entries");
       at(env.lengths, slot(l.of)) = n;
     }
+  }
   const std::string start = prefix_ + named(prefix, block);
   for (const auto& [name, where] : places) {
     std::optional<parameter<T>> p;

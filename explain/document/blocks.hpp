@@ -14,11 +14,11 @@ struct span final {
 };
 using line = std::vector<span>;
 
-enum class block_kind { title, heading, paragraph, equations, table };
+enum class block_kind { title, heading, paragraph, equations, table, picture };
 
 struct block final {
   block_kind kind;
-  line text{};                            ///< of a title, heading or paragraph
+  line text{};                            ///< of a title, heading or paragraph; of a picture its caption and its place
   std::vector<std::vector<line>> rows{};  ///< of a table, the first is its head; of equations, left and right side
 };
 

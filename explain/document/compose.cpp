@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <alphaform/algebra/classify.hpp>
 #include <alphaform/algebra/naming.hpp>
 #include <alphaform/algebra/print.hpp>
@@ -51,9 +52,7 @@ class composer final {
     return {print(named_.of(v), n_, expand_root_label), true};
   }
   /// As it stands.
-  span bare(const term_view& v, bool expand_root_label = true) const {
-    return {print(v, n_, expand_root_label), true};
-  }
+  span bare(const term_view& v, bool expand_root_label = true) const { return {print(v, n_, expand_root_label), true}; }
   span symbol_span(std::string_view name) const { return {symbol_text(name, n_), true}; }
   term_view derived(node_index i) const { return {d_, i}; }
 
@@ -105,6 +104,14 @@ class composer final {
     std::vector<std::vector<line>> result{{{symbol_span("H")}, {formula(derived(d_.formula))}}};
     if (remains) result.push_back({{symbol_span("r")}, {formula(derived(d_.remainder))}});
     equations(std::move(result));
+    if (!s_.measured.picture.empty())
+      blocks_.push_back(
+          {block_kind::picture,
+           {{"|H| of the golden model on its recorded text: a row of maps for each layer, a map for each of "
+             "four channels. Row t is what token t receives; each map from its least to its greatest entry, "
+             "colours by the square root."},
+            {s_.measured.picture}},
+           {}});
   }
 
   void symbols() {
@@ -159,8 +166,10 @@ class composer final {
       text += shows("Attend[") ? ", in a window only for that many tokens back." : ".";
     }
     if (uses(terms::rownorm{})) text += " RowNorm divides each row by its sum; 1 is the stream of ones.";
-    if (uses(terms::bounded_rownorm{})) text += " RowNorm1 divides each row by the larger of 1 and the size of its sum.";
+    if (uses(terms::bounded_rownorm{}))
+      text += " RowNorm1 divides each row by the larger of 1 and the size of its sum.";
     if (uses(terms::larger{})) text += " max is taken pointwise.";
+    if (shows("peak(")) text += " peak(a, b)[t] = max(peak[t-1] + a[t], b[t]).";
     return text;
   }
   /// What the names of the page stand for, to look for words in.
@@ -263,7 +272,8 @@ class composer final {
     heading("Jacobian");
     say(
         {{"J is the true derivative of y, controls included. It is the value path, H, and one path for every stream "
-          "that controls an operator on the value path: J(c) is the derivative of such a control c. Streams s1, s2 ..., "
+          "that controls an operator on the value path: J(c) is the derivative of such a control c. Streams s1, s2 "
+          "..., "
           "states h1, h2 ... and operators M1, M2 ... are written out once, where they are first needed. Both sums are "
           "compared with derivatives by dual numbers."}});
     std::vector<term_view> all;
@@ -300,9 +310,7 @@ class composer final {
       return say(
           {{fmt::format("With respect to {}: no derivative, because of ", m.input)}, bare({j, j.refused}), {"."}});
     const std::size_t last = first + terms_of(j).size();
-    const auto term = [&](std::size_t k, bool open = true) {
-      return bare({named.g, named.terms[first + k]}, open);
-    };
+    const auto term = [&](std::size_t k, bool open = true) { return bare({named.g, named.terms[first + k]}, open); };
     const span J{print_marker(m.input), true};
     say({{"With respect to "}, symbol_span(m.input), {":"}});
     if (j.implicit == absent) {
@@ -340,8 +348,17 @@ class composer final {
   }
   static std::string plus(notation n) { return n == notation::mathml ? "<mo>+</mo>" : " + "; }
 
+  /// Is the operator a part of H, not of a stream that controls H?
+  bool is_in_H(node_index part, node_index i) const {
+    const node& n = d_.g[i];
+    if (part == i) return true;
+    return is_composite(n) && (is_in_H(part, n.a) || (n.b != absent && is_in_H(part, n.b)));
+  }
+
   void scan_laws() {
-    if (e_.scans.empty()) return;
+    const bool any = std::any_of(e_.scans.begin(), e_.scans.end(),
+                                 [this](const scan_and_law& s) { return is_in_H(s.scan, d_.formula); });
+    if (!any) return;
     heading("Scan law");
     const composition_law law = compose_steps();
     line said{
@@ -351,6 +368,7 @@ class composer final {
     said.push_back({": the derivative of the composed step, and its value at 0."});
     say(std::move(said));
     for (const scan_and_law& s : e_.scans) {
+      if (!is_in_H(s.scan, d_.formula)) continue;
       const scan_law& l = s.law;
       line of{formula(derived(s.scan))};
       of.push_back({fmt::format(

@@ -94,6 +94,10 @@ std::string write_html(const std::vector<block>& blocks) {
       case block_kind::table:
         out += table(b.rows);
         break;
+      case block_kind::picture:
+        out += "<p><img src=\"" + escaped(b.text[1].text) + "\" alt=\"|H|\"></p>\n<p>" + escaped(b.text[0].text) +
+               "</p>\n";
+        break;
     }
   return out;
 }

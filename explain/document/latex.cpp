@@ -101,7 +101,7 @@ std::string columns_of(const std::vector<std::vector<line>>& rows) {
 
 /// Tables do not break over pages: long ones become several.
 std::string table(const std::vector<std::vector<line>>& rows) {
-  constexpr std::size_t most_rows = 30;
+  constexpr std::size_t most_rows = 18;
   const std::string columns = columns_of(rows);
   std::string out;
   for (std::size_t first = 1; first < rows.size(); first += most_rows) {
@@ -146,6 +146,8 @@ std::string write_latex(const std::vector<block>& blocks) {
         break;
       case block_kind::table:
         out += table(b.rows);
+        break;
+      case block_kind::picture:  // for pages that are read beside it
         break;
     }
   return out + "\\end{document}\n";

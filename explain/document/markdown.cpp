@@ -61,6 +61,9 @@ std::string write_markdown(const std::vector<block>& blocks) {
       case block_kind::table:
         out += table(b.rows);
         break;
+      case block_kind::picture:
+        out += "![|H|](" + b.text[1].text + ")\n\n" + marked({b.text[0]}) + "\n\n";
+        break;
     }
   return out.substr(0, out.find_last_not_of('\n') + 1) + "\n";
 }

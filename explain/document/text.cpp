@@ -98,6 +98,8 @@ std::string write_text(const std::vector<block>& blocks) {
       case block_kind::table:
         out += table(b.rows);
         break;
+      case block_kind::picture:  // for pages that are read beside it
+        break;
     }
   }
   return out.substr(0, out.find_last_not_of('\n') + 1) + "\n";

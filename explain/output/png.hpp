@@ -14,8 +14,8 @@ struct heat_map_style {
   colour_scale scale = colour_scale::square_root;
 };
 
-/// A matrix to draw: values [rows, columns], row-major; the first row is on top. Its title stands above it: small letters,
-/// digits and blanks.
+/// A matrix to draw: values [rows, columns], row-major; the first row is on top. Its title stands above it: small
+/// letters, digits and blanks.
 struct heat_map {
   std::span<const float> values;
   std::size_t rows = 0;

@@ -1,4 +1,4 @@
-// Writes the guide's checkpoint, two blocks of Tidal as tests/guide's training code would save them, with fixed numbers
+// Writes the guide's checkpoint, two blocks of Tidal as its training code would save them, with fixed numbers
 // in place of trained ones:
 //   write_checkpoint model.safetensors
 #include <alphaform/architectures/checkpoint/safetensors_writer.hpp>
@@ -48,7 +48,7 @@ void add_block(tensors& t, const std::string& block) {
   t.add(mixer + "D", {heads * channels});
   t.add(mixer + "head_norm.weight", {channels}, 1);
   t.add(mixer + "o_proj.weight", {width, heads * channels});
-  t.add(ffn + "norm.weight", {width}, 1);
+  t.add(block + "ffn_norm.weight", {width}, 1);
   t.add(ffn + "gate.weight", {inner, width});
   t.add(ffn + "up.weight", {inner, width});
   t.add(ffn + "down.weight", {width, inner});

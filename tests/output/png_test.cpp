@@ -108,3 +108,20 @@ TEST_CASE("png: a map whose shape is not that of its values is refused") {
   CHECK_THROWS_WITH_AS(alphaform::heat_maps_png({}), "[png] there is no map to draw; give at least one",
                        alphaform::user_error);
 }
+
+TEST_CASE("png: a title stands above its map and leaves it as it is") {
+  const std::vector<float> values(4, 1.0F);
+  const alphaform::heat_map plain{values, 2, 2, {}}, titled{values, 2, 2, "l1"};
+  const alphaform::heat_map_style style{.min_pixels = 40};
+  const picture without = decode(alphaform::heat_maps_png({&plain, 1}, style));
+  const picture with = decode(alphaform::heat_maps_png({&titled, 1}, style));
+  REQUIRE(with.width == without.width);
+  REQUIRE(with.height == without.height + 22);
+  for (std::size_t y = 0; y < without.height; ++y)
+    for (std::size_t x = 0; x < without.width; ++x) CHECK(with.at(x, y + 22) == without.at(x, y));
+  const auto dark = [&with](std::size_t column, std::size_t row) { return !(with.at(2 * column, 2 * row) == white); };
+  // An l is a stroke of seven rows in the third column; the second letter begins six columns further on.
+  for (std::size_t row = 0; row < 7; ++row) CHECK(dark(2, row));
+  for (std::size_t row = 0; row < 8; ++row) CHECK_FALSE(dark(4, row));
+  for (std::size_t row = 0; row < 7; ++row) CHECK(dark(6 + 2, row));
+}

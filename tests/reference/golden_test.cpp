@@ -1,14 +1,17 @@
-// Trained models against what their own implementations computed (Hugging Face transformers 5.17 and rwkv.cpp, both in
-// float32): logits, mixers, decoding, and that a damaged weight is noticed.
+// Trained models against what their own implementations computed (transformers, flash-linear-attention and rwkv.cpp, all
+// in float32): logits, mixers, decoding, and that a damaged weight is noticed.
 #include <doctest/doctest.h>
 
 #include <alphaform/architectures/registry.hpp>
 #include <alphaform/explain/printed_miss.hpp>
+#include <alphaform/backends/model/state_file.hpp>
 #include <alphaform/explain/verify.hpp>
+#include <algorithm>
 #include <cmath>
 
 #include "../shared_data.hpp"
 #include "../temporary_folder.hpp"
+#include "goldens.hpp"
 #include "safetensors_image.hpp"
 
 namespace alphaform {
@@ -16,8 +19,8 @@ namespace {
 
 using test::shared;
 
-const std::filesystem::path golden = ALPHAFORM_SOURCE_DIR "/models/golden";
-constexpr const char* goldens[] = {"mamba", "rwkv4"};
+const std::filesystem::path golden = test::golden_folder;
+using test::goldens;
 constexpr const char* reference_file = "reference.safetensors";
 
 template <class T>
@@ -72,7 +75,7 @@ std::vector<float> decoded(const model<T>& m, std::span<const std::int64_t> ids)
   return logits;
 }
 
-TEST_CASE("golden models in float32 and double are what transformers recorded") {
+TEST_CASE("golden models in float32 and double are what other implementations recorded") {
   for (const char* name : goldens) {
     check_record(golden / name, cpu_kernels());
     check_record(golden / name, reference_kernels());
@@ -145,29 +148,110 @@ TEST_CASE("one damaged weight makes the checks of the record fail and those of t
   }
 }
 
-TEST_CASE("tiny classifiers in float32 and double are what their own implementations recorded") {
-  SKIP_WITHOUT_SHARED("models/tiny/mamba");
-  SKIP_WITHOUT_SHARED("models/tiny/rwkv4");
+TEST_CASE("a state that was saved continues a text where it was left, and no other model") {
   for (const char* name : goldens) {
-    const std::filesystem::path folder = *shared("models/tiny") / name;
-    check_record(folder, cpu_kernels());
-    check_record(folder, reference_kernels());
+    CAPTURE(name);
+    const model<float> m(checkpoint::open(golden / name), cpu_kernels());
+    const checkpoint record = checkpoint::open(golden / name / reference_file);
+    const std::vector<std::int64_t> ids = values<std::int64_t>(record.at("input_ids"));
+    decoding_state<float> state;
+    m.run(std::span(ids).first(20), state);
+    const test::temporary_folder folder;
+    std::string bytes;
+    save_state(state, m, [&](std::span<const std::byte> more) {
+      bytes.append(reinterpret_cast<const char*>(more.data()), more.size());
+    });
+    folder.write("state.safetensors", bytes);
+    const checkpoint saved = checkpoint::open(folder.path() / "state.safetensors");
+    decoding_state<float> again = restored_state(saved, m);
+    const forward_pass<float> went_on = m.run(std::span(ids).subspan(20, 9), state),
+                              restored = m.run(std::span(ids).subspan(20, 9), again);
+    CHECK(largest_difference(restored.logits, std::span<const float>(went_on.logits.v.data, 9 * 256)) == 0);
+    CHECK_THROWS_AS(restored_state(checkpoint::open(golden / name / "model.safetensors"), m), user_error);
+  }
+  const model<float> small(checkpoint::open(golden / "mamba"), cpu_kernels()),
+      other(checkpoint::open(golden / "griffin"), cpu_kernels());
+  decoding_state<float> state;
+  const std::int64_t id = 1;
+  small.run(std::span(&id, 1), state);
+  CHECK_THROWS_AS(other.run(std::span(&id, 1), state), user_error);
+}
+
+TEST_CASE("samples are independent: each gives the same numbers whatever was run before it") {
+  for (const char* name : goldens) {
+    CAPTURE(name);
+    const model<float> m(checkpoint::open(golden / name), cpu_kernels());
+    const checkpoint record = checkpoint::open(golden / name / reference_file);
+    const std::vector<std::int64_t> ids = values<std::int64_t>(record.at("input_ids"));
+    const std::span<const std::int64_t> a = std::span(ids).first(48), b = std::span(ids).subspan(48);
+    const forward_pass<float> first = m.run(a), second = m.run(b), second_alone = m.run(b), first_again = m.run(a);
+    CHECK(largest_difference(first_again.logits, std::span<const float>(first.logits.v.data, 48 * 256)) == 0);
+    CHECK(largest_difference(second_alone.logits, std::span<const float>(second.logits.v.data, 48 * 256)) == 0);
   }
 }
 
-TEST_CASE("rwkv.cpp's RWKV-4 model gives the logits that its own tests expect") {
+TEST_CASE("tiny classifiers in float32 and double are what their own implementations recorded") {
+  for (const char* name : {"mamba", "mamba2", "griffin", "rwkv4", "hgrn", "retnet", "gla", "llama"}) {
+    SKIP_WITHOUT_SHARED(std::string("models/tiny/") + name);
+    const std::filesystem::path folder = *shared("models/tiny") / name;
+    check_record(folder, cpu_kernels());
+    if (name == std::string("griffin") || name == std::string("gla")) check_record(folder, reference_kernels());
+  }
+}
+
+TEST_CASE("rwkv.cpp's models of RWKV-4, 5 and 7 give the logits that its own tests expect") {
   SKIP_WITHOUT_SHARED("models/rwkv.cpp");
   const std::filesystem::path folder = *shared("models/rwkv.cpp");
-  std::ifstream in(folder / "expected-logits-4v0-660K.bin", std::ios::binary);
-  std::vector<float> expected(256);
-  in.read(reinterpret_cast<char*>(expected.data()), 1024);
-  REQUIRE(in.gcount() == 1024);
-  const std::vector<std::int64_t> ids{'"', 'i', 'n'};  // the prompt of rwkv.cpp's tests/test_tiny_rwkv.c
-  const model<float> m(checkpoint::open(folder / "tiny-rwkv-4v0-660K-FP32.bin"), cpu_kernels());
-  const forward_pass<float> pass = m.run(std::span<const std::int64_t>(ids));
-  CHECK(largest_difference(pass.logits.slice(axis::token, 2, 3), expected) <= 1e-5);
-  const std::vector<float> stepwise = decoded(m, std::span<const std::int64_t>(ids));
-  for (std::size_t v = 0; v < 256; ++v) CHECK(std::abs(stepwise[2 * 256 + v] - expected[v]) <= 1e-5F);
+  for (const char* version : {"4v0-660K", "5v2-730K", "7v0-834K"}) {
+    CAPTURE(version);
+    std::ifstream in(folder / (std::string("expected-logits-") + version + ".bin"), std::ios::binary);
+    std::vector<float> expected(256);
+    in.read(reinterpret_cast<char*>(expected.data()), 1024);
+    REQUIRE(in.gcount() == 1024);
+    const std::vector<std::int64_t> ids{'"', 'i', 'n'};  // the prompt of rwkv.cpp's tests/test_tiny_rwkv.c
+    const model<float> m(checkpoint::open(folder / (std::string("tiny-rwkv-") + version + "-FP32.bin")),
+                         cpu_kernels());
+    const forward_pass<float> pass = m.run(std::span<const std::int64_t>(ids));
+    CHECK(largest_difference(pass.logits.slice(axis::token, 2, 3), expected) <= 1e-5);
+    const std::vector<float> stepwise = decoded(m, std::span<const std::int64_t>(ids));
+    for (std::size_t v = 0; v < 256; ++v) CHECK(std::abs(stepwise[2 * 256 + v] - expected[v]) <= 1e-5F);
+  }
+}
+
+TEST_CASE("the RWKV-7 model that reverses numbers does so on all samples, from safetensors and from .pth") {
+  SKIP_WITHOUT_SHARED("models/rwkv7-reverse");
+  const std::filesystem::path folder = *shared("models/rwkv7-reverse");
+  std::ifstream in(folder / "reference.json");
+  const nlohmann::json reference = nlohmann::json::parse(in);
+  for (const char* file : {"model.safetensors", "260123_reverse_L2_only_rwkv7.pth"}) {
+    CAPTURE(file);
+    const model<float> m(checkpoint::open(folder / file), cpu_kernels());
+    std::size_t right = 0;
+    double worst = 0, scale = 0;
+    for (const nlohmann::json& sample : reference["samples"]) {
+      const auto ids = sample["input_ids"].get<std::vector<std::int64_t>>();
+      const auto expected = sample["expected_ids"].get<std::vector<std::int64_t>>();
+      decoding_state<float> state;
+      forward_pass<float> pass = m.run(std::span<const std::int64_t>(ids), state);
+      std::vector<std::int64_t> made;
+      for (std::size_t k = 0; k < expected.size(); ++k) {
+        const tensor<float> last =
+            pass.logits.slice(axis::token, pass.logits.v.of(axis::token) - 1, pass.logits.v.of(axis::token));
+        if (sample.contains("logits"))
+          for (std::size_t v = 0; v < 12; ++v) {
+            const double recorded = sample["logits"][k][v];
+            worst = std::max(worst, std::abs(static_cast<double>(last.v.data[v]) - recorded));
+            scale = std::max(scale, std::abs(recorded));
+          }
+        made.push_back(std::max_element(last.v.data, last.v.data + 12) - last.v.data);
+        pass = m.run(std::span(made).last(1), state);
+      }
+      right += made == expected ? 1 : 0;
+    }
+    CHECK(reference["samples"].size() == 30);
+    CHECK(right == reference["samples"].size());
+    CHECK(worst <= in_float * scale);
+  }
 }
 
 }  // namespace

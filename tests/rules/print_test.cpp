@@ -80,7 +80,7 @@ TEST_CASE("brackets follow precedence") {
   CHECK(text(((Q * a) * b).e) == "(Conv(f) a)·b");
   CHECK(text((Q * (a * b)).e) == "Conv(f) (a·b)");
   CHECK(text((P * (Q * a) + b).e) == "Diag(a) Conv(f) a + b");
-  CHECK(text(centre(input<"x">).e) == "I + Diag(-1/C) Expand[C] Contract[C]");
+  CHECK(text((P - diag(b) * Q).e) == "Diag(a) - Diag(b) Conv(f)");
 }
 
 TEST_CASE("transposes, complex numbers, attention and normalised rows") {
@@ -100,6 +100,45 @@ TEST_CASE("transposes, complex numbers, attention and normalised rows") {
   CHECK(text(diag(widen<chan>(number<"-0.5">) * x).e) == "Diag((-0.5)·x)");
   CHECK(text(build::leaf<terms::over_tokens>()) == "Contract[T]");
   CHECK(latex(build::leaf<terms::every_token>()) == R"(\mathrm{Expand}_{T})");
+}
+
+TEST_CASE("means, outer products, quarter turns and windows have names") {
+  const auto x = input<"x">;
+  const auto q = input<"q", state>, k = input<"k", state>;
+  CHECK(text(centre(x).e) == "Centre[C]");
+  CHECK(latex(centre(x).e) == R"(\mathrm{Centre}_{C})");
+  CHECK(text((diag(-inverse_size<chan>(x)) * (expand<chan> * contract<chan>)).e) == "Diag(-1/C) Expand[C] Contract[C]");
+  CHECK(text(rho<"eps">(x).e) == "1/√(Mean[C] x² + eps)");
+  CHECK(text((diag(inverse_size<chan>(x)) * contract<state>).e) == "Diag(1/C) Contract[N]");  // not a mean
+  CHECK(text((diag(q) * expand<state> * contract<state> * diag(k)).e) == "Outer[N](q, k)");
+  CHECK(text((diag(q) * expand<state> * contract<state>).e) == "Diag(q) Expand[N] Contract[N]");
+  CHECK(text((quarter_turn<state> * q).e) == "Turn[N] q");
+  CHECK(text(turn.e) == "i");
+  CHECK(text(local_attend<"window">(q, k).e) == "Attend[window](q, k)");
+  CHECK(latex(local_attend<"window">(q, k).e) == R"(\mathrm{Attend}_{\mathtt{window}}(q,\, k))");
+}
+
+TEST_CASE("a label that is spelled as an input gets a prime") {
+  expr y = (diag(let<"k">(sigmoid(input<"k">))) * input<"x">).e;
+  std::deque<std::string> names;
+  CHECK(text(y) == "Diag(k) x");
+  distinguish_labels(y, names);
+  CHECK(text(y) == "Diag(k') x");
+  CHECK(latex(y) == R"(\mathrm{Diag}({k}') \, x)");
+  CHECK(well_formed(print(y, notation::mathml)));
+}
+
+TEST_CASE("what controls y gets names, the value path from the recurrence on does not") {
+  const auto x = input<"x">;
+  const auto gate_of = sigmoid(conv<"filter", "bias">(input<"z">) + conv<"other filter", "other bias">(input<"z">));
+  const auto core = scan(exp(param<"w">)) * x;
+  const expr y = (diag(gate_of) * (diag(let<"rho">(rho<"eps">(core))) * core)).e;
+  named_terms n = with_named_controls({y});
+  CHECK(print(n.of(y), notation::text) == "Diag(σ(s1)) Diag(ρ) Scan(exp(w)) x");
+  REQUIRE(n.defined.size() == 1);
+  CHECK(print({n.g, n.defined[0]}, notation::text) == "Conv(filter) z + bias + Conv(other filter) z + other bias");
+  const named_terms more = with_names({build::with<terms::times>(y, y)}, &n);
+  for (const std::string& name : more.names) CHECK(name != "s1");  // numbers go on
 }
 
 TEST_CASE("a marker says with respect to what, unless that is the value input") {
@@ -176,8 +215,8 @@ TEST_CASE("symbols say what they are, their shape and who controls them") {
   CHECK(controlled_by(find("x_proj.weight[B]")) == "parameter");
   CHECK(controlled_by(find("z")) == "input stream");
   for (const symbol& s : symbols_of(find_architecture("mamba2").attention)) {
-    if (s.name == "conv1d.weight[x]") CHECK(s.shape == "[H, C, K]");
-    if (s.name == "conv1d.weight[B]") CHECK(s.shape == "[N, K]");
+    if (s.name == "conv1d.weight[x]") CHECK(s.shape == "[G, H, C, K]");
+    if (s.name == "conv1d.weight[B]") CHECK(s.shape == "[G, N, K]");
   }
   const derivation& w = derived("rwkv4");
   for (const symbol& s : symbols_of({w, w.output}))

@@ -46,6 +46,24 @@ bool is(const facts& f) {
   return has_filter(f) == Filter && has_gate(f) == Gate;
 }
 
+// Configurations of RetNet may ask for filters that its blocks do not have: there the tensors decide.
+inline constexpr agreement retnet_stated[] = {
+    {"use_output_gate", [](const facts& f) { return std::size_t{has_gate(f)}; }}};
+inline constexpr agreement gla_stated[] = {
+    retnet_stated[0], {"use_short_conv", [](const facts& f) { return std::size_t{has_filter(f)}; }}};
+inline constexpr agreement hgrn_stated[] = {
+    {"use_short_conv", [](const facts& f) { return std::size_t{f.holds("i_conv1d.weight")}; }}};
+inline std::size_t hgrn2_heads(const facts& f) {
+  if (f.has("num_heads")) return fla_heads(f);
+  return std::max<std::size_t>(f.length("f_proj.weight", 0) / f.count("expand_ratio", 128), 1);
+}
+inline constexpr agreement hgrn2_stated[] = {
+    hgrn_stated[0], {"expand_ratio", [](const facts& f) { return f.length("f_proj.weight", 0) / hgrn2_heads(f); }}};
+inline constexpr agreement delta_stated[] = {
+    gla_stated[1],
+    {"use_gate", [](const facts& f) { return std::size_t{has_gate(f)}; }},
+    {"head_dim", [](const facts& f) { return f.length("q_proj.weight", 0) / fla_heads(f); }}};
+
 /// The lower bound of HGRN's decay: cumulated softmax over the layers, less that of the first.
 inline array lower_bound(const facts& f) {
   const std::size_t rows = f.length("f_proj.weight", 0);
@@ -146,10 +164,7 @@ inline constexpr setting hgrn2_settings[] = {
     block_eps, {"eps", [](const facts&) { return scalar(1e-5); }}, {"lower_bound", lower_bound}};
 inline constexpr mixer_choice hgrn_mixer[] = {{&mixer_of<architectures::hgrn>, "layers.{i}.attn."}};
 inline constexpr mixer_choice hgrn2_mixer[] = {{&mixer_of<architectures::hgrn2>, "layers.{i}.attn."}};
-inline constexpr axis_length hgrn2_lengths[] = {
-    {head, [](const facts& f) {
-       return f.has("num_heads") ? fla_heads(f) : f.length("f_proj.weight", 0) / f.count("expand_ratio", 128);
-     }}};
+inline constexpr axis_length hgrn2_lengths[] = {{head, hgrn2_heads}};
 
 // ---- delta rules
 
@@ -187,7 +202,7 @@ inline constexpr component fla_feed[] = {
 constexpr family fla_family(std::string_view name, std::string_view type, std::span<const mixer_choice> mixers,
                             std::span<const axis_length> lengths, std::span<const setting> settings,
                             std::span<const requirement> required = fla_required,
-                            std::span<const source> sources = fla_sources) {
+                            std::span<const source> sources = fla_sources, std::span<const agreement> stated = {}) {
   return {.name = name,
           .model_type = type,
           .prefix = "model.",
@@ -202,19 +217,24 @@ constexpr family fla_family(std::string_view name, std::string_view type, std::s
           .settings = settings,
           .optional = fla_optional,
           .required = required,
+          .stated = stated,
           .besides = fla_besides};
 }
 
 inline constexpr family fla_families[] = {
-    fla_family("RetNet, fla", "retnet", retnet_mixers, grouped_lengths, retnet_settings),
-    fla_family("GLA, fla", "gla", gla_mixers, grouped_lengths, gla_settings),
+    fla_family("RetNet, fla", "retnet", retnet_mixers, grouped_lengths, retnet_settings, fla_required, fla_sources,
+               retnet_stated),
+    fla_family("GLA, fla", "gla", gla_mixers, grouped_lengths, gla_settings, fla_required, fla_sources, gla_stated),
     fla_family("Linear attention, fla", "linear_attn", linear_mixers, grouped_lengths, norm_settings, linear_required,
                linear_sources),
-    fla_family("HGRN, fla", "hgrn", hgrn_mixer, {}, hgrn_settings),
-    fla_family("HGRN2, fla", "hgrn2", hgrn2_mixer, hgrn2_lengths, hgrn2_settings),
-    fla_family("DeltaNet, fla", "delta_net", delta_mixers, delta_lengths, delta_settings, delta_required),
+    fla_family("HGRN, fla", "hgrn", hgrn_mixer, {}, hgrn_settings, fla_required, fla_sources, hgrn_stated),
+    fla_family("HGRN2, fla", "hgrn2", hgrn2_mixer, hgrn2_lengths, hgrn2_settings, fla_required, fla_sources,
+               hgrn2_stated),
+    fla_family("DeltaNet, fla", "delta_net", delta_mixers, delta_lengths, delta_settings, delta_required, fla_sources,
+               delta_stated),
     fla_family("Gated DeltaNet, fla", "gated_deltanet", gated_delta_mixers, delta_lengths, delta_settings,
-               delta_required),
-    fla_family("KDA, fla", "kda", kda_mixers, delta_lengths, delta_settings, delta_required)};
+               delta_required, fla_sources, delta_stated),
+    fla_family("KDA, fla", "kda", kda_mixers, delta_lengths, delta_settings, delta_required, fla_sources,
+               delta_stated)};
 
 }  // namespace alphaform::models

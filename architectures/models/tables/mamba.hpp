@@ -27,6 +27,16 @@ inline constexpr setting s6_settings[] = {
 inline constexpr requirement s6_required[] = {
     {"hidden_act", "\"silu\"|\"swish\""}, {"rms_norm", "true"}, {"attn_layer_idx", "[]"}, {"d_intermediate", "0"}};
 
+inline std::size_t filter_taps(const facts& f) { return f.length("conv1d.weight", -1); }
+inline std::size_t holds_filter_bias(const facts& f) { return f.holds("conv1d.bias") ? 1 : 0; }
+inline std::size_t holds_linear_bias(const facts& f) { return f.holds("in_proj.bias") ? 1 : 0; }
+inline constexpr agreement s6_stated[] = {
+    {"state_size", [](const facts& f) { return f.length("A_log", 1); }},
+    {"time_step_rank|dt_rank", [](const facts& f) { return f.length("dt_proj.weight", 1); }},
+    {"conv_kernel", filter_taps},
+    {"use_conv_bias", holds_filter_bias},
+    {"use_bias", holds_linear_bias}};
+
 // ---- Mamba-2: z | x | B | C | dt, of which x, B and C pass the filter
 
 inline constexpr std::string_view ssd_in[] = {"in_proj.weight[z]", "in_proj.weight[x]", "in_proj.weight[B]",
@@ -45,13 +55,20 @@ inline std::size_t ssd_heads(const facts& f) {
   if (heads % groups != 0) throw user_error("config.json: the number of heads is no multiple of the number of groups");
   return heads / groups;
 }
-inline std::size_t ssd_channels(const facts& f) { return f.length("norm.weight", 0) / f.length("A_log", 0); }
+inline std::size_t ssd_channels(const facts& f) {
+  return f.length("norm.weight", 0) / std::max<std::size_t>(f.length("A_log", 0), 1);
+}
+inline std::size_t ssd_states(const facts& f) {
+  return (f.length("conv1d.weight", 0) - f.length("norm.weight", 0)) / (2 * ssd_groups(f));
+}
 inline constexpr axis_length ssd_lengths[] = {
-    {group, ssd_groups}, {head, ssd_heads}, {chan, ssd_channels}, {state, [](const facts& f) {
-                                                                     return (f.length("conv1d.weight", 0) -
-                                                                             f.length("norm.weight", 0)) /
-                                                                            (2 * ssd_groups(f));
-                                                                   }}};
+    {group, ssd_groups}, {head, ssd_heads}, {chan, ssd_channels}, {state, ssd_states}};
+inline constexpr agreement ssd_stated[] = {{"num_heads", [](const facts& f) { return f.length("A_log", 0); }},
+                                           {"head_dim", ssd_channels},
+                                           {"state_size", ssd_states},
+                                           {"conv_kernel", filter_taps},
+                                           {"use_conv_bias", holds_filter_bias},
+                                           {"use_bias", holds_linear_bias}};
 constexpr std::string_view step_limit = "time_step_limit|dt_limit|ssm_cfg.dt_limit";
 inline constexpr setting ssd_settings[] = {
     {"epsilon", mamba_eps},
@@ -89,13 +106,15 @@ constexpr family mamba_like(std::string_view name, std::string_view type, std::s
           .splits = s6_splits,
           .settings = s6_settings,
           .optional = any_bias,
-          .required = s6_required};
+          .required = s6_required,
+          .stated = s6_stated};
 }
 constexpr family with_ssd(family f) {
   f.lengths = ssd_lengths;
   f.splits = ssd_splits;
   f.settings = ssd_settings;
   f.required = ssd_required;
+  f.stated = ssd_stated;
   return f;
 }
 /// mamba_ssm writes no model_type and calls the embeddings otherwise.

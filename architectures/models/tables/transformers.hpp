@@ -25,14 +25,21 @@ inline std::size_t head_width(const facts& f) { return f.length("q_proj.weight",
 inline double theta(const facts& f) { return f.number("rope_parameters.rope_theta|rope_theta", 10000); }
 /// Frequencies of rotary positions, which older files hold and the configuration says too.
 inline constexpr std::string_view rotary_buffer[] = {".inv_freq"};
-constexpr requirement plain_rope{"rope_parameters.rope_type|rope_scaling.rope_type|rope_scaling.type", "\"default\""};
+constexpr requirement plain_rope{"rope_parameters.rope_type", "\"default\""},
+    unscaled_rope{"rope_scaling.rope_type|rope_scaling.type", "\"default\""};
 
 inline constexpr axis_length llama_lengths[] = {{group, key_heads}, {head, queries_per_key}};
 inline constexpr setting llama_settings[] = {
     {"epsilon", [](const facts& f) { return scalar(f.number("rms_norm_eps", 1e-6)); }},
     {"frequencies", [](const facts& f) { return frequencies(head_width(f), head_width(f), theta(f)); }}};
 inline constexpr std::string_view llama_optional[] = {"bias", "window"};
-inline constexpr requirement llama_required[] = {plain_rope, {"hidden_act", "\"silu\"|\"swish\""}};
+inline constexpr requirement llama_required[] = {
+    plain_rope,
+    unscaled_rope,
+    {"rope_parameters.partial_rotary_factor|partial_rotary_factor", "1.0|1"},
+    {"hidden_act", "\"silu\"|\"swish\""}};
+inline constexpr agreement llama_stated[] = {
+    {"head_dim", head_width}, {"attention_bias", [](const facts& f) { return std::size_t{f.holds("q_proj.bias")}; }}};
 inline constexpr mixer_choice llama_mixer[] = {{&softmax, "layers.{i}.self_attn."}};
 inline constexpr component llama_feed[] = {
     {"layers.{i}.",
@@ -87,9 +94,12 @@ inline constexpr setting gemma_settings[] = {
        return scalar(rounded_to_bf16(std::sqrt(static_cast<double>(f.length("/embed_tokens.weight", 1)))));
      }},
     {"frequencies", [](const facts& f) { return frequencies(head_width(f), rotated(f), theta(f)); }},
-    {"window", [](const facts& f) { return scalar(f.number("attention_window_size", 2048)); }},
+    {"window", [](const facts& f) { return scalar(static_cast<double>(f.count("attention_window_size", 2048))); }},
     {"logit_cap", [](const facts& f) { return scalar(f.number("logits_soft_cap", uncapped)); }}};
-inline constexpr requirement gemma_required[] = {plain_rope, {"hidden_activation|hidden_act", "\"gelu_pytorch_tanh\""}};
+inline constexpr requirement gemma_required[] = {
+    plain_rope, unscaled_rope, {"hidden_activation|hidden_act", "\"gelu_pytorch_tanh\""}};
+inline constexpr agreement gemma_stated[] = {
+    {"head_dim", [](const facts& f) { return is_recurrent(f) ? f.count("head_dim") : head_width(f); }}};
 inline constexpr mixer_choice gemma_mixers[] = {{&griffin, "layers.{i}.temporal_block.", is_recurrent},
                                                 {&softmax, "layers.{i}.temporal_block."}};
 inline constexpr component gemma_first[] = {{"", (param<"scale", no_axes> * x).e}};
@@ -130,6 +140,7 @@ inline constexpr family transformers_families[] = {{.name = "Llama, transformers
                                                     .settings = llama_settings,
                                                     .optional = llama_optional,
                                                     .required = llama_required,
+                                                    .stated = llama_stated,
                                                     .besides = rotary_buffer},
                                                    {.name = "RecurrentGemma (Griffin), transformers",
                                                     .model_type = "recurrent_gemma",
@@ -147,6 +158,7 @@ inline constexpr family transformers_families[] = {{.name = "Llama, transformers
                                                     .settings = gemma_settings,
                                                     .optional = biases,
                                                     .required = gemma_required,
+                                                    .stated = gemma_stated,
                                                     .besides = rotary_buffer},
                                                    {.name = "xLSTM, transformers",
                                                     .model_type = "xlstm",

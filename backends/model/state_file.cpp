@@ -1,0 +1,80 @@
+#include <fmt/core.h>
+
+#include <alphaform/architectures/checkpoint/quote.hpp>
+#include <alphaform/backends/model/state_file.hpp>
+#include <array>
+
+namespace alphaform {
+
+namespace {
+
+template <class T>
+constexpr dtype stored_as = std::is_same_v<T, float> ? dtype::f32 : dtype::f64;
+
+template <class T>
+std::array<std::int64_t, 3> signature_of(const model<T>& m) {
+  return {static_cast<std::int64_t>(m.layers()), static_cast<std::int64_t>(m.width()),
+          static_cast<std::int64_t>(m.vocabulary())};
+}
+
+}  // namespace
+
+template <class T>
+void save_state(const decoding_state<T>& state, const model<T>& of, const byte_sink& sink) {
+  const auto signature = signature_of(of);
+  std::vector<stored_tensor> tensors{{"model", dtype::i64, {3}, std::as_bytes(std::span(signature))}};
+  const arena<T> memory(of.backend());
+  std::vector<tensor<T>> kept;
+  for (std::size_t i = 0; i < state.size(); ++i) {
+    const std::vector<tensor<T>>& states = state[i].states();
+    for (std::size_t j = 0; j < states.size(); ++j) {
+      kept.push_back(memory.make(states[j].v.size));  // a state may be a part of something larger
+      of.backend().copy(states[j], kept.back());
+      const view<T>& v = kept.back().v;
+      tensors.push_back({fmt::format("{}.{}", i, j), stored_as<T>, {v.size.begin(), v.size.end()},
+                         std::as_bytes(std::span<const T>(v.data, volume(v.size)))});
+    }
+  }
+  write_safetensors(tensors, {{"format", "alphaform decoding state"}}, sink);
+}
+
+template <class T>
+decoding_state<T> restored_state(const checkpoint& file, const model<T>& of) {
+  const auto signature = signature_of(of);
+  const stored_tensor* said = file.find("model");
+  if (said == nullptr || said->type != dtype::i64 || values<std::int64_t>(*said).size() != signature.size())
+    throw user_error(fmt::format("{} is no saved decoding state", quote_path(file.path())));
+  const std::vector<std::int64_t> found = values<std::int64_t>(*said);
+  if (!std::equal(found.begin(), found.end(), signature.begin()))
+    throw user_error(
+        fmt::format("{} is the state of a model with {} layers, width {} and {} tokens; this one has {}, {} and {}",
+                    quote_path(file.path()), found[0], found[1], found[2], signature[0], signature[1], signature[2]));
+  decoding_state<T> state;
+  const arena<T> memory(of.backend());
+  std::size_t restored = 1;
+  for (std::size_t i = 0; restored < file.tensors().size(); ++i) {
+    carried<T>& c = *state.next();
+    for (std::size_t j = 0;; ++j, ++restored) {
+      const stored_tensor* t = file.find(fmt::format("{}.{}", i, j));
+      if (t == nullptr) break;
+      if (t->type != stored_as<T> || t->shape.size() != axis_count)
+        throw user_error(fmt::format("the saved state '{}' has another precision or form than this run", t->name));
+      extents size;
+      std::copy(t->shape.begin(), t->shape.end(), size.begin());
+      const std::vector<T> numbers = values<T>(*t);
+      if (numbers.empty()) throw user_error(fmt::format("the saved state '{}' is empty", t->name));
+      c.states().push_back(memory.make(size));
+      std::copy(numbers.begin(), numbers.end(), c.states().back().v.data);
+    }
+    if (i > file.tensors().size() + of.layers() * 64)
+      throw user_error(fmt::format("{} holds tensors that are no states", quote_path(file.path())));
+  }
+  return state;
+}
+
+template void save_state(const decoding_state<float>&, const model<float>&, const byte_sink&);
+template void save_state(const decoding_state<double>&, const model<double>&, const byte_sink&);
+template decoding_state<float> restored_state(const checkpoint&, const model<float>&);
+template decoding_state<double> restored_state(const checkpoint&, const model<double>&);
+
+}  // namespace alphaform
