@@ -105,7 +105,10 @@ class namer final {
     while (g_[p].is<terms::product>()) p = g_[p].a;
     return g_[p].is<terms::scan>();
   }
-  bool only_repeated(const node& n) const { return n.is<terms::applied>() && g_[n.a].is<terms::expand>(); }
+  /// Expand s, or Contract s, which may be a part of a mean.
+  bool only_repeated_or_summed(const node& n) const {
+    return n.is<terms::applied>() && one_of<terms::expand, terms::contract>(g_[n.a].term);
+  }
   bool deserves_name(node_index i) const {
     const node& n = g_[i];
     if (n.a == absent || !g_.labels[i].empty() || n.is<terms::held>() || used_[i] == 0) return false;  // 0: on its own
@@ -118,7 +121,7 @@ class namer final {
       return length > long_operator && (is_transition_[i] || again);
     }
     const bool state = is_state(i);
-    if (only_repeated(n)) return false;
+    if (only_repeated_or_summed(n)) return false;
     return length > long_text || (length > short_text && (often || state)) || (often && state);
   }
 

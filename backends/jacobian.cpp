@@ -140,7 +140,7 @@ tensor<T> true_derivative<T>::whole(const tensor<T>& x, const extents& size) {
 
 template <class T>
 extents true_derivative<T>::size_of(node_index stream) {
-  extents size = engine_.sizes().of(stream);
+  extents size = whole_extents(engine_.sizes().of(stream), f_.g[stream].to, env_.lengths);
   if (!f_.g[stream].template is<terms::parameter>()) at(size, axis::token) = engine_.tokens();
   return size;
 }

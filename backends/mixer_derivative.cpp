@@ -10,7 +10,7 @@ constexpr std::string_view of_mixer = "u", of_output = "y";
 
 mixer_formula derivatives_of(const architecture& a) {
   mixer_formula f;
-  for (const projection& p : a.inputs) f.inputs.push_back({p.input, derivatives_of(p.of_u), p.of_u.top().to});
+  for (const projection& p : a.inputs) f.inputs.push_back({p.input, derivatives_of(p.of_u)});
   f.attention = derivatives_of(stabilised(a.attention), {.paths = true});
   f.output = derivatives_of(a.output);
   return f;
@@ -29,11 +29,11 @@ mixer_derivative<T>::mixer_derivative(const mixer_formula& formula, const enviro
   environment<T> env = parameters;
   for (const mixer_formula::projected& p : f_.inputs) {
     inputs_.push_back(on(p.of_u, of_mixer, u));
-    env.inputs[std::string(p.input)] = stored_whole(inputs_.back()->output(), p.has, parameters.lengths, backend);
+    env.inputs[std::string(p.input)] = inputs_.back()->output();
   }
   given_ = env.inputs;
   attention_ = std::make_unique<true_derivative<T>>(f_.attention, std::move(env), backend);
-  const tensor<T> y = stored_whole(attention_->output(), f_.attention.g[f_.attention.output].to, parameters.lengths, backend);
+  const tensor<T> y = attention_->output();
   stream_ = y.v.size;
   output_ = on(f_.output, of_output, heads_side_by_side(y));
 }

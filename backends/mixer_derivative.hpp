@@ -11,7 +11,6 @@ struct mixer_formula final {
   struct projected final {
     std::string_view input;
     bound_derivatives of_u;
-    axes has;  ///< of the input
   };
   std::vector<projected> inputs;
   bound_derivatives attention, output;

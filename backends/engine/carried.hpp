@@ -60,6 +60,11 @@ class carried final {
 template <class T>
 class decoding_state final {
  public:
+  /// @throws user_error if the state is another model's
+  void belongs_to(const void* model) {
+    if (model_ != nullptr && model_ != model) throw user_error("this decoding state belongs to another model");
+    model_ = model;
+  }
   void rewind() { next_ = 0; }
   carried<T>* next() {
     if (next_ == all_.size()) all_.push_back(std::make_unique<carried<T>>());
@@ -70,6 +75,7 @@ class decoding_state final {
   const carried<T>& operator[](std::size_t i) const { return *all_[i]; }
 
  private:
+  const void* model_ = nullptr;
   std::vector<std::unique_ptr<carried<T>>> all_;
   std::size_t next_ = 0;
 };

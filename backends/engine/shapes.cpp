@@ -373,11 +373,15 @@ extents shapes<T>::mixed(const node& n, extents in, bool transposed) {
   return in;
 }
 
-template <class T>
-tensor<T> stored_whole(const tensor<T>& x, axes has, const extents& lengths, const kernels<T>& k) {
-  extents size = x.v.size;
+extents whole_extents(extents size, axes has, const extents& lengths) {
   for (const axes a : {group, head})
     if (has.contains(a) && at(size, slot(a)) == 1) at(size, slot(a)) = std::max<std::size_t>(1, at(lengths, slot(a)));
+  return size;
+}
+
+template <class T>
+tensor<T> stored_whole(const tensor<T>& x, axes has, const extents& lengths, const kernels<T>& k) {
+  const extents size = whole_extents(x.v.size, has, lengths);
   if (size == x.v.size) return x;
   const tensor<T> y = arena<T>(k).make(size);
   k.copy(x, y);

@@ -38,7 +38,10 @@ bool is_matrix(const workspace& g, const node& n);
 template <class T>
 matrix_view<T> matrix_parameter(const workspace& g, const environment<T>&, const node& n);
 
-/// Stores a stream that is only repeated along groups and heads as often as these axes are long, as far as that is known.
+/// The extents of a stream that is perhaps only repeated along groups and heads, with these axes as long as they are, as
+/// far as that is known.
+extents whole_extents(extents, axes has, const extents& lengths);
+/// Stores a stream with its whole extents.
 template <class T>
 tensor<T> stored_whole(const tensor<T>& x, axes has, const extents& lengths, const kernels<T>& k);
 

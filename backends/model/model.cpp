@@ -360,6 +360,7 @@ template <class T>
 forward_pass<T> model<T>::run(std::span<const std::int64_t> ids, decoding_state<T>& state) const {
   needs_ids(ids);
   const entered<T> on(backend_);
+  state.belongs_to(this);
   state.rewind();
   return run(embedded(ids, backend_), {}, backend_, &state);
 }

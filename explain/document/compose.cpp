@@ -145,8 +145,12 @@ class composer final {
     name(rank, "R ranks");
     name(tap, "K filter taps");
     name(part, "Z parts of a complex number");
-    text += ". Diag(s) multiplies by s, Conv(w) filters with the taps w, and W s is a matrix times a stream.";
-    const auto uses = [this]<class Term>(Term) { return occurs(y_, [](const node& n) { return n.is<Term>(); }); };
+    text += ". Diag(s) multiplies by s.";
+    const auto uses = [this]<class... Term>(Term...) {
+      return occurs(y_, [](const node& n) { return one_of<Term...>(n.term); });
+    };
+    if (uses(terms::conv{})) text += " Conv(w) filters with the taps w.";
+    if (uses(terms::mix{})) text += " W s is a matrix times a stream.";
     const std::string y = print(named_.of(y_), notation::text) + text_of_names();
     const auto shows = [&y](std::string_view word) { return y.find(word) != y.npos; };
     if (shows("Unrolled("))
@@ -160,7 +164,7 @@ class composer final {
     if (shows("Lags[")) text += " Lags lays the last K tokens side by side, along a new axis.";
     if (uses(terms::delay{})) text += " Delay gives x[t-1].";
     if (uses(terms::reverse{})) text += " Reverse gives the tokens from last to first.";
-    if (uses(terms::embed{})) text += " Complex(x) is x + 0i, Re the real part, i multiplication by i.";
+    if (named.contains(part)) text += " Complex(x) is x + 0i, Re the real part, i multiplication by i.";
     if (uses(terms::attend{})) {
       text += " Attend(q, k) has the entries exp(q[t] k[s]) for tokens s up to t";
       text += shows("Attend[") ? ", in a window only for that many tokens back." : ".";
@@ -314,6 +318,8 @@ class composer final {
     const span J{print_marker(m.input), true};
     say({{"With respect to "}, symbol_span(m.input), {":"}});
     if (j.implicit == absent) {
+      say({{fmt::format("With everything else held, y is not linear in {}: there is no value path to split off.",
+                        m.input)}});
       equations({{{J}, {term(0)}}});
     } else {
       const bool has_value_path = !j.term(j.implicit).top().is<terms::zero>();

@@ -127,7 +127,7 @@ std::string heat_maps_png(std::span<const heat_map> maps, const heat_map_style& 
       return diverging ? palette::of_signed(v, limit, style.scale) : palette::of_magnitude(v, limit, style.scale);
     };
     const std::size_t left = k % across * (cell_width + style.gap), top = k / across * step;
-    write(picture, maps[k].title, left, top, std::min(cell_width + style.gap, picture.width - left));
+    write(picture, maps[k].title, left, top + 2, std::min(cell_width + style.gap, picture.width - left));
     paint(picture, maps[k], left, top + above, whole_factor(maps[k], style.min_pixels), colour_of);
   }
   return compress(picture);

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <png.h>
 
+#include <algorithm>
 #include <array>
 #include <vector>
 

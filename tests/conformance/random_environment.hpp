@@ -46,6 +46,8 @@ class random_environment final {
   template <class T>
   environment<T> bound(const kernels<T>& backend) const {
     environment<T> env;
+    at(env.lengths, axis::group) = static_cast<std::size_t>(space_.sizes.groups);
+    at(env.lengths, axis::head) = static_cast<std::size_t>(space_.sizes.heads);
     for (const auto& [name, a] : arrays_) {
       if (a.is_input) {
         const tensor<T> x = arena<T>(backend).make(a.size);

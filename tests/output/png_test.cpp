@@ -119,7 +119,9 @@ TEST_CASE("png: a title stands above its map and leaves it as it is") {
   REQUIRE(with.height == without.height + 22);
   for (std::size_t y = 0; y < without.height; ++y)
     for (std::size_t x = 0; x < without.width; ++x) CHECK(with.at(x, y + 22) == without.at(x, y));
-  const auto dark = [&with](std::size_t column, std::size_t row) { return !(with.at(2 * column, 2 * row) == white); };
+  const auto dark = [&with](std::size_t column, std::size_t row) {
+    return !(with.at(2 * column, 2 * row + 2) == white);
+  };
   // An l is a stroke of seven rows in the third column; the second letter begins six columns further on.
   for (std::size_t row = 0; row < 7; ++row) CHECK(dark(2, row));
   for (std::size_t row = 0; row < 8; ++row) CHECK_FALSE(dark(4, row));

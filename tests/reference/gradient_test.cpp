@@ -34,9 +34,9 @@ void check_gradients(const std::string& name, const kernels<T>& backend) {
   CAPTURE(name);
   CAPTURE(backend.name);
   const checkpoint record = checkpoint::open(golden / name / "reference.safetensors");
+  if (record.find("grad_mixer_in.0") == nullptr) return;  // three records have none
   const std::vector<std::int64_t> ids = values<std::int64_t>(record.at("input_ids")),
                                   target = values<std::int64_t>(record.at("target"));
-  if (record.find("grad_mixer_in.0") == nullptr) return;  // three records have none
   const std::size_t samples = target.size(), tokens = ids.size() / samples;
   const model<T> m(checkpoint::open(golden / name), backend);
   const model_gradient<T> gradient(m);

@@ -30,7 +30,7 @@ TEST_CASE("every step and y = H x + r hold to rounding") {
     CAPTURE(a.name);
     const json doc = document(a);
     CHECK(doc["steps"].size() <= most_visible_steps);
-    CHECK(doc["steps"].size() >= doc["factors_of_product"].get<std::size_t>());
+    CHECK_FALSE(doc["steps"].empty());
     for (const json& step : doc["steps"]) {
       CHECK(step["operations_before"].is_string());
       CHECK(step["operations_after"].is_string());
@@ -82,8 +82,25 @@ TEST_CASE("the legend names the axes that occur") {
     return count(derivation_document(find_architecture(name), document_format::markdown, {}), legend) == 1;
   };
   CHECK(has("mamba", "T tokens, C channels, N state entries, R ranks, K filter taps. "));
-  CHECK(has("mamba2", "T tokens, H heads, C channels, N state entries, K filter taps. "));
+  CHECK(has("mamba2", "T tokens, G groups of heads, H heads, C channels, N state entries, K filter taps. "));
   CHECK(has("rwkv4", "T tokens, C channels. "));
+}
+
+TEST_CASE("names on a page keep the core of H in sight, and no formula is too long to read") {
+  for (const architecture& a : registry) {
+    CAPTURE(a.name);
+    const std::string page = derivation_document(a, document_format::text, {}, true);
+    std::size_t longest = 0;
+    for (std::size_t at = 0, end = 0; at < page.size(); at = end + 1) {
+      end = std::min(page.find('\n', at), page.size());
+      longest = std::max(longest, end - at);
+    }
+    CHECK(longest < 800);
+  }
+  const std::string kda = derivation_document(find_architecture("kda"), document_format::text, {});
+  CHECK(count(kda, "H = Diag(σ(g)) Diag(o_norm.weight) Diag(ρ) Contract[N] Diag(s1) Scan(M1) Diag(β·k') Expand[N]") ==
+        1);
+  CHECK(count(kda, "(I - Outer[N](β·k', k')) Diag(a')") == 1);  // the definition of M1
 }
 
 TEST_CASE("RWKV-4 has a stabilised form that is the same stream") {
@@ -125,7 +142,8 @@ TEST_CASE("the Jacobian is the value path and one term for each control, for eve
     for (const json& one : doc["jacobian"]) {
       CAPTURE(one["input"].get<std::string>());
       CHECK(one["miss"].get<double>() <= rounding);
-      CHECK(one["miss_of_paths"].get<double>() <= rounding);
+      CHECK(one["miss_of_paths"].is_null() != one.contains("H"));  // split where the input has a value path
+      if (one.contains("H")) CHECK(one["miss_of_paths"].get<double>() <= rounding);
       for (const json& path : one["paths"]) CHECK(path["operations"].is_string());
     }
   }

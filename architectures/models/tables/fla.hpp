@@ -36,7 +36,7 @@ inline constexpr axis_length delta_lengths[] = {{group, fla_heads}, {head, value
 inline array fla_eps(const facts& f) { return scalar(f.number("norm_eps|rms_norm_eps", 1e-6)); }
 constexpr setting block_eps{"epsilon", fla_eps}, head_eps{"eps", fla_eps};
 inline constexpr source fla_sources[] = {{"g_norm.weight", "g_norm.weight|g_norm_swish_gate.weight"}};
-inline constexpr std::string_view fla_optional[] = {"bias", "conv1d.weight"};
+inline constexpr std::string_view fla_optional[] = {"_proj.bias", "conv1d.bias", "layer1.bias", "conv1d.weight"};
 inline constexpr std::string_view fla_besides[] = {"lower_bounds", ".inv_freq"};
 
 inline bool has_filter(const facts& f) { return f.holds("q_conv1d.weight"); }

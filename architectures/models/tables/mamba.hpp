@@ -20,7 +20,8 @@ inline constexpr split s6_splits[] = {
 inline constexpr axis_length s6_lengths[] = {{chan, [](const facts& f) { return f.length("A_log", 0); }},
                                              {state, [](const facts& f) { return f.length("A_log", 1); }},
                                              {rank, [](const facts& f) { return f.length("dt_proj.weight", 1); }}};
-inline constexpr std::string_view any_bias[] = {".bias", "bias[x]", "bias[z]", "bias[B]", "bias[C]", "bias[dt]"};
+inline constexpr std::string_view any_bias[] = {"conv1d.bias", "conv1d_b.bias", "out_proj.bias", "bias[x]",
+                                                "bias[z]",     "bias[B]",       "bias[C]",       "bias[dt]"};
 inline array mamba_eps(const facts& f) { return scalar(f.number("layer_norm_epsilon|norm_eps|norm_epsilon", 1e-5)); }
 inline constexpr setting s6_settings[] = {
     {"epsilon", mamba_eps}, {"control_eps", [](const facts& f) { return scalar(f.number("mixer_rms_eps", 1e-6)); }}};

@@ -10,7 +10,6 @@ namespace alphaform::models {
 inline constexpr auto softmax = as_architecture<architectures::softmax_attention>();
 inline constexpr auto griffin = as_architecture<architectures::griffin>();
 inline constexpr auto mlstm = as_architecture<architectures::mlstm>();
-inline constexpr std::string_view biases[] = {"bias"};
 
 // ---- softmax attention with grouped queries
 
@@ -100,6 +99,7 @@ inline constexpr requirement gemma_required[] = {
     plain_rope, unscaled_rope, {"hidden_activation|hidden_act", "\"gelu_pytorch_tanh\""}};
 inline constexpr agreement gemma_stated[] = {
     {"head_dim", [](const facts& f) { return is_recurrent(f) ? f.count("head_dim") : head_width(f); }}};
+inline constexpr std::string_view gemma_optional[] = {"q_proj.bias", "k_proj.bias", "v_proj.bias"};
 inline constexpr mixer_choice gemma_mixers[] = {{&griffin, "layers.{i}.temporal_block.", is_recurrent},
                                                 {&softmax, "layers.{i}.temporal_block."}};
 inline constexpr component gemma_first[] = {{"", (param<"scale", no_axes> * x).e}};
@@ -119,6 +119,9 @@ inline constexpr setting xlstm_settings[] = {
     {"gate_cap", [](const facts& f) { return scalar(f.number("gate_soft_cap", uncapped)); }},
     {"logit_cap", [](const facts& f) { return scalar(f.number("output_logit_soft_cap", uncapped)); }}};
 inline constexpr requirement xlstm_required[] = {{"weight_mode", "\"single\""}, {"add_out_norm", "true"}};
+inline constexpr std::string_view xlstm_optional[] = {
+    "q.bias",       "k.bias",        "v.bias", "ogate_preact.bias", "out_proj.bias", "proj_up_gate.bias",
+    "proj_up.bias", "proj_down.bias"};
 inline constexpr mixer_choice xlstm_mixer[] = {{&mlstm, "blocks.{i}.mlstm_layer."}};
 inline constexpr component xlstm_feed[] = {
     {"blocks.{i}.",
@@ -156,7 +159,7 @@ inline constexpr family transformers_families[] = {{.name = "Llama, transformers
                                                     .lengths = gemma_lengths,
                                                     .sources = gemma_sources,
                                                     .settings = gemma_settings,
-                                                    .optional = biases,
+                                                    .optional = gemma_optional,
                                                     .required = gemma_required,
                                                     .stated = gemma_stated,
                                                     .besides = rotary_buffer},
@@ -172,7 +175,7 @@ inline constexpr family transformers_families[] = {{.name = "Llama, transformers
                                                     .logits = {"", capped.e},
                                                     .lengths = xlstm_lengths,
                                                     .settings = xlstm_settings,
-                                                    .optional = biases,
+                                                    .optional = xlstm_optional,
                                                     .required = xlstm_required}};
 
 }  // namespace alphaform::models
