@@ -27,9 +27,9 @@ struct axis_letter final {
   axes axis;
   std::string_view letter, word;
 };
-inline constexpr std::array axis_letters{axis_letter{group, "G", "group"},  axis_letter{head, "H", "head"},
-                                         axis_letter{chan, "C", "channel"}, axis_letter{state, "N", "state"},
-                                         axis_letter{rank, "R", "rank"},    axis_letter{tap, "K", "tap"},
+inline constexpr std::array axis_letters{axis_letter{group, "G", "group"},      axis_letter{head, "H", "head"},
+                                         axis_letter{chan, "C", "channel"},     axis_letter{state, "N", "state"},
+                                         axis_letter{rank, "R", "rank"},        axis_letter{tap, "K", "tap"},
                                          axis_letter{part, "Z", "complex part"}};
 
 }  // namespace alphaform

@@ -22,12 +22,11 @@
 
 namespace alphaform {
 
-inline constexpr auto functions_tuple =
-    hana::make_tuple(functions::exp{}, functions::neg{}, functions::reciprocal{}, functions::complement{},
-                     functions::square{}, functions::rsqrt{}, functions::relu{}, functions::softplus{},
-                     functions::sigmoid{}, functions::silu{}, functions::step{}, functions::sign{}, functions::abs{},
-                     functions::tanh{}, functions::log{}, functions::cos{}, functions::sin{}, functions::sqrt{},
-                     functions::expm1{});
+inline constexpr auto functions_tuple = hana::make_tuple(
+    functions::exp{}, functions::neg{}, functions::reciprocal{}, functions::complement{}, functions::square{},
+    functions::rsqrt{}, functions::relu{}, functions::softplus{}, functions::sigmoid{}, functions::silu{},
+    functions::step{}, functions::sign{}, functions::abs{}, functions::tanh{}, functions::log{}, functions::cos{},
+    functions::sin{}, functions::sqrt{}, functions::expm1{});
 
 struct function_row final {
   std::string_view name, meaning;

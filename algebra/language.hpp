@@ -42,6 +42,9 @@ inline constexpr stream<A> param{build::leaf<terms::parameter>(Id.view(), A)};
 /// A constant, written as decimals: number<"0.5">.
 template <name Decimals>
 inline constexpr stream<no_axes> number{build::leaf<terms::number>(Decimals.view())};
+/// 1 everywhere.
+template <axes A>
+inline constexpr stream<A> ones{build::leaf<terms::one>({}, A)};
 inline constexpr op<no_axes, no_axes> id{build::leaf<terms::identity>()};
 inline constexpr op<no_axes, no_axes> delay{build::leaf<terms::delay>()};
 /// The tokens from last to first.

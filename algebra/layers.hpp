@@ -4,9 +4,9 @@
 
 namespace alphaform {
 
-/// W, a parameter [to, from] as in nn.Linear, as an operator; other axes of a stream pass through. Several axes To share
-/// the rows of W, and several From its columns. With Each, there is a matrix for every entry of these axes: [each, to,
-/// from].
+/// W, a parameter [to, from] as in nn.Linear, as an operator; other axes of a stream pass through. Several axes To
+/// share the rows of W, and several From its columns. With Each, there is a matrix for every entry of these axes:
+/// [each, to, from].
 template <name Weight, axes To, axes From, axes Each = no_axes>
 inline constexpr op<From, To> mix{build::mix(param<Weight, Each | To | From>.e, To, From)};
 /// y = W s over all axes of `s`.
@@ -42,9 +42,7 @@ constexpr stream<chan> shift(const stream<chan>& s) {
   return diag(param<Mu>) * s + diag(complement(param<Mu>)) * (delay * s);
 }
 /// s_t + mu (s_{t-1} - s_t): the share of the token before is mu, a parameter or a stream [C].
-constexpr stream<chan> lerp(const stream<chan>& s, const stream<chan>& mu) {
-  return s + mu * (delay * s - s);
-}
+constexpr stream<chan> lerp(const stream<chan>& s, const stream<chan>& mu) { return s + mu * (delay * s - s); }
 
 /// The number of the token, counted from 1: only differences of it mean anything.
 inline constexpr stream<no_axes> position = let<"t">(scan(number<"1">) * number<"1">);
@@ -178,8 +176,7 @@ constexpr stream<no_axes> rho(const stream<A>& s) {
 /// The same with means over some of the axes of `s`.
 template <name Epsilon, axes Over, axes A>
 constexpr stream<A - Over> rho_over(const stream<A>& s) {
-  return rsqrt(diag(inverse_size<Over>(s)) * (contract<Over> * square(s)) +
-               widen<A - Over>(param<Epsilon, no_axes>));
+  return rsqrt(diag(inverse_size<Over>(s)) * (contract<Over> * square(s)) + widen<A - Over>(param<Epsilon, no_axes>));
 }
 /// RMSNorm(s) = Diag(w) Diag(rho) s. @see docs/mathematics.md
 template <name Weight, name Epsilon, axes A>

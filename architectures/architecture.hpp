@@ -44,8 +44,8 @@ struct architecture final {
 template <class Declaration>
 constexpr architecture as_architecture() {
   using D = Declaration;
-  architecture a{D::about.name, D::about.title, D::about.source, D::about.summary, D::inputs, D::attention.e, D::output.e,
-                 {}};
+  architecture a{D::about.name, D::about.title, D::about.source, D::about.summary,
+                 D::inputs,     D::attention.e, D::output.e,     {}};
   if constexpr (requires { D::printed; }) a.printed = D::printed;
   if constexpr (requires { D::shared; }) a.shared = D::shared;
   return a;

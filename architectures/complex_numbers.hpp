@@ -36,6 +36,6 @@ constexpr auto multiply(const complex_stream<A>& a) {
 }
 /// The complex matrix Re + i Im, on complex streams.
 template <name Re, name Im, axes To, axes From>
-inline constexpr auto complex_mix = mix<Re, To, From> + turn * mix<Im, To, From>;
+inline constexpr auto complex_mix = mix<Re, To, From> + turn* mix<Im, To, From>;
 
 }  // namespace alphaform

@@ -10,8 +10,10 @@ namespace alphaform::architectures {
 struct delta_inputs final {
   static constexpr axes wide = group | head | chan, heads = group | head, keys = group | state;
   static constexpr auto v = silu(conv<"v_conv1d.weight", "v_conv1d.bias">(input<"x", wide>));
-  static constexpr auto q = l2_normalised<"l2_eps", "l2_floor">(silu(conv<"q_conv1d.weight", "q_conv1d.bias">(input<"q", keys>)));
-  static constexpr auto k = let<"k">(l2_normalised<"l2_eps", "l2_floor">(silu(conv<"k_conv1d.weight", "k_conv1d.bias">(input<"k", keys>))));
+  static constexpr auto q =
+      l2_normalised<"l2_eps", "l2_floor">(silu(conv<"q_conv1d.weight", "q_conv1d.bias">(input<"q", keys>)));
+  static constexpr auto k =
+      let<"k">(l2_normalised<"l2_eps", "l2_floor">(silu(conv<"k_conv1d.weight", "k_conv1d.bias">(input<"k", keys>))));
   static constexpr auto beta = let<"beta">(param<"beta_max", no_axes> * sigmoid(input<"b", heads>));
   /// I - beta k k', on the state of every value head.
   static constexpr auto correction = id - outer(beta * k, widen<heads | state>(k));
@@ -24,17 +26,19 @@ struct delta_net_with final {
   static constexpr axes wide = delta_inputs::wide, keys = delta_inputs::keys;
   static constexpr auto u = input<"u">;
   static constexpr projection all[] = {{"x", affine<"v_proj.weight", "v_proj.bias", wide>(u).e},
-                                          {"q", affine<"q_proj.weight", "q_proj.bias", keys>(u).e},
-                                          {"k", affine<"k_proj.weight", "k_proj.bias", keys>(u).e},
-                                          {"b", affine<"b_proj.weight", "b_proj.bias", group | head>(u).e},
-                                          {"g", affine<"g_proj.weight", "g_proj.bias", wide>(u).e}};
+                                       {"q", affine<"q_proj.weight", "q_proj.bias", keys>(u).e},
+                                       {"k", affine<"k_proj.weight", "k_proj.bias", keys>(u).e},
+                                       {"b", affine<"b_proj.weight", "b_proj.bias", group | head>(u).e},
+                                       {"g", affine<"g_proj.weight", "g_proj.bias", wide>(u).e}};
   static constexpr std::span<const projection> inputs{all, Gated ? 5u : 4u};
-  static constexpr auto core = unrolled(delta_inputs::correction, write(delta_inputs::beta * delta_inputs::k),
-                                        read(scaled(delta_inputs::q)));
+  static constexpr auto core =
+      unrolled(delta_inputs::correction, write(delta_inputs::beta* delta_inputs::k), read(scaled(delta_inputs::q)));
   static constexpr auto normalised = norm_over<"o_norm.weight", "eps">(core * delta_inputs::v);
   static constexpr auto attention = [] {
-    if constexpr (Gated) return gate(silu(input<"g", wide>)) * normalised;
-    else return normalised;
+    if constexpr (Gated)
+      return gate(silu(input<"g", wide>)) * normalised;
+    else
+      return normalised;
   }();
   static constexpr auto output = affine<"o_proj.weight", "o_proj.bias">(input<"y">);
 };

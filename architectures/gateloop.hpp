@@ -1,6 +1,6 @@
-// GateLoop: S_t = a_t S_{t-1} + k_t v_t', y_t = q_t' Re(S_t) with a complex decay a head and token, a = sigma(|z|) z / |z| for
-// a complex projection z of u; gated by SiLU. Katsch 2023, Eq. 7 to 9. The author's published code is another, real
-// model: a gated linear RNN with tanh on both sides. Where z is exactly 0 it has no direction: a is 0 there.
+// GateLoop: S_t = a_t S_{t-1} + k_t v_t', y_t = q_t' Re(S_t) with a complex decay a head and token, a = sigma(|z|) z /
+// |z| for a complex projection z of u; gated by SiLU. Katsch 2023, Eq. 7 to 9. The author's published code is another,
+// real model: a gated linear RNN with tanh on both sides. Where z is exactly 0 it has no direction: a is 0 there.
 #pragma once
 #include <alphaform/architectures/architecture.hpp>
 
@@ -21,8 +21,8 @@ struct gateloop final {
     auto size = sqrt(max(contract<part> * square(z), number<"1e-30">));
     auto a = let<"a">(sigmoid(size) * reciprocal(size) * z);
     auto transition = diag(real * a) - diag(real * (turn * a)) * turn;  // Re a + i Im a
-    return contract<state> * (diag(input<"q", keys>) *
-                              (real * scan(transition) * embed * (diag(input<"k", keys>) * expand<state>)));
+    return contract<state> *
+           (diag(input<"q", keys>) * (real * scan(transition) * embed * (diag(input<"k", keys>) * expand<state>)));
   }();
   static constexpr auto attention = gate(silu(input<"g", wide>)) * (core * input<"x", wide>);
   static constexpr auto output = linear<"o_proj.weight">(input<"y">);

@@ -1,6 +1,6 @@
-// Gated linear attention: S_t = diag(a_t) S_{t-1} + k_t v_t', o_t = S_t' q_t / sqrt(d), with a decay for every key channel,
-// log a_t = log sigma(g_t) / 16 from a low-rank projection; each head is divided by its root mean square and gated by
-// SiLU. Yang et al. 2024, Eq. 3 and Sec. 4.4; named in the paper's Sec. 2.
+// Gated linear attention: S_t = diag(a_t) S_{t-1} + k_t v_t', o_t = S_t' q_t / sqrt(d), with a decay for every key
+// channel, log a_t = log sigma(g_t) / 16 from a low-rank projection; each head is divided by its root mean square and
+// gated by SiLU. Yang et al. 2024, Eq. 3 and Sec. 4.4; named in the paper's Sec. 2.
 #pragma once
 #include <alphaform/architectures/architecture.hpp>
 
@@ -33,8 +33,10 @@ struct gla_with final {
   }();
   static constexpr auto normalised = norm_over<"g_norm.weight", "eps">(core * v);
   static constexpr auto attention = [] {
-    if constexpr (Gated) return gate(silu(input<"g", wide>)) * normalised;
-    else return normalised;
+    if constexpr (Gated)
+      return gate(silu(input<"g", wide>)) * normalised;
+    else
+      return normalised;
   }();
   static constexpr auto output = affine<"o_proj.weight", "o_proj.bias">(input<"y">);
 };

@@ -19,7 +19,7 @@ struct rg_lru final {
                                           {"g", affine<"linear_y.weight", "linear_y.bias", wide>(u).e}};
   static constexpr auto v = let<"v">(conv<"conv_1d.weight", "conv_1d.bias">(input<"x", wide>));
   template <name Weight, name Bias>
-  static constexpr auto block_gate = sigmoid(mix<Weight, chan, chan, head> * v + param<Bias, wide>);
+  static constexpr auto block_gate = sigmoid(mix<Weight, chan, chan, head>* v + param<Bias, wide>);
   static constexpr auto lru = [] {
     auto r = block_gate<"rg_lru.recurrent_gate_weight", "rg_lru.recurrent_gate_bias">;
     auto i = block_gate<"rg_lru.input_gate_weight", "rg_lru.input_gate_bias">;

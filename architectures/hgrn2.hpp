@@ -1,6 +1,6 @@
-// HGRN2: HGRN with a matrix as state. S_t = diag(f_t) S_{t-1} + (1 - f_t) v_t', o_t = S_t' q_t / sqrt(d), with q = SiLU(W u)
-// and a lower bound of f as in HGRN; divided by the root mean square of all channels of all heads. Qin et al. 2024, Eq.
-// 9 to 11, as flash-linear-attention has it.
+// HGRN2: HGRN with a matrix as state. S_t = diag(f_t) S_{t-1} + (1 - f_t) v_t', o_t = S_t' q_t / sqrt(d), with q =
+// SiLU(W u) and a lower bound of f as in HGRN; divided by the root mean square of all channels of all heads. Qin et al.
+// 2024, Eq. 9 to 11, as flash-linear-attention has it.
 #pragma once
 #include <alphaform/architectures/architecture.hpp>
 

@@ -1,7 +1,7 @@
-// HGRN as first published, a complex recurrence per channel: h_t = f_t e^{i theta} h_{t-1} + (1 - f_t) c_t with a complex
-// input c = SiLU(W u), a learned angle theta and a decay f = l + (1 - l) sigma(W u) with a lower bound l. Real and
-// imaginary part are normalised together (LayerNorm) and gated by SiLU. Qin et al. 2023, Eq. 3 to 7. The paper's Eq. 25
-// to 29 leave the complex part out.
+// HGRN as first published, a complex recurrence per channel: h_t = f_t e^{i theta} h_{t-1} + (1 - f_t) c_t with a
+// complex input c = SiLU(W u), a learned angle theta and a decay f = l + (1 - l) sigma(W u) with a lower bound l. Real
+// and imaginary part are normalised together (LayerNorm) and gated by SiLU. Qin et al. 2023, Eq. 3 to 7. The paper's
+// Eq. 25 to 29 leave the complex part out.
 #pragma once
 #include <alphaform/architectures/architecture.hpp>
 

@@ -24,8 +24,10 @@ struct kda_with final {
     auto step = input<"a", heads | state> + param<"dt_bias", heads | state>;
     auto rate = exp(param<"A_log", heads>);
     auto log_a = [&] {
-      if constexpr (Bounded) return param<"lower_bound", no_axes> * sigmoid(rate * step);
-      else return -rate * softplus(step);
+      if constexpr (Bounded)
+        return param<"lower_bound", no_axes> * sigmoid(rate * step);
+      else
+        return -rate * softplus(step);
     }();
     return unrolled(delta_inputs::correction * diag(let<"a">(exp(log_a))), write(delta_inputs::beta * delta_inputs::k),
                     read(scaled(delta_inputs::q)));

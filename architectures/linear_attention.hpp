@@ -28,10 +28,14 @@ struct linear_attention_with final {
     const auto along = [&]<name W, name B>() { return mix<W, state, rank> * s + widen<to>(param<B, state>); };
     if constexpr (Map == feature_map::elementwise_product)
       return along.template operator()<First, FirstBias>() * along.template operator()<Second, SecondBias>();
-    else if constexpr (Map == feature_map::t2r) return relu(along.template operator()<First, FirstBias>());
-    else if constexpr (Map == feature_map::elu) return relu(s) + exp(-relu(-s));
-    else if constexpr (Map == feature_map::relu) return relu(s);
-    else return s;
+    else if constexpr (Map == feature_map::t2r)
+      return relu(along.template operator()<First, FirstBias>());
+    else if constexpr (Map == feature_map::elu)
+      return relu(s) + exp(-relu(-s));
+    else if constexpr (Map == feature_map::relu)
+      return relu(s);
+    else
+      return s;
   }
   static constexpr auto core = [] {
     auto q = mapped<"feature_map_q.layer1.weight", "feature_map_q.layer1.bias", "feature_map_q.layer2.weight",

@@ -1,6 +1,7 @@
 // The linear recurrent unit: h_t = Lambda h_{t-1} + exp(gamma) B u_t, y_t = Re(C h_t) + D u_t with a complex diagonal
-// Lambda = exp(-exp(nu) + i exp(theta)) and complex matrices B, C, the same for every token; then GELU and a gated linear
-// unit. Orvieto et al. 2023, Eq. 7 and App. A. H is a tensor: it mixes channels, and nothing in it depends on the text.
+// Lambda = exp(-exp(nu) + i exp(theta)) and complex matrices B, C, the same for every token; then GELU and a gated
+// linear unit. Orvieto et al. 2023, Eq. 7 and App. A. H is a tensor: it mixes channels, and nothing in it depends on
+// the text.
 #pragma once
 #include <alphaform/architectures/architecture.hpp>
 #include <alphaform/architectures/complex_numbers.hpp>

@@ -1,8 +1,8 @@
 // Mamba-2, the state space layer whose decay is one number a head: h_t = exp(Delta_t A) h_{t-1} + Delta_t B_t v_t for
 // all channels of a head, y_t = C_t h_t + D v_t, gated by SiLU(z) and then normalised. B and C are shared by the heads
-// of a group. Dao and Gu 2024, Sec. 7; the paper's Eq. 10 and 11. Here v = SiLU(Conv x + b), and B and C pass filters of
-// their own. The mean square of the norm is one of the whole width (transformers) or of a group (mamba_ssm, fla); with
-// one group both are the same.
+// of a group. Dao and Gu 2024, Sec. 7; the paper's Eq. 10 and 11. Here v = SiLU(Conv x + b), and B and C pass filters
+// of their own. The mean square of the norm is one of the whole width (transformers) or of a group (mamba_ssm, fla);
+// with one group both are the same.
 #pragma once
 #include <alphaform/architectures/architecture.hpp>
 
@@ -40,7 +40,8 @@ struct mamba2_with final {
   static constexpr printed_form printed{
       "Eq. 11",
       (diag(rho_over<"eps", over>(gated)) * gate(silu(z)) * ssd * diag(sigmoid(c)) * fir<"conv1d.weight[x]", wide>).e,
-      "Eq. 11 has no skip Diag(D) and no norm weight, and loses the filter's bias. Eq. 10 subtracts the mean of a head; "
+      "Eq. 11 has no skip Diag(D) and no norm weight, and loses the filter's bias. Eq. 10 subtracts the mean of a "
+      "head; "
       "implementations do not: they divide by the root mean square of the whole width, or of a group's."};
 };
 using mamba2 = mamba2_with<false>;

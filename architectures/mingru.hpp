@@ -1,6 +1,6 @@
-// minGRU: h_t = (1 - z_t) h_{t-1} + z_t g(h~_t) with z = sigma(W u) and h~ = W' u, where no gate reads the state. Feng et
-// al. 2024, Sec. 3.1 and App. B: g(x) = x + 1/2 for x >= 0 and sigma(x) below keeps the state positive. g(x) / x has no
-// limit at 0, so g is no Diag: the value path starts at x = g(h~).
+// minGRU: h_t = (1 - z_t) h_{t-1} + z_t g(h~_t) with z = sigma(W u) and h~ = W' u, where no gate reads the state. Feng
+// et al. 2024, Sec. 3.1 and App. B: g(x) = x + 1/2 for x >= 0 and sigma(x) below keeps the state positive. g(x) / x has
+// no limit at 0, so g is no Diag: the value path starts at x = g(h~).
 #pragma once
 #include <alphaform/architectures/architecture.hpp>
 
@@ -15,8 +15,7 @@ struct mingru final {
   static constexpr auto u = input<"u">, z = input<"z">;
   static constexpr projection inputs[] = {{"x", positive(linear<"to_hidden_and_gate.weight[hidden]">(u)).e},
                                           {"z", linear<"to_hidden_and_gate.weight[gate]">(u).e}};
-  static constexpr auto attention =
-      recur([](auto h) { return gate(sigmoid(-z)) * h + gate(sigmoid(z)) * input<"x">; });
+  static constexpr auto attention = recur([](auto h) { return gate(sigmoid(-z)) * h + gate(sigmoid(z)) * input<"x">; });
   static constexpr auto output = linear<"to_out.weight">(input<"y">);
 };
 

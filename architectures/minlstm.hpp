@@ -1,5 +1,5 @@
-// minLSTM: h_t = f'_t h_{t-1} + i'_t g(h~_t) with f' = f / (f + i), i' = i / (f + i), f = sigma(W u), i = sigma(W' u). Feng
-// et al. 2024, Sec. 3.2. The value path starts at x = g(h~), as in minGRU.
+// minLSTM: h_t = f'_t h_{t-1} + i'_t g(h~_t) with f' = f / (f + i), i' = i / (f + i), f = sigma(W u), i = sigma(W' u).
+// Feng et al. 2024, Sec. 3.2. The value path starts at x = g(h~), as in minGRU.
 #pragma once
 #include <alphaform/architectures/mingru.hpp>
 

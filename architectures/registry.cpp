@@ -32,11 +32,10 @@ namespace alphaform {
 
 namespace {
 using namespace architectures;
-constexpr auto declarations =
-    hana::make_tuple(mamba{}, falcon_mamba{}, mamba2{}, mamba2_grouped{}, vim{}, griffin{}, hawk{}, rwkv4{}, rwkv5{},
-                     rwkv6{}, rwkv7{}, retnet{}, hgrn{}, hgrn_complex{}, hgrn2{}, gla{}, gateloop{}, linear_attention{},
-                     delta_net{}, gated_delta_net{}, kda{}, mlstm{}, mingru{}, minlstm{}, hyena{}, h3{}, lru{}, s5{},
-                     softmax_attention{});
+constexpr auto declarations = hana::make_tuple(
+    mamba{}, falcon_mamba{}, mamba2{}, mamba2_grouped{}, vim{}, griffin{}, hawk{}, rwkv4{}, rwkv5{}, rwkv6{}, rwkv7{},
+    retnet{}, hgrn{}, hgrn_complex{}, hgrn2{}, gla{}, gateloop{}, linear_attention{}, delta_net{}, gated_delta_net{},
+    kda{}, mlstm{}, mingru{}, minlstm{}, hyena{}, h3{}, lru{}, s5{}, softmax_attention{});
 constexpr auto table = tabulate(declarations, [](auto d) { return as_architecture<decltype(d)>(); });
 }  // namespace
 

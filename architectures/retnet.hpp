@@ -1,7 +1,7 @@
-// RetNet's multi-scale retention: S_t = gamma S_{t-1} + k_t v_t', o_t = S_t' q_t / sqrt(d), with rotated q and k and one
-// fixed decay gamma_h = 1 - 2^(-5-h) a head; each head is divided by its root mean square and gated by SiLU. Sun et al.
-// 2023, Eq. 5 to 8; the paper's Eq. 22 to 24. The paper writes GroupNorm (which subtracts the mean), implementations use
-// RMSNorm; Eq. 23 drops the output projection and Eq. 24 the value projection.
+// RetNet's multi-scale retention: S_t = gamma S_{t-1} + k_t v_t', o_t = S_t' q_t / sqrt(d), with rotated q and k and
+// one fixed decay gamma_h = 1 - 2^(-5-h) a head; each head is divided by its root mean square and gated by SiLU. Sun et
+// al. 2023, Eq. 5 to 8; the paper's Eq. 22 to 24. The paper writes GroupNorm (which subtracts the mean),
+// implementations use RMSNorm; Eq. 23 drops the output projection and Eq. 24 the value projection.
 #pragma once
 #include <alphaform/architectures/architecture.hpp>
 
@@ -33,8 +33,10 @@ struct retnet_with final {
   }();
   static constexpr auto normalised = norm_over<"g_norm.weight", "eps">(retention * v);
   static constexpr auto attention = [] {
-    if constexpr (Gated) return gate(silu(input<"g", wide>)) * normalised;
-    else return normalised;
+    if constexpr (Gated)
+      return gate(silu(input<"g", wide>)) * normalised;
+    else
+      return normalised;
   }();
   static constexpr auto output = affine<"o_proj.weight", "o_proj.bias">(input<"y">);
 };

@@ -1,7 +1,7 @@
 // RWKV-5 (Eagle): per head a matrix as state with a fixed decay per key channel, read before the current token is
 // written and with a bonus u for it: y_t = r_t' (S_{t-1} + diag(u) k_t v_t'), S_t = diag(w) S_{t-1} + k_t v_t', w =
-// exp(-exp(d)); GroupNorm of the heads, gated by SiLU. Peng et al. 2024, Eq. 16 to 20; the paper names it beside RWKV-4.
-// Version 5.1 has no gate, and one decay and bonus a head.
+// exp(-exp(d)); GroupNorm of the heads, gated by SiLU. Peng et al. 2024, Eq. 16 to 20; the paper names it beside
+// RWKV-4. Version 5.1 has no gate, and one decay and bonus a head.
 #pragma once
 #include <alphaform/architectures/architecture.hpp>
 
@@ -14,17 +14,19 @@ struct rwkv5_with final {
   static constexpr axes wide = head | chan, keys = head | state;
   static constexpr auto u = input<"u">;
   static constexpr projection all[] = {{"x", linear<"value.weight", wide>(shift<"time_mix_v">(u)).e},
-                                          {"k", linear<"key.weight", keys>(shift<"time_mix_k">(u)).e},
-                                          {"r", linear<"receptance.weight", keys>(shift<"time_mix_r">(u)).e},
-                                          {"g", linear<"gate.weight", wide>(shift<"time_mix_g">(u)).e}};
+                                       {"k", linear<"key.weight", keys>(shift<"time_mix_k">(u)).e},
+                                       {"r", linear<"receptance.weight", keys>(shift<"time_mix_r">(u)).e},
+                                       {"g", linear<"gate.weight", wide>(shift<"time_mix_g">(u)).e}};
   static constexpr std::span<const projection> inputs{all, Gated ? 4u : 3u};
   static constexpr auto core = unrolled(decay(exp(-exp(param<"time_decay", keys>))), write(input<"k", keys>),
                                         read(input<"r", keys>), bonus(param<"time_faaaa", keys>));
   static constexpr auto normalised =
       group_norm<"ln_x.weight", "eps">(core * input<"x", wide>) + param<"ln_x.bias", wide>;
   static constexpr auto attention = [] {
-    if constexpr (Gated) return gate(silu(input<"g", wide>)) * normalised;
-    else return normalised;
+    if constexpr (Gated)
+      return gate(silu(input<"g", wide>)) * normalised;
+    else
+      return normalised;
   }();
   static constexpr auto output = linear<"output.weight">(input<"y">);
 };

@@ -13,15 +13,16 @@ struct rwkv6 final {
   static constexpr auto u = input<"u">;
   /// u, mixed with the token before by a share that depends on both.
   template <name First, name Second, name Base>
-  static constexpr auto shifted =
-      lerp(u, param<Base> + linear<Second>(tanh(linear<First, rank>(lerp(u, param<"maa_x">)))));
+  static constexpr auto shifted = lerp(u, param<Base> +
+                                              linear<Second>(tanh(linear<First, rank>(lerp(u, param<"maa_x">)))));
   static constexpr projection inputs[] = {
       {"x", linear<"value.weight", wide>(shifted<"maa_w1[v]", "maa_w2[v]", "maa_v">).e},
       {"k", linear<"key.weight", keys>(shifted<"maa_w1[k]", "maa_w2[k]", "maa_k">).e},
       {"r", linear<"receptance.weight", keys>(shifted<"maa_w1[r]", "maa_w2[r]", "maa_r">).e},
       {"g", linear<"gate.weight", wide>(shifted<"maa_w1[g]", "maa_w2[g]", "maa_g">).e},
       {"w", affine<"decay_w2", "time_decay", keys>(
-                tanh(linear<"decay_w1", rank>(shifted<"maa_w1[w]", "maa_w2[w]", "maa_w">))).e}};
+                tanh(linear<"decay_w1", rank>(shifted<"maa_w1[w]", "maa_w2[w]", "maa_w">)))
+                .e}};
   static constexpr auto core = unrolled(decay(let<"w">(exp(-exp(input<"w", keys>)))), write(input<"k", keys>),
                                         read(input<"r", keys>), bonus(param<"time_faaaa", keys>));
   static constexpr auto attention =

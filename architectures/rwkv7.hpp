@@ -1,6 +1,7 @@
-// RWKV-7 (Goose): a generalised delta rule, S_t = (diag(w_t) - (a_t kk_t) kk_t') S_{t-1} + k_t v_t', y_t = S_t' r_t, with
-// log w = -e^{-1/2} sigma(...), a removal key kk of length 1, its rate a, and values v mixed with those of the first
-// layer by nu; GroupNorm of the heads, plus a bonus (sum_n r k r_k) v after it, times a gate. Peng et al. 2025, Eq. 4 to
+// RWKV-7 (Goose): a generalised delta rule, S_t = (diag(w_t) - (a_t kk_t) kk_t') S_{t-1} + k_t v_t', y_t = S_t' r_t,
+// with log w = -e^{-1/2} sigma(...), a removal key kk of length 1, its rate a, and values v mixed with those of the
+// first layer by nu; GroupNorm of the heads, plus a bonus (sum_n r k r_k) v after it, times a gate. Peng et al. 2025,
+// Eq. 4 to
 // 19. In the first layer v is its own.
 #pragma once
 #include <alphaform/architectures/architecture.hpp>
@@ -27,8 +28,10 @@ struct rwkv7_with final {
   static constexpr auto v = [] {
     auto own = input<"x", wide>;
     auto nu = let<"nu">(sigmoid(input<"n", wide>));
-    if constexpr (First) return own;
-    else return let<"v">(gate(complement(nu)) * own + nu * input<"v_first", wide>);
+    if constexpr (First)
+      return own;
+    else
+      return let<"v">(gate(complement(nu)) * own + nu * input<"v_first", wide>);
   }();
   static constexpr auto r = input<"r", keys>;
   static constexpr auto a = let<"a">(sigmoid(input<"a", keys>));
@@ -41,8 +44,7 @@ struct rwkv7_with final {
   }();
   static constexpr auto bonus = diag(contract<state> * (r * k * param<"r_k", keys>));
   static constexpr auto attention =
-      gate(input<"g", wide>) *
-      (group_norm<"ln_x.weight", "eps">(core * v) + param<"ln_x.bias", wide> + bonus * v);
+      gate(input<"g", wide>) * (group_norm<"ln_x.weight", "eps">(core * v) + param<"ln_x.bias", wide> + bonus * v);
   static constexpr auto output = affine<"output.weight", "output.bias">(input<"y">);
 };
 using rwkv7 = rwkv7_with<>;

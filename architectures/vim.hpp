@@ -20,14 +20,12 @@ struct vim final {
     auto core = unrolled(decay(exp(dt * -exp(param<Decay, chan | state>))), write(dt * B), read(C));
     return (core + diag(param<Skip>)) * v;
   };
-  static constexpr auto forward =
-      s6<"conv1d.weight", "conv1d.bias", "x_proj.weight[dt]", "x_proj.weight[B]", "x_proj.weight[C]", "dt_proj.weight",
-         "dt_proj.bias", "A_log", "D">(x);
+  static constexpr auto forward = s6<"conv1d.weight", "conv1d.bias", "x_proj.weight[dt]", "x_proj.weight[B]",
+                                     "x_proj.weight[C]", "dt_proj.weight", "dt_proj.bias", "A_log", "D">(x);
   static constexpr auto backward =
       s6<"conv1d_b.weight", "conv1d_b.bias", "x_proj_b.weight[dt]", "x_proj_b.weight[B]", "x_proj_b.weight[C]",
          "dt_proj_b.weight", "dt_proj_b.bias", "A_b_log", "D_b">(reverse * x);
-  static constexpr auto attention =
-      gate(silu(z)) * (diag(param<"share", no_axes>) * (forward + reverse * backward));
+  static constexpr auto attention = gate(silu(z)) * (diag(param<"share", no_axes>) * (forward + reverse * backward));
   static constexpr auto output = affine<"out_proj.weight", "out_proj.bias">(input<"y">);
 };
 

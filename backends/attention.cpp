@@ -88,7 +88,8 @@ void each_column_block(engine<T>& e, node_index h, const window& w, const extent
   }
 }
 
-/// What an operator that mixes channels makes of 1 at one token and channel, in the same channel; or its transpose does.
+/// What an operator that mixes channels makes of 1 at one token and channel, in the same channel; or its transpose
+/// does.
 template <class T>
 tensor<T> within_channel(engine<T>& e, node_index h, const extents& stream, std::size_t token, std::size_t channel,
                          bool transposed) {
@@ -119,9 +120,8 @@ void each_part(engine<T>& e, const bound_formula& f, const extents& stream, F pa
   if (f.diagonal != absent) {
     for (std::size_t c = 0; c < channels; c += channel_block) {
       const window w{0, e.tokens(), c, std::min(c + channel_block, channels)};
-      each_column_block(e, f.diagonal, w, stream, [&](std::size_t s, std::size_t row, const tensor<T>& y) {
-        part(row, s, y);
-      });
+      each_column_block(e, f.diagonal, w, stream,
+                        [&](std::size_t s, std::size_t row, const tensor<T>& y) { part(row, s, y); });
     }
     return;
   }
@@ -306,14 +306,14 @@ query_plan implicit_attention<T>::plan(const query& q) const {
   p.query = names[static_cast<std::size_t>(q.is)] + what;
   if (q.is == kind::reduced_row || q.is == kind::reduced_matrix) p.query += fmt::format(" ({})", text_of(q.over));
   const bool scan = q.is != kind::matrix && q.is != kind::reduced_matrix;
-  const bool products = q.is == kind::reduced_matrix && f_.diagonal != absent && channels() == at(stream_, axis::chan) &&
-                        as_semiseparable(f_.g, f_.diagonal);
+  const bool products = q.is == kind::reduced_matrix && f_.diagonal != absent &&
+                        channels() == at(stream_, axis::chan) && as_semiseparable(f_.g, f_.diagonal);
   p.strategy = products ? "blocked matrix products" : scan ? "scan over the tokens" : "scans of unit columns";
   p.reason = products ? "H is semiseparable: below a block of rows it is a product of factors as wide as the state"
              : f_.diagonal == absent && q.is != kind::apply && q.is != kind::adjoint && q.is != kind::remainder
                  ? "H mixes channels: what each passes on to itself is asked for one by one"
-             : scan   ? "one pass over the tokens in windows of channels; no pair of tokens is formed"
-                      : "H is asked for entry by entry, a block of columns at a time";
+             : scan ? "one pass over the tokens in windows of channels; no pair of tokens is formed"
+                    : "H is asked for entry by entry, a block of columns at a time";
   p.recurrence = "may be scanned in parallel";
   for (const scan_and_law& s : laws_in({f_.g, f_.formula}, witness({}, 1)))
     if (!s.law.parallel()) p.recurrence = "token after token: " + s.law.refusal();

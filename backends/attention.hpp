@@ -32,8 +32,8 @@ struct query_plan final {
 struct bound_formula final {
   workspace g{};
   node_index output = absent, formula = absent, remainder = absent;
-  /// What H does from each channel to itself, as an operator that keeps channels apart: H where it does so itself; absent
-  /// where that cannot be written down.
+  /// What H does from each channel to itself, as an operator that keeps channels apart: H where it does so itself;
+  /// absent where that cannot be written down.
   node_index diagonal = absent;
 };
 /// @throws user_error when the declaration has no implicit attention
@@ -67,9 +67,9 @@ class implicit_attention final {
   tensor<T> remainder();                  ///< r, [T, C]
   tensor<T> apply(const tensor<T>& x);    ///< H x, [T, C]
   tensor<T> adjoint(const tensor<T>& g);  ///< H' g, [T, C]
-  /// Where H mixes channels (a norm that subtracts their mean; S5) it is a tensor H[t, c, s, d]. Rows, columns, matrices
-  /// and reductions are then those of its diagonal blocks c = d, what a channel passes on to itself; apply and adjoint are
-  /// whole.
+  /// Where H mixes channels (a norm that subtracts their mean; S5) it is a tensor H[t, c, s, d]. Rows, columns,
+  /// matrices and reductions are then those of its diagonal blocks c = d, what a channel passes on to itself; apply and
+  /// adjoint are whole.
   tensor<T> row(std::size_t i);           ///< H_c[i, s] as [T, C]; @throws user_error for a token that does not exist
   tensor<T> column(std::size_t j);        ///< H_c[t, j] as [T, C]
   tensor<T> matrix(std::size_t channel);  ///< H_c as [T, column T]

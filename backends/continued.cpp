@@ -7,8 +7,7 @@ typename continued_attention<T>::stretch continued_attention<T>::next(const envi
   const entered<T> on(backend_);
   const arena<T> memory(backend_);
   const auto found = env.inputs.find(value_input);
-  if (found == env.inputs.end())
-    throw user_error("nothing is bound to the input 'x', at which the value path starts");
+  if (found == env.inputs.end()) throw user_error("nothing is bound to the input 'x', at which the value path starts");
   const tensor<T>& x = found->second;
   carried<T> before = formula_.copied(memory, backend_);
   for (carried<T>* c : {&output_, &formula_, &remainder_, &before}) c->rewind();

@@ -1,5 +1,5 @@
-// Implicit attention of a text that comes in stretches: y = H x + r of each, where r also holds what the state before it
-// contributes.
+// Implicit attention of a text that comes in stretches: y = H x + r of each, where r also holds what the state before
+// it contributes.
 #pragma once
 #include <alphaform/backends/attention.hpp>
 

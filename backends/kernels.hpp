@@ -52,9 +52,9 @@ struct kernels final {
   void (*unrolled)(in a, in b, in c, in x, out h, out y);
   void (*unrolled_adjoint)(in a, in b, in c, in g, out h, out y);
 
-  /// y_t = sum_{t-window < s <= t} a_ts x_s with a_ts = exp(sum over the state of q_t k_s), each row divided by its sum if
-  /// `normalised`. y has every axis of x, and of q and k but the state. k and x may have more tokens than q and y: those
-  /// come before the first query.
+  /// y_t = sum_{t-window < s <= t} a_ts x_s with a_ts = exp(sum over the state of q_t k_s), each row divided by its sum
+  /// if `normalised`. y has every axis of x, and of q and k but the state. k and x may have more tokens than q and y:
+  /// those come before the first query.
   void (*attend)(in q, in k, bool normalised, std::size_t window, in x, out y);
   /// y_s = sum_{s <= t < s+window} a_ts g_t, with as many keys as queries.
   void (*attend_adjoint)(in q, in k, bool normalised, std::size_t window, in g, out y);

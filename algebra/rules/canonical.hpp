@@ -40,8 +40,8 @@ inline constexpr auto canonical_rows = [] {
       row("Reverse of a constant", at(Reverse, x), x, c, "definition of Reverse", "", constant_x),
       row("minus one twice", then(minus_one(), minus_one()), I, c, "(-1) (-1) = 1", ""),
       row("a quarter turn twice", then(quarter("p"), quarter("q")), minus_one(), c, "i i = -1", "",
-          {"both turn the same axis",
-           [](const workspace& g, const binding& b) { return g[b["p"]].to == g[b["q"]].to; }, "pq"}),
+          {"both turn the same axis", [](const workspace& g, const binding& b) { return g[b["p"]].to == g[b["q"]].to; },
+           "pq"}),
       row("Re of a real number", then(Re, Embed), I, c, "definition of Re", ""),
       row("Re of an imaginary number", then(Re, then(Turn, Embed)), O, c, "definition of Re", ""),
   };

@@ -6,8 +6,7 @@ namespace alphaform::rows {
 
 // p_t = max(p_{t-1} + log decay, key) keeps every exponent below or at 0. RowNorm does not see it: it is held.
 inline constexpr side key = z, log_decay = x, log_bonus = y;
-inline constexpr side peak_now = held(peak(log_decay, key)),
-                      peak_before = held(prior(log_decay, key));
+inline constexpr side peak_now = held(peak(log_decay, key)), peak_before = held(prior(log_decay, key));
 inline constexpr side row_peak = held(max(peak_before, add(log_bonus, key)));
 
 inline constexpr auto stabilising_rows = [] {

@@ -105,8 +105,7 @@ std::size_t facts::length(std::string_view tensor, int dimension) const {
   const stored_tensor& t = file_.at(full(tensor));
   const auto rank = static_cast<int>(t.shape.size());
   const int at = dimension < 0 ? rank + dimension : dimension;
-  if (at < 0 || at >= rank)
-    throw user_error(fmt::format("'{}' should have more than {} dimensions", t.name, rank));
+  if (at < 0 || at >= rank) throw user_error(fmt::format("'{}' should have more than {} dimensions", t.name, rank));
   return static_cast<std::size_t>(t.shape[static_cast<std::size_t>(at)]);
 }
 

@@ -20,7 +20,7 @@ template <class T>
 struct environment final {
   std::map<std::string, parameter<T>, std::less<>> parameters;
   std::map<std::string, tensor<T>, std::less<>> inputs;
-  extents lengths{};  ///< entries of axes as far as they are known, 0 where not
+  extents lengths{};                               ///< entries of axes as far as they are known, 0 where not
   std::function<bool(std::string_view)> optional;  ///< what may be absent: a bias is 0 then, a filter the identity
 };
 

@@ -148,10 +148,10 @@ matrix_view<T> matrix_parameter(const workspace& g, const environment<T>& env, c
     throw user_error(fmt::format("the matrix '{}' is needed, but nothing is bound to this name", weight.id));
   const axes other = weight.to - (n.to | n.from);
   const std::vector<axis> each = slots_of(other), rows = slots_of(n.to), columns = slots_of(n.from);
-  const std::vector<std::size_t> shape = squeezed(
-      *p, each.size() + rows.size() + columns.size(), weight.id,
-      fmt::format("a matrix from the axes [{}] to [{}]{}", letters_of(n.from), letters_of(n.to),
-                  other == no_axes ? "" : fmt::format(", one for each entry of [{}]", letters_of(other))));
+  const std::vector<std::size_t> shape =
+      squeezed(*p, each.size() + rows.size() + columns.size(), weight.id,
+               fmt::format("a matrix from the axes [{}] to [{}]{}", letters_of(n.from), letters_of(n.to),
+                           other == no_axes ? "" : fmt::format(", one for each entry of [{}]", letters_of(other))));
   matrix_view<T> m;
   auto length = shape.begin();
   for (const axis a : each) at(m.each, a) = *length++;

@@ -32,14 +32,15 @@ struct matrix_view final {
   view<const T> w;
   extents rows = single, columns = single, each = single;
 };
-/// Does the Mix `n` apply a stored matrix [to, from], or one for every entry of other axes, [each, to, from]? Otherwise its weight is a stream like any other.
+/// Does the Mix `n` apply a stored matrix [to, from], or one for every entry of other axes, [each, to, from]? Otherwise
+/// its weight is a stream like any other.
 bool is_matrix(const workspace& g, const node& n);
 /// @param n  a Mix for which is_matrix holds
 template <class T>
 matrix_view<T> matrix_parameter(const workspace& g, const environment<T>&, const node& n);
 
-/// The extents of a stream that is perhaps only repeated along groups and heads, with these axes as long as they are, as
-/// far as that is known.
+/// The extents of a stream that is perhaps only repeated along groups and heads, with these axes as long as they are,
+/// as far as that is known.
 extents whole_extents(extents, axes has, const extents& lengths);
 /// Stores a stream with its whole extents.
 template <class T>
@@ -55,7 +56,8 @@ class shapes final {
   std::size_t entries(node_index stream, axes along);
   /// [T, H, C, N, R, K, Z, 1]; 1 for an axis along which the stream is the same.
   extents of(node_index stream);
-  /// Entries of the axis that a quarter turn acts on; `stored` of them are (0: none). @throws user_error for an odd number
+  /// Entries of the axis that a quarter turn acts on; `stored` of them are (0: none). @throws user_error for an odd
+  /// number
   std::size_t turned(const node&, std::size_t stored);
   /// Entries along one axis, as the inputs and parameters have it. @throws user_error if they do not agree or have none
   std::size_t length(axis);

@@ -132,6 +132,9 @@ binder<T>::binder(const checkpoint& file, const family& f) : file_(file), family
     prefix_ = config["backbone_prefix"].get<std::string>();
   if (!prefix_.empty() && !prefix_.ends_with('.')) prefix_ += '.';
   check_requirements(file_, f);
+  for (const stored_tensor& t : file_.tensors())
+    if (std::find(t.shape.begin(), t.shape.end(), 0) != t.shape.end())
+      throw user_error(fmt::format("the tensor '{}' is empty: one of its dimensions is 0", t.name));
   const auto holds_block = [&](std::size_t block) {
     const auto tensors = file_.tensors();
     for (const mixer_choice& c : f.mixers) {
@@ -329,6 +332,10 @@ parameter<T> binder<T>::fitted(parameter<T> p, const place& where, const extents
     const std::size_t own = p.shape.size() == rows.size() + columns.size() ? columns.size() : 1;
     for (std::size_t k = 0; k < own; ++k) behind *= p.shape[p.shape.size() - 1 - k];
   }
+  // As many dimensions as axes at most, apart from those of one entry: other numbers would have another meaning.
+  const auto dimensions = std::count_if(p.shape.begin(), p.shape.end(), [](std::size_t n) { return n != 1; });
+  const bool enough = columns.empty() || !where.is_matrix || p.shape.size() >= 2;
+  if (static_cast<std::size_t>(dimensions) > rows.size() + columns.size() || !enough) throw misfit();
   std::vector<std::size_t> shape;
   const auto divide = [&](const std::vector<axes>& among, std::size_t entries, std::size_t first) {
     std::size_t known = 1, open = 0;
@@ -359,8 +366,6 @@ parameter<T> binder<T>::loaded(const stored_tensor& t, std::size_t block) const 
   const bool rescaled = rescale_every_ > 0 && block >= rescale_every_ &&
                         std::any_of(family_.rescaled.begin(), family_.rescaled.end(),
                                     [&](std::string_view end) { return t.name.ends_with(end); });
-  if (std::find(t.shape.begin(), t.shape.end(), 0) != t.shape.end())
-    throw user_error(fmt::format("the tensor '{}' is empty: one of its dimensions is 0", t.name));
   constexpr dtype own = std::is_same_v<T, float> ? dtype::f32 : dtype::f64;
   const std::vector<std::size_t> shape{t.shape.begin(), t.shape.end()};
   const auto address = reinterpret_cast<std::uintptr_t>(t.bytes.data());

@@ -34,9 +34,7 @@ tensor<T> sum(const tensor<T>& a, const tensor<T>& b, const kernels<T>& k) {
 
 template <class T>
 model_gradient<T>::model_gradient(const model<T>& m)
-    : m_(m),
-      last_(derivatives_of({m.last_->g, m.last_->root})),
-      head_(derivatives_of({m.head_.g, m.head_.root})) {
+    : m_(m), last_(derivatives_of({m.last_->g, m.last_->root})), head_(derivatives_of({m.head_.g, m.head_.root})) {
   for (const auto& kind : m.kinds_) kinds_.push_back(derivatives_of(*kind->of));
   if (m.norm_) norm_ = derivatives_of({m.norm_->g, m.norm_->root});
   if (m.logits_) logits_ = derivatives_of({m.logits_->g, m.logits_->root});
@@ -80,8 +78,7 @@ gradients<T> model_gradient<T>::of_logits(std::span<const std::int64_t> ids, con
     b.mixer = std::make_unique<mixer_derivative<T>>(mixer(i, b.norm ? b.norm->value() : h, shared));
     if (i == 0)
       for (const auto& kind : m_.kinds_)
-        for (const shared_input& s : kind->of->shared)
-          shared[std::string(s.of_first)] = b.mixer->input(s.of_first);
+        for (const shared_input& s : kind->of->shared) shared[std::string(s.of_first)] = b.mixer->input(s.of_first);
     h = m_.family_.residual ? sum(h, b.mixer->output(), k) : b.mixer->output();
     for (std::size_t f = 0; f < feed_.size(); ++f) {
       b.feed.push_back(make(feed_[f], m_.blocks_[i].feed[f], h));

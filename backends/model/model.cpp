@@ -75,15 +75,10 @@ parameter<T> with_rows(parameter<T> p, std::size_t rows, std::string_view name) 
 
 template <class T>
 model<T>::model(const checkpoint& file, const kernels<T>& backend)
-    : backend_(backend),
-      family_(family_of(file)),
-      binder_(file, family_),
-      patch_(affine_of_x.e),
-      head_(affine_of_x.e) {
+    : backend_(backend), family_(family_of(file)), binder_(file, family_), patch_(affine_of_x.e), head_(affine_of_x.e) {
   bind_blocks();
   bind_input();
   bind_head(file);
-  binder_.check_all_read();
   // One token through kernels that only count: every name and shape is checked, nothing is computed.
   const kernels<T>& dry = counting_kernels<T>();
   const std::int64_t first_id = 0;
@@ -91,6 +86,7 @@ model<T>::model(const checkpoint& file, const kernels<T>& backend)
     run(embedded(std::span(&first_id, 1), dry), {}, dry, nullptr);
   else
     run(arena<T>(dry).make(stream_extents(1, width_)), {}, dry, nullptr);
+  binder_.check_all_read();
 }
 
 template <class T>
@@ -134,12 +130,10 @@ void model<T>::bind_blocks() {
 template <class T>
 void model<T>::bind_input() {
   const patches& image = family_.image;
-  const std::string name =
-      binder_.prefix() + std::string(image.weight.empty() ? family_.embeddings : image.weight);
+  const std::string name = binder_.prefix() + std::string(image.weight.empty() ? family_.embeddings : image.weight);
   parameter<T> weight = binder_.tensor_named(name);
   if (image.weight.empty()) {
-    if (weight.shape.size() != 2)
-      throw user_error(fmt::format("'{}' should have the shape [vocabulary, width]", name));
+    if (weight.shape.size() != 2) throw user_error(fmt::format("'{}' should have the shape [vocabulary, width]", name));
     embeddings_ = weight;
     vocabulary_ = weight.shape[0];
     width_ = weight.shape[1];
@@ -152,7 +146,8 @@ void model<T>::bind_input() {
   patch_env_.parameters["weight"] = weight;
   patch_env_.parameters["bias"] = binder_.tensor_named(binder_.prefix() + std::string(image.bias));
   if (image.class_token.empty()) return;
-  class_token_ = with_rows(binder_.tensor_named(binder_.prefix() + std::string(image.class_token)), 1, image.class_token);
+  class_token_ =
+      with_rows(binder_.tensor_named(binder_.prefix() + std::string(image.class_token)), 1, image.class_token);
   positions_ = binder_.tensor_named(binder_.prefix() + std::string(image.positions));
   std::size_t total = 1;
   for (const std::size_t n : positions_.shape) total *= n;
@@ -178,9 +173,9 @@ void model<T>::bind_head(const checkpoint& file) {
       head_env_.parameters[name] = binder_.tensor_named(tensor.get<std::string>());
     }
   } else {
-    const bool untied = (config.is_object() && config.contains("tie_word_embeddings") &&
-                         config["tie_word_embeddings"] == false) ||
-                        family_.embeddings.empty();
+    const bool untied =
+        (config.is_object() && config.contains("tie_word_embeddings") && config["tie_word_embeddings"] == false) ||
+        family_.embeddings.empty();
     if (untied && file.find(family_.head) == nullptr)
       throw user_error(fmt::format(
           "{} has no tensor '{}', and config.json says that it is not tied to the embeddings; for a classifier "
@@ -276,9 +271,10 @@ environment<T> model<T>::attention_inputs(std::size_t layer, const tensor<T>& u,
   for (const shared_input& other : kind.of->shared) {
     const auto found = shared.find(other.of_first);
     if (found == shared.end())
-      throw user_error(fmt::format("the mixer of layer {} also reads '{}' of the first layer: it needs what model::shared "
-                                   "makes of the first layer's mixer input",
-                                   layer, other.of_first));
+      throw user_error(
+          fmt::format("the mixer of layer {} also reads '{}' of the first layer: it needs what model::shared "
+                      "makes of the first layer's mixer input",
+                      layer, other.of_first));
     env.inputs[std::string(other.input)] = found->second;
   }
   return env;
@@ -323,8 +319,7 @@ forward_pass<T> model<T>::run(tensor<T> h, const extent_of_run& extent, const ke
     if (i == 0) pass.shared = shared_of(inputs);
     pass.mixer_out.push_back(mixed(i, inputs, k, s));
     h = family_.residual ? sum(h, pass.mixer_out.back(), k) : pass.mixer_out.back();
-    for (std::size_t f = 0; f < feed_.size(); ++f)
-      h = sum(h, evaluated(feed_[f], blocks_[i].feed[f], "x", h, k, s), k);
+    for (std::size_t f = 0; f < feed_.size(); ++f) h = sum(h, evaluated(feed_[f], blocks_[i].feed[f], "x", h, k, s), k);
     if (binder_.rescale_every() > 0 && (i + 1) % binder_.rescale_every() == 0) k.times(h, half, h);
   }
   using logits = extent_of_run::logits;

@@ -31,7 +31,9 @@ void save_state(const decoding_state<T>& state, const model<T>& of, const byte_s
       kept.push_back(memory.make(states[j].v.size));  // a state may be a part of something larger
       of.backend().copy(states[j], kept.back());
       const view<T>& v = kept.back().v;
-      tensors.push_back({fmt::format("{}.{}", i, j), stored_as<T>, {v.size.begin(), v.size.end()},
+      tensors.push_back({fmt::format("{}.{}", i, j),
+                         stored_as<T>,
+                         {v.size.begin(), v.size.end()},
                          std::as_bytes(std::span<const T>(v.data, volume(v.size)))});
     }
   }

@@ -5,8 +5,8 @@
 
 namespace alphaform {
 
-/// Writes the state: tensor "i.j" is the j-th state of the i-th expression that a run of the model evaluates, and "model"
-/// holds layers, width and vocabulary.
+/// Writes the state: tensor "i.j" is the j-th state of the i-th expression that a run of the model evaluates, and
+/// "model" holds layers, width and vocabulary.
 template <class T>
 void save_state(const decoding_state<T>& state, const model<T>& of, const byte_sink& sink);
 

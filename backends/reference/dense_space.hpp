@@ -89,13 +89,11 @@ struct usual_value final {
   std::string_view in_name;
   double (*of)(double uniform);
 };
-inline constexpr usual_value usual_values[] = {{"eps", [](double) { return 1e-5; }},
-                                               {"Lambda_re", [](double u) { return -0.1 - std::abs(u); }},
-                                               {"beta_max", [](double) { return 1.0; }},
-                                               {"gate_scale", [](double) { return 0.0625; }},
-                                               {"log_decay_min", [](double) { return -5.0; }},
-                                               {"dt_min", [](double) { return 0.0; }},
-                                               {"dt_max", [](double) { return 100.0; }}};
+inline constexpr usual_value usual_values[] = {
+    {"eps", [](double) { return 1e-5; }},           {"Lambda_re", [](double u) { return -0.1 - std::abs(u); }},
+    {"beta_max", [](double) { return 1.0; }},       {"gate_scale", [](double) { return 0.0625; }},
+    {"log_decay_min", [](double) { return -5.0; }}, {"dt_min", [](double) { return 0.0; }},
+    {"dt_max", [](double) { return 100.0; }}};
 
 /// Entry `place` of a parameter, in the memory order of its axes.
 inline double parameter_entry(std::string_view id, Index place, unsigned seed) {
@@ -123,8 +121,7 @@ inline std::vector<double> stored_parameter(const dense_space& space, const node
         numbers.push_back(square_entry(n.id, row, column, seed));
         continue;
       }
-      numbers.push_back(
-          parameter_entry(n.id, at[static_cast<std::size_t>(row * space.width(n.from) + column)], seed));
+      numbers.push_back(parameter_entry(n.id, at[static_cast<std::size_t>(row * space.width(n.from) + column)], seed));
     }
   return numbers;
 }

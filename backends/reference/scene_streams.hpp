@@ -40,7 +40,8 @@ struct stream_value final {
       S peak = -1e38;
       for (Index at = k; at < step.size(); at += width) {
         const S prior = peak;
-        peak = std::max<S>(prior + step[at], key[at]);
+        const S goes_on = prior + step[at];
+        peak = key[at] < goes_on ? goes_on : key[at];  // where they are equal, the key's derivative counts
         y.x[at] = before ? prior : peak;
       }
     }

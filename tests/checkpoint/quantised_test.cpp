@@ -163,7 +163,7 @@ TEST_SUITE("checkpoint/quantised") {
     CHECK(values<double>(tensor_of(dtype::q5_1, wide)) == std::vector<double>(32, 31 * 32 * (1 + 0x1p-10)));
   }
 
-  TEST_CASE("q8_0: d times a signed byte; blocks follow each other; a subnormal d is exact") {
+  TEST_CASE("q8_0: d times a signed byte and blocks follow each other and a subnormal d is exact") {
     std::string block = bytes({0x00, 0x3C});  // d = 1
     for (int i = 0; i < 32; ++i) block.push_back(static_cast<char>(8 * i));
     block += bytes({0x03, 0x80}) + std::string(32, static_cast<char>(-127));  // d = -3 * 2^-24

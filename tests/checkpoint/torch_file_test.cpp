@@ -466,7 +466,7 @@ TEST_SUITE("checkpoint/torch") {
     CHECK(refused_pickles > 1000);
   }
 
-  TEST_CASE("a flipped byte of a trained model is noticed, or does not matter; a cut end is noticed") {
+  TEST_CASE("a flipped byte of a trained model is noticed, or does not matter and a cut end is noticed") {
     SKIP_WITHOUT_SHARED("models/rwkv7-reverse");
     const auto path = *shared("models/rwkv7-reverse") / "260123_reverse_L2_only_rwkv7.pth";
     const std::string valid = read_whole(path);

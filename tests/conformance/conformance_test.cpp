@@ -152,7 +152,8 @@ TEST_CASE("apply is linear and its finite differences are the columns: controls 
     less.row(j).array() -= 0.5;
     MatrixXd unit = MatrixXd::Zero(more.rows(), more.cols());
     unit.row(j).array() = 1;
-    const MatrixXd column = a.mixes_channels() ? as_stream(a.apply(as_tensor(unit, m))) : as_stream(a.column(m.tokens() / 2));
+    const MatrixXd column =
+        a.mixes_channels() ? as_stream(a.apply(as_tensor(unit, m))) : as_stream(a.column(m.tokens() / 2));
     const MatrixXd difference = as_stream(a.apply(as_tensor(more, m))) - as_stream(a.apply(as_tensor(less, m)));
     CHECK((difference - column).cwiseAbs().maxCoeff() <=
           rounding * as_stream(a.output()).cwiseAbs().maxCoeff() + rounding);
@@ -187,8 +188,8 @@ TEST_CASE("where no control depends on x H is the Jacobian of y by central diffe
 
 TEST_CASE("the materialised matrices are the dense witness of the derived formula") {
   for (const architecture& d : registry)
-    for (const witness_sizes& sizes :
-         {witness_sizes{1, 2, 3, 2, 2, 4, 2}, witness_sizes{2, 2, 3, 2, 2, 4, 2}, witness_sizes{13, 2, 3, 2, 3, 4, 1}}) {
+    for (const witness_sizes& sizes : {witness_sizes{1, 2, 3, 2, 2, 4, 2}, witness_sizes{2, 2, 3, 2, 2, 4, 2},
+                                       witness_sizes{13, 2, 3, 2, 3, 4, 1}}) {
       CAPTURE(d.name);
       CAPTURE(sizes.tokens);
       const random_mixer m(d, sizes, 13);

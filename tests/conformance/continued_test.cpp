@@ -37,8 +37,8 @@ TEST_CASE("stretches of a text give what the whole text gives, and y = H x + r i
     double of_state = 0;
     Eigen::Index begin = 0;
     for (const Eigen::Index tokens : {4, 1, 1, 5}) {
-      const auto part = c.next(
-          of_tokens(env, static_cast<std::size_t>(begin), static_cast<std::size_t>(begin + tokens)));
+      const auto part =
+          c.next(of_tokens(env, static_cast<std::size_t>(begin), static_cast<std::size_t>(begin + tokens)));
       const MatrixXd here = y.middleRows(begin, tokens), found = as_stream(part.r);
       CHECK((as_stream(part.y) - here).cwiseAbs().maxCoeff() <= rounding * scale);
       CHECK((as_stream(part.Hx) + found - here).cwiseAbs().maxCoeff() <= rounding * scale);

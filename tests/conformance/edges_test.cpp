@@ -34,19 +34,28 @@ struct setting_of_decay final {
   double forgets, keeps;  // NaN where it cannot be exactly that
 };
 constexpr double no = std::numeric_limits<double>::quiet_NaN();
-constexpr setting_of_decay decays[] = {
-    {"mamba", "A_log", 12, -100},          {"falcon_mamba", "A_log", 12, -100},
-    {"mamba2", "A_log", 12, -100},         {"mamba2_grouped", "A_log", 12, -100},
-    {"vim", "A_log", 12, -100},            {"griffin", "rg_lru.recurrent_param", 2000, -2000},
-    {"hawk", "rg_lru.recurrent_param", 2000, -2000},
-    {"rwkv4", "time_decay", 10, -100},     {"rwkv5", "time_decay", 10, -100},
-    {"rwkv6", "w", 10, -100},              {"rwkv7", "w", no, -1000},
-    {"retnet", "gamma", 0, 1},             {"hgrn", "f", -1e6, 1e6},
-    {"hgrn_complex", "f", -1e6, 1e6},      {"hgrn2", "f", -1e6, 1e6},
-    {"gla", "a", -1e6, 1e6},               {"gated_delta_net", "A_log", 12, -100},
-    {"kda", "A_log", 12, -100},            {"mingru", "z", 1e6, -1e6},
-    {"minlstm", "f", -1e6, no},            {"gateloop", "a", no, 1e6},
-    {"lru", "nu_log", 10, -100}};
+constexpr setting_of_decay decays[] = {{"mamba", "A_log", 12, -100},
+                                       {"falcon_mamba", "A_log", 12, -100},
+                                       {"mamba2", "A_log", 12, -100},
+                                       {"mamba2_grouped", "A_log", 12, -100},
+                                       {"vim", "A_log", 12, -100},
+                                       {"griffin", "rg_lru.recurrent_param", 2000, -2000},
+                                       {"hawk", "rg_lru.recurrent_param", 2000, -2000},
+                                       {"rwkv4", "time_decay", 10, -100},
+                                       {"rwkv5", "time_decay", 10, -100},
+                                       {"rwkv6", "w", 10, -100},
+                                       {"rwkv7", "w", no, -1000},
+                                       {"retnet", "gamma", 0, 1},
+                                       {"hgrn", "f", -1e6, 1e6},
+                                       {"hgrn_complex", "f", -1e6, 1e6},
+                                       {"hgrn2", "f", -1e6, 1e6},
+                                       {"gla", "a", -1e6, 1e6},
+                                       {"gated_delta_net", "A_log", 12, -100},
+                                       {"kda", "A_log", 12, -100},
+                                       {"mingru", "z", 1e6, -1e6},
+                                       {"minlstm", "f", -1e6, no},
+                                       {"gateloop", "a", no, 1e6},
+                                       {"lru", "nu_log", 10, -100}};
 
 TEST_CASE("decays of exactly 0 and exactly 1 keep y finite and y = H x + r") {
   for (const setting_of_decay& s : decays)
@@ -123,10 +132,11 @@ TEST_CASE("steps of about 0 and 50 and keys of 100 keep y finite and y = H x + r
     std::string_view architecture, name;
     double value;
   };
-  for (const far& s : {far{"mamba2", "dt_bias", -50}, far{"mamba2", "dt_bias", 50}, far{"falcon_mamba", "dt_proj.bias", -50},
-                       far{"falcon_mamba", "dt_proj.bias", 50}, far{"vim", "dt_proj.bias", 50},
-                       far{"gated_delta_net", "dt_bias", 50}, far{"kda", "dt_bias", 50}, far{"rwkv5", "k", 100},
-                       far{"rwkv6", "k", -100}, far{"attention", "k", 30}, far{"mlstm", "i", 100}, far{"mlstm", "i", -100}}) {
+  for (const far& s :
+       {far{"mamba2", "dt_bias", -50}, far{"mamba2", "dt_bias", 50}, far{"falcon_mamba", "dt_proj.bias", -50},
+        far{"falcon_mamba", "dt_proj.bias", 50}, far{"vim", "dt_proj.bias", 50}, far{"gated_delta_net", "dt_bias", 50},
+        far{"kda", "dt_bias", 50}, far{"rwkv5", "k", 100}, far{"rwkv6", "k", -100}, far{"attention", "k", 30},
+        far{"mlstm", "i", 100}, far{"mlstm", "i", -100}}) {
     CAPTURE(s.architecture);
     CAPTURE(s.value);
     random_mixer m(find_architecture(s.architecture), sizes, 55);

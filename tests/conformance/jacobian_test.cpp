@@ -192,14 +192,13 @@ TEST_CASE("the derivative of a whole mixer is the central difference of its outp
     environment<double> env = names.bound(backend);
     // The output gets the heads of y side by side.
     const int channels = static_cast<int>(random_mixer(a, sizes, 25).channels());
-    env.parameters.merge(test::random_environment({17, 1, channels, 4, 2, 4, 1}, 25)
-                             .draw(a.output)
-                             .bound(backend)
-                             .parameters);
+    env.parameters.merge(
+        test::random_environment({17, 1, channels, 4, 2, 4, 1}, 25).draw(a.output).bound(backend).parameters);
     const tensor<double> u = env.inputs.find("u")->second, v = random_like(u.v.size, "v");
     environment<double> at_u = env;
     env.inputs.clear();
-    for (const shared_input& other : a.shared) env.inputs[std::string(other.input)] = at_u.inputs.at(std::string(other.input));
+    for (const shared_input& other : a.shared)
+      env.inputs[std::string(other.input)] = at_u.inputs.at(std::string(other.input));
     const mixer_formula formula = derivatives_of(a);
     const auto moved = [&](double by) {
       return of(mixer_derivative<double>(formula, env, like(u, sum(of(u), of(v), by)), backend).output());

@@ -93,7 +93,9 @@ TEST_CASE("H3 filters keys, then their products with values by a state space mod
         for (index r = 0; r < l.R; ++r) {
           const complex A(-std::exp(A_re(h, r)), A_im(h, r)), C(C_re(h, r), C_im(h, r));
           const complex step = A * std::exp(log_dt(h));
-          taps(lag, h) += 2 * (C * std::exp(log_dt(h)) / (1.0 - step / 2.0) * std::pow((1.0 + step / 2.0) / (1.0 - step / 2.0), static_cast<double>(lag))).real();
+          taps(lag, h) += 2 * (C * std::exp(log_dt(h)) / (1.0 - step / 2.0) *
+                               std::pow((1.0 + step / 2.0) / (1.0 - step / 2.0), static_cast<double>(lag)))
+                                  .real();
         }
     array y = l.zeros("THC");
     for (index t = 0; t < l.T; ++t)

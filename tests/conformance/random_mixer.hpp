@@ -18,11 +18,11 @@ struct slow_decay final {
   double value;
 };
 inline constexpr std::array slow_decays{
-    slow_decay{"mamba", "dt_proj.bias", -4},  slow_decay{"falcon_mamba", "dt_proj.bias", -4},
-    slow_decay{"mamba2", "dt_bias", -4},      slow_decay{"vim", "dt_proj_b.bias", -4},
-    slow_decay{"rwkv4", "time_decay", -5},    slow_decay{"rwkv5", "time_decay", -5},
-    slow_decay{"hgrn", "lower_bound", 0.99},  slow_decay{"hgrn2", "lower_bound", 0.99},
-    slow_decay{"retnet", "gamma", 0.99},      slow_decay{"griffin", "rg_lru.recurrent_param", -6},
+    slow_decay{"mamba", "dt_proj.bias", -4},    slow_decay{"falcon_mamba", "dt_proj.bias", -4},
+    slow_decay{"mamba2", "dt_bias", -4},        slow_decay{"vim", "dt_proj_b.bias", -4},
+    slow_decay{"rwkv4", "time_decay", -5},      slow_decay{"rwkv5", "time_decay", -5},
+    slow_decay{"hgrn", "lower_bound", 0.99},    slow_decay{"hgrn2", "lower_bound", 0.99},
+    slow_decay{"retnet", "gamma", 0.99},        slow_decay{"griffin", "rg_lru.recurrent_param", -6},
     slow_decay{"gated_delta_net", "A_log", -5}, slow_decay{"kda", "A_log", -5}};
 inline bool has_slow_decay(const architecture& a) {
   return std::any_of(slow_decays.begin(), slow_decays.end(),

@@ -1,12 +1,12 @@
-// Trained models against what their own implementations computed (transformers, flash-linear-attention and rwkv.cpp, all
-// in float32): logits, mixers, decoding, and that a damaged weight is noticed.
+// Trained models against what their own implementations computed (transformers, flash-linear-attention and rwkv.cpp,
+// all in float32): logits, mixers, decoding, and that a damaged weight is noticed.
 #include <doctest/doctest.h>
 
-#include <alphaform/architectures/registry.hpp>
-#include <alphaform/explain/printed_miss.hpp>
-#include <alphaform/backends/model/state_file.hpp>
-#include <alphaform/explain/verify.hpp>
 #include <algorithm>
+#include <alphaform/architectures/registry.hpp>
+#include <alphaform/backends/model/state_file.hpp>
+#include <alphaform/explain/printed_miss.hpp>
+#include <alphaform/explain/verify.hpp>
 #include <cmath>
 
 #include "../shared_data.hpp"
@@ -209,8 +209,7 @@ TEST_CASE("rwkv.cpp's models of RWKV-4, 5 and 7 give the logits that its own tes
     in.read(reinterpret_cast<char*>(expected.data()), 1024);
     REQUIRE(in.gcount() == 1024);
     const std::vector<std::int64_t> ids{'"', 'i', 'n'};  // the prompt of rwkv.cpp's tests/test_tiny_rwkv.c
-    const model<float> m(checkpoint::open(folder / (std::string("tiny-rwkv-") + version + "-FP32.bin")),
-                         cpu_kernels());
+    const model<float> m(checkpoint::open(folder / (std::string("tiny-rwkv-") + version + "-FP32.bin")), cpu_kernels());
     const forward_pass<float> pass = m.run(std::span<const std::int64_t>(ids));
     CHECK(largest_difference(pass.logits.slice(axis::token, 2, 3), expected) <= 1e-5);
     const std::vector<float> stepwise = decoded(m, std::span<const std::int64_t>(ids));

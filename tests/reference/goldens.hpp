@@ -6,8 +6,8 @@
 namespace alphaform::test {
 
 inline const std::filesystem::path golden_folder = ALPHAFORM_SOURCE_DIR "/models/golden";
-inline constexpr const char* goldens[] = {"mamba", "falcon_mamba", "mamba2", "griffin", "rwkv4", "rwkv6", "rwkv7",
-                                          "retnet", "hgrn", "hgrn2", "gla", "linear_attention", "attention",
-                                          "delta_net", "gated_delta_net", "kda", "mlstm"};
+inline constexpr const char* goldens[] = {
+    "mamba", "falcon_mamba", "mamba2",           "griffin",   "rwkv4",     "rwkv6",           "rwkv7", "retnet", "hgrn",
+    "hgrn2", "gla",          "linear_attention", "attention", "delta_net", "gated_delta_net", "kda",   "mlstm"};
 
 }  // namespace alphaform::test

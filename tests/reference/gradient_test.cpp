@@ -1,6 +1,6 @@
-// Gradients of trained models against what PyTorch's backward pass recorded through their own implementations (transformers
-// and flash-linear-attention, float32): the score is the target's logit at the last token, its gradient is taken with
-// respect to what each layer's mixer got.
+// Gradients of trained models against what PyTorch's backward pass recorded through their own implementations
+// (transformers and flash-linear-attention, float32): the score is the target's logit at the last token, its gradient
+// is taken with respect to what each layer's mixer got.
 #include <doctest/doctest.h>
 
 #include <alphaform/backends/model/gradient.hpp>

@@ -232,6 +232,11 @@ class instantiation final {
       want(a != no_axes);
       return draw_.leaf<terms::contract>({}, no_axes, a);
     }
+    if (n.is<terms::turn>() && !n.id.empty()) {
+      const axes a = draw_.one_axis(in & (part | state | rank));  // those with an even number of entries
+      want(a != no_axes);
+      return draw_.leaf<terms::turn>({}, a, a);
+    }
     if (n.is<terms::embed>()) want(!in.touches(part));
     if (n.is<terms::attend>()) {
       const axes kept = in & (head | rank | chan);

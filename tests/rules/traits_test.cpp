@@ -38,7 +38,7 @@ TEST_CASE("only delta rules have no parallel scan of composed steps") {
   }
 }
 
-TEST_CASE("S5 and LRU are tensors that no data controls; RMS norms keep channels apart, centring ones do not") {
+TEST_CASE("S5 and LRU are tensors that no data controls and RMS norms keep channels apart, centring ones do not") {
   for (const std::string_view name : {"s5", "lru"}) {
     CHECK(traits(name).properties.is == attention_class::tensor);
     CHECK_FALSE(traits(name).properties.data_controlled);

@@ -14,9 +14,9 @@ inline constexpr split vim_splits[] = {{"in_proj.weight", s6_in},
 inline constexpr setting vim_settings[] = {
     {"epsilon", [](const facts& f) { return scalar(f.number("norm_epsilon", 1e-5)); }},
     {"share", [](const facts& f) { return scalar(f.flag("if_divide_out", false) ? 0.5 : 1); }}};
-inline constexpr requirement vim_required[] = {{"bimamba_type", "\"v2\""},    {"rms_norm", "true"},
-                                               {"if_rope", "false"},          {"if_rope_residual", "false"},
-                                               {"if_cls_token", "true"},      {"use_double_cls_token", "false"},
+inline constexpr requirement vim_required[] = {{"bimamba_type", "\"v2\""},  {"rms_norm", "true"},
+                                               {"if_rope", "false"},        {"if_rope_residual", "false"},
+                                               {"if_cls_token", "true"},    {"use_double_cls_token", "false"},
                                                {"if_abs_pos_embed", "true"}};
 inline constexpr mixer_choice vim_mixer[] = {{&vim, "layers.{i}.mixer."}};
 inline constexpr mixer_choice pixel_mixer[] = {{&mamba, "layers.{i}."}};

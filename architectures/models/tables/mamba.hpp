@@ -129,8 +129,8 @@ inline constexpr family mamba_families[] = {
     mamba_like("Mamba, transformers", "mamba", mamba_mixer),
     mamba_like("Falcon-Mamba, transformers", "falcon_mamba", falcon_mixer),
     with_ssd(mamba_like("Mamba-2, transformers", "mamba2", mamba2_mixer)),
-    as_mamba_ssm(mamba_like("Mamba, mamba_ssm", "", mamba_mixer), "backbone.layers.0.mixer.x_proj.weight"),
     as_mamba_ssm(with_ssd(mamba_like("Mamba-2, mamba_ssm", "", mamba2_grouped_mixer)),
-                 "backbone.layers.0.mixer.dt_bias")};
+                 "backbone.layers.0.mixer.dt_bias"),
+    as_mamba_ssm(mamba_like("Mamba, mamba_ssm", "", mamba_mixer), "backbone.embedding.weight")};
 
 }  // namespace alphaform::models
