@@ -2,7 +2,7 @@
 // beta_t k_t v_t', o_t = S_t' q_t / sqrt(d). q, k and v pass a filter and SiLU; q and k have length 1; each head is
 // divided by its root mean square. Schlag et al. 2021, Eq. 24; Yang et al. 2024b, Eq. 3.
 #pragma once
-#include <alphaform/architectures/architecture.hpp>
+#include <alphaform/architectures/parts.hpp>
 
 namespace alphaform::architectures {
 
@@ -30,16 +30,10 @@ struct delta_net_with final {
                                        {"k", affine<"k_proj.weight", "k_proj.bias", keys>(u).e},
                                        {"b", affine<"b_proj.weight", "b_proj.bias", group | head>(u).e},
                                        {"g", affine<"g_proj.weight", "g_proj.bias", wide>(u).e}};
-  static constexpr std::span<const projection> inputs{all, Gated ? 5u : 4u};
+  static constexpr auto inputs = inputs_of(all, Gated);
   static constexpr auto core =
       unrolled(delta_inputs::correction, write(delta_inputs::beta* delta_inputs::k), read(scaled(delta_inputs::q)));
-  static constexpr auto normalised = norm_over<"o_norm.weight", "eps">(core * delta_inputs::v);
-  static constexpr auto attention = [] {
-    if constexpr (Gated)
-      return gate(silu(input<"g", wide>)) * normalised;
-    else
-      return normalised;
-  }();
+  static constexpr auto attention = gated<Gated, "g">(norm_over<"o_norm.weight", "eps">(core * delta_inputs::v));
   static constexpr auto output = affine<"o_proj.weight", "o_proj.bias">(input<"y">);
 };
 using delta_net = delta_net_with<>;

@@ -18,20 +18,14 @@ struct gated_delta_net_with final {
                                        {"b", affine<"b_proj.weight", "b_proj.bias", heads>(u).e},
                                        {"a", affine<"a_proj.weight", "a_proj.bias", heads>(u).e},
                                        {"g", affine<"g_proj.weight", "g_proj.bias", wide>(u).e}};
-  static constexpr std::span<const projection> inputs{all, Gated ? 6u : 5u};
+  static constexpr auto inputs = inputs_of(all, Gated);
   static constexpr auto core = [] {
     auto step = softplus(input<"a", heads> + param<"dt_bias", heads>);
     auto a = let<"a">(exp(-exp(param<"A_log", heads>) * step));
     return unrolled(diag(a) * delta_inputs::correction, write(delta_inputs::beta * delta_inputs::k),
                     read(scaled(delta_inputs::q)));
   }();
-  static constexpr auto normalised = norm_over<"o_norm.weight", "eps">(core * delta_inputs::v);
-  static constexpr auto attention = [] {
-    if constexpr (Gated)
-      return gate(silu(input<"g", wide>)) * normalised;
-    else
-      return normalised;
-  }();
+  static constexpr auto attention = gated<Gated, "g">(norm_over<"o_norm.weight", "eps">(core * delta_inputs::v));
   static constexpr auto output = affine<"o_proj.weight", "o_proj.bias">(input<"y">);
 };
 using gated_delta_net = gated_delta_net_with<>;

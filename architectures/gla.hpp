@@ -2,7 +2,7 @@
 // channel, log a_t = log sigma(g_t) / 16 from a low-rank projection; each head is divided by its root mean square and
 // gated by SiLU. Yang et al. 2024, Eq. 3 and Sec. 4.4; named in the paper's Sec. 2.
 #pragma once
-#include <alphaform/architectures/architecture.hpp>
+#include <alphaform/architectures/parts.hpp>
 
 namespace alphaform::architectures {
 
@@ -18,26 +18,15 @@ struct gla_with final {
       {"k", affine<"k_proj.weight", "k_proj.bias", keys>(u).e},
       {"a", affine<"gk_proj.1.weight", "gk_proj.1.bias", keys>(linear<"gk_proj.0.weight", rank>(u)).e},
       {"g", affine<"g_proj.weight", "g_proj.bias", wide>(u).e}};
-  static constexpr std::span<const projection> inputs{all, Gated ? 5u : 4u};
-  template <name Taps, name Bias, axes Filters, axes A>
-  static constexpr stream<A> filtered(const stream<A>& s) {
-    if constexpr (ShortConv) return silu(fir<Taps, Filters> * s + widen<A>(param<Bias, Filters>));
-    return s;
-  }
-  static constexpr auto v = filtered<"v_conv1d.weight", "v_conv1d.bias", group | chan>(input<"x", wide>);
+  static constexpr auto inputs = inputs_of(all, Gated);
+  static constexpr auto v = filtered<ShortConv, "v_conv1d.weight", "v_conv1d.bias", group | chan>(input<"x", wide>);
   static constexpr auto core = [] {
-    auto q = filtered<"q_conv1d.weight", "q_conv1d.bias", queries>(input<"q", queries>);
-    auto k = filtered<"k_conv1d.weight", "k_conv1d.bias", keys>(input<"k", keys>);
+    auto q = filtered<ShortConv, "q_conv1d.weight", "q_conv1d.bias", queries>(input<"q", queries>);
+    auto k = filtered<ShortConv, "k_conv1d.weight", "k_conv1d.bias", keys>(input<"k", keys>);
     auto log_a = param<"gate_scale", no_axes> * log_sigmoid(input<"a", keys>);
     return unrolled(decay(exp(max(log_a, param<"log_decay_min", no_axes>))), write(k), read(scaled(q)));
   }();
-  static constexpr auto normalised = norm_over<"g_norm.weight", "eps">(core * v);
-  static constexpr auto attention = [] {
-    if constexpr (Gated)
-      return gate(silu(input<"g", wide>)) * normalised;
-    else
-      return normalised;
-  }();
+  static constexpr auto attention = gated<Gated, "g">(norm_over<"g_norm.weight", "eps">(core * v));
   static constexpr auto output = affine<"o_proj.weight", "o_proj.bias">(input<"y">);
 };
 using gla = gla_with<>;

@@ -8,6 +8,23 @@ namespace alphaform::architectures {
 
 enum class feature_map : std::uint8_t { elementwise_product, t2r, elu, relu, identity };
 
+/// phi(s), with its learnt matrices and biases.
+template <feature_map Map, name First, name FirstBias, name Second, name SecondBias, axes A>
+constexpr auto mapped(const stream<A>& s) {
+  constexpr axes to = (A - rank) | state;
+  const auto along = [&]<name W, name B>() { return mix<W, state, rank> * s + widen<to>(param<B, state>); };
+  if constexpr (Map == feature_map::elementwise_product)
+    return along.template operator()<First, FirstBias>() * along.template operator()<Second, SecondBias>();
+  else if constexpr (Map == feature_map::t2r)
+    return relu(along.template operator()<First, FirstBias>());
+  else if constexpr (Map == feature_map::elu)
+    return relu(s) + exp(-relu(-s));
+  else if constexpr (Map == feature_map::relu)
+    return relu(s);
+  else
+    return s;
+}
+
 template <feature_map Map = feature_map::elementwise_product>
 struct linear_attention_with final {
   static constexpr heading about{"linear_attention", "Linear attention", "Katharopoulos et al. 2020, Eq. 16-20",
@@ -22,25 +39,10 @@ struct linear_attention_with final {
       {"x", (expand<head> * affine<"v_proj.weight", "v_proj.bias", group | chan>(u)).e},
       {"q", affine<"q_proj.weight", "q_proj.bias", on<queries>>(u).e},
       {"k", affine<"k_proj.weight", "k_proj.bias", on<keys>>(u).e}};
-  template <name First, name FirstBias, name Second, name SecondBias, axes A>
-  static constexpr auto mapped(const stream<A>& s) {
-    constexpr axes to = (A - rank) | state;
-    const auto along = [&]<name W, name B>() { return mix<W, state, rank> * s + widen<to>(param<B, state>); };
-    if constexpr (Map == feature_map::elementwise_product)
-      return along.template operator()<First, FirstBias>() * along.template operator()<Second, SecondBias>();
-    else if constexpr (Map == feature_map::t2r)
-      return relu(along.template operator()<First, FirstBias>());
-    else if constexpr (Map == feature_map::elu)
-      return relu(s) + exp(-relu(-s));
-    else if constexpr (Map == feature_map::relu)
-      return relu(s);
-    else
-      return s;
-  }
   static constexpr auto core = [] {
-    auto q = mapped<"feature_map_q.layer1.weight", "feature_map_q.layer1.bias", "feature_map_q.layer2.weight",
+    auto q = mapped<Map, "feature_map_q.layer1.weight", "feature_map_q.layer1.bias", "feature_map_q.layer2.weight",
                     "feature_map_q.layer2.bias">(input<"q", on<queries>>);
-    auto k = mapped<"feature_map_k.layer1.weight", "feature_map_k.layer1.bias", "feature_map_k.layer2.weight",
+    auto k = mapped<Map, "feature_map_k.layer1.weight", "feature_map_k.layer1.bias", "feature_map_k.layer2.weight",
                     "feature_map_k.layer2.bias">(input<"k", on<keys>>);
     return unrolled(decay(number<"1">), write(k), read(scaled(q)));
   }();

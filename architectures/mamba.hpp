@@ -3,7 +3,7 @@
 // drops the skip D and the filter's bias b: H here has the skip, and the bias makes the remainder r. Falcon-Mamba
 // (Zuo et al. 2024, Sec. 3.1) divides the low-rank step, B and C by their root mean squares.
 #pragma once
-#include <alphaform/architectures/architecture.hpp>
+#include <alphaform/architectures/parts.hpp>
 
 namespace alphaform::architectures {
 
@@ -17,17 +17,12 @@ struct mamba_with final {
   static constexpr projection inputs[] = {{"x", affine<"in_proj.weight[x]", "in_proj.bias[x]">(u).e},
                                           {"z", affine<"in_proj.weight[z]", "in_proj.bias[z]">(u).e}};
   static constexpr auto c = let<"c">(conv<"conv1d.weight", "conv1d.bias">(x)), v = let<"v">(silu(c));
-  template <axes A>
-  static constexpr stream<A> control(const stream<A>& s) {
-    if constexpr (Falcon) return diag(rho<"control_eps">(s)) * s;
-    return s;
-  }
   static constexpr auto s6 = [] {
-    auto low = control(linear<"x_proj.weight[dt]", rank>(v));
+    auto low = normalised<Falcon, "control_eps">(linear<"x_proj.weight[dt]", rank>(v));
     auto dt = let<"Delta">(softplus(affine<"dt_proj.weight", "dt_proj.bias">(low)));
     auto A = let<"A">(-exp(param<"A_log", chan | state>));
-    auto B = let<"B">(control(linear<"x_proj.weight[B]", state>(v)));
-    auto C = let<"C">(control(linear<"x_proj.weight[C]", state>(v)));
+    auto B = let<"B">(normalised<Falcon, "control_eps">(linear<"x_proj.weight[B]", state>(v)));
+    auto C = let<"C">(normalised<Falcon, "control_eps">(linear<"x_proj.weight[C]", state>(v)));
     return unrolled(decay(exp(dt * A)), write(dt * B), read(C));
   }();
   static constexpr auto skip = diag(param<"D">);

@@ -3,7 +3,7 @@
 // al. 2023, Eq. 5 to 8; the paper's Eq. 22 to 24. The paper writes GroupNorm (which subtracts the mean),
 // implementations use RMSNorm; Eq. 23 drops the output projection and Eq. 24 the value projection.
 #pragma once
-#include <alphaform/architectures/architecture.hpp>
+#include <alphaform/architectures/parts.hpp>
 
 namespace alphaform::architectures {
 
@@ -18,26 +18,15 @@ struct retnet_with final {
       {"q", affine<"q_proj.weight", "q_proj.bias", queries>(u).e},
       {"k", affine<"k_proj.weight", "k_proj.bias", keys>(u).e},
       {"g", affine<"g_proj.weight", "g_proj.bias", wide>(u).e}};
-  static constexpr std::span<const projection> inputs{all, Gated ? 4u : 3u};
-  template <name Taps, name Bias, axes Filters, axes A>
-  static constexpr stream<A> filtered(const stream<A>& s) {
-    if constexpr (ShortConv) return silu(fir<Taps, Filters> * s + widen<A>(param<Bias, Filters>));
-    return s;
-  }
-  static constexpr auto v = filtered<"v_conv1d.weight", "v_conv1d.bias", group | chan>(input<"x", wide>);
+  static constexpr auto inputs = inputs_of(all, Gated);
+  static constexpr auto v = filtered<ShortConv, "v_conv1d.weight", "v_conv1d.bias", group | chan>(input<"x", wide>);
   static constexpr auto retention = [] {
-    auto q = filtered<"q_conv1d.weight", "q_conv1d.bias", queries>(input<"q", queries>);
-    auto k = filtered<"k_conv1d.weight", "k_conv1d.bias", keys>(input<"k", keys>);
+    auto q = filtered<ShortConv, "q_conv1d.weight", "q_conv1d.bias", queries>(input<"q", queries>);
+    auto k = filtered<ShortConv, "k_conv1d.weight", "k_conv1d.bias", keys>(input<"k", keys>);
     return unrolled(decay(param<"gamma", heads>), write(rotary<"frequencies">(k)),
                     read(scaled(rotary<"frequencies">(q))));
   }();
-  static constexpr auto normalised = norm_over<"g_norm.weight", "eps">(retention * v);
-  static constexpr auto attention = [] {
-    if constexpr (Gated)
-      return gate(silu(input<"g", wide>)) * normalised;
-    else
-      return normalised;
-  }();
+  static constexpr auto attention = gated<Gated, "g">(norm_over<"g_norm.weight", "eps">(retention * v));
   static constexpr auto output = affine<"o_proj.weight", "o_proj.bias">(input<"y">);
 };
 using retnet = retnet_with<>;

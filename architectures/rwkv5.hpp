@@ -3,7 +3,7 @@
 // exp(-exp(d)); GroupNorm of the heads, gated by SiLU. Peng et al. 2024, Eq. 16 to 20; the paper names it beside
 // RWKV-4. Version 5.1 has no gate, and one decay and bonus a head.
 #pragma once
-#include <alphaform/architectures/architecture.hpp>
+#include <alphaform/architectures/parts.hpp>
 
 namespace alphaform::architectures {
 
@@ -17,17 +17,11 @@ struct rwkv5_with final {
                                        {"k", linear<"key.weight", keys>(shift<"time_mix_k">(u)).e},
                                        {"r", linear<"receptance.weight", keys>(shift<"time_mix_r">(u)).e},
                                        {"g", linear<"gate.weight", wide>(shift<"time_mix_g">(u)).e}};
-  static constexpr std::span<const projection> inputs{all, Gated ? 4u : 3u};
+  static constexpr auto inputs = inputs_of(all, Gated);
   static constexpr auto core = unrolled(decay(exp(-exp(param<"time_decay", keys>))), write(input<"k", keys>),
                                         read(input<"r", keys>), bonus(param<"time_faaaa", keys>));
-  static constexpr auto normalised =
-      group_norm<"ln_x.weight", "eps">(core * input<"x", wide>) + param<"ln_x.bias", wide>;
-  static constexpr auto attention = [] {
-    if constexpr (Gated)
-      return gate(silu(input<"g", wide>)) * normalised;
-    else
-      return normalised;
-  }();
+  static constexpr auto attention =
+      gated<Gated, "g">(group_norm<"ln_x.weight", "eps">(core * input<"x", wide>) + param<"ln_x.bias", wide>);
   static constexpr auto output = linear<"output.weight">(input<"y">);
 };
 using rwkv5 = rwkv5_with<>;

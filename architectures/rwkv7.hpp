@@ -4,7 +4,7 @@
 // Eq. 4 to
 // 19. In the first layer v is its own.
 #pragma once
-#include <alphaform/architectures/architecture.hpp>
+#include <alphaform/architectures/parts.hpp>
 
 namespace alphaform::architectures {
 
@@ -22,7 +22,7 @@ struct rwkv7_with final {
       {"a", affine<"a2", "a0", keys>(linear<"a1", rank>(lerp(u, param<"x_a">))).e},
       {"g", linear<"g2", wide>(sigmoid(linear<"g1", rank>(lerp(u, param<"x_g">)))).e},
       {"n", affine<"v2", "v0", wide>(linear<"v1", rank>(lerp(u, param<"x_v">))).e}};
-  static constexpr std::span<const projection> inputs{all, First ? 6u : 7u};
+  static constexpr auto inputs = inputs_of(all, !First);
   static constexpr shared_input others[] = {{"v_first", "x"}};
   static constexpr std::span<const shared_input> shared{others, First ? 0u : 1u};
   static constexpr auto v = [] {
