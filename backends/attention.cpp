@@ -49,7 +49,7 @@ extents map_size(std::size_t tokens, std::size_t columns) {
 /// x, stored along every axis of `size`.
 template <class T>
 tensor<T> whole(engine<T>& e, const tensor<T>& x, const extents& size) {
-  if (x.v.size == size) return x;
+  if (x.v.size == size && x.v.stride == contiguous(size)) return x;
   const tensor<T> y = e.memory().make(size);
   e.run().copy(x, y);
   return y;

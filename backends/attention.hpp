@@ -11,7 +11,7 @@ namespace alphaform {
 enum class reduction : std::uint8_t { mean, abs_mean };
 constexpr std::string_view text_of(reduction r) { return r == reduction::mean ? "mean" : "abs-mean"; }
 
-/// What can be asked of H. `index` is a token or a channel.
+/// What can be asked of H. `at` is a token or a channel.
 struct query final {
   enum class kind : std::uint8_t { apply, adjoint, remainder, row, column, matrix, reduced_row, reduced_matrix };
   kind is = kind::apply;

@@ -31,7 +31,8 @@ node_index diagonal_of(workspace& g, node_index p, axes of) {
   const node &left = g[factors[first]], &right = g[factors[last]];
   if (first == last) {
     if (left.is<terms::product>() || (factors[first] = diagonal_of(g, factors[first], of)) == absent) return absent;
-  } else if (last == first + 1 && left.is<terms::expand>() && right.is<terms::contract>() && left.to == right.from) {
+  } else if (last == first + 1 && left.is<terms::expand>() && right.is<terms::contract>() && left.to == right.from &&
+             of.contains(left.to)) {
     factors[first] = factors[last] = g.put({.term = term_code<terms::identity>});  // 1 1' has ones on its diagonal
   } else {
     return absent;

@@ -31,7 +31,7 @@ class mixer_derivative final {
   tensor<T> forward(const tensor<T>& v);   ///< J v, [T, D]
   tensor<T> backward(const tensor<T>& g);  ///< J' g, [T, D]
   /// An input of the attention, and the gradient with respect to one, which is no function of u perhaps.
-  const tensor<T>& input(std::string_view name) const { return given_.find(name)->second; }
+  const tensor<T>& input(std::string_view name) const { return given_.at(std::string(name)); }
   tensor<T> backward_to(std::string_view input, const tensor<T>& g);
   /// J' of an input as a function of u.
   tensor<T> backward_from(std::string_view input, const tensor<T>& g);

@@ -59,6 +59,9 @@ struct agreement final {
   std::size_t (*found)(const facts&);
 };
 
+/// Tensors of a mixer of which a block has all or none.
+using company = std::span<const std::string_view>;
+
 /// Values instead of token ids: x_t = W p_t + b for patches p of an image, row by row, of a width that follows from W;
 /// then a class token at a given place, and positions are added.
 struct patches final {
@@ -93,6 +96,7 @@ struct family final {
   std::span<const std::string_view> rescaled{};
   std::span<const requirement> required{};
   std::span<const agreement> stated{};
+  std::span<const company> together{};
   /// Parts of names of tensors that no expression reads and that do not change what is computed, or that settings read.
   /// Any other tensor that is not read is refused: with it the model would be another.
   std::span<const std::string_view> besides{};

@@ -20,11 +20,15 @@ class carried final {
     return states_[next_++];
   }
 
-  /// What came before with x behind it, of which the last `reach` tokens (of all, one less) are kept for later.
+  /// What came before with x behind it, of which the last `reach` tokens are kept for later.
   tensor<T> appended(const arena<T>& memory, const kernels<T>& k, const tensor<T>& x, std::size_t reach) {
     tensor<T> all = x;
     if (next_ < states_.size()) {
       const std::size_t past = states_[next_].v.of(axis::token), now = x.v.of(axis::token);
+      extents like = states_[next_].v.size;
+      at(like, axis::token) = now;
+      if (!states_[next_].owner || like != x.v.size || past > reach)
+        throw user_error("this decoding state belongs to another model, or to a run that was broken off");
       extents size = x.v.size;
       at(size, axis::token) = past + now;
       all = memory.make(size);

@@ -151,7 +151,8 @@ tensor<T> engine<T>::peaks(const node& n) {
 template <class T>
 bool engine<T>::keeps_channels_apart(node_index p) const {
   const node& n = g_[p];
-  if (n.is<terms::mix>()) return !(n.from | n.to).touches(chan);
+  if (n.is<terms::mix>()) return !(n.from | n.to | (is_matrix(g_, n) ? g_[n.a].to : no_axes)).touches(chan);
+  if (n.is<terms::turn>()) return !n.to.touches(chan);
   if (n.is<terms::contract>()) return !n.from.touches(chan);
   if (n.is<terms::expand>()) return !n.to.touches(chan);
   if (one_of<terms::product, terms::sum, terms::paths>(n.term))

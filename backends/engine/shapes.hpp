@@ -7,8 +7,8 @@
 
 namespace alphaform {
 
-/// The parameter as a view over the axes of its node, [H, C, N, R, K, Z] in this order, those of the columns last for a
-/// matrix; entries of size 1 that have no axis are dropped.
+/// The parameter as a view over the axes of its node, [G, H, C, N, R, K, Z] in this order, those of the columns last
+/// for a matrix; entries of size 1 that have no axis are dropped.
 /// @throws user_error when the parameter is missing or its shape does not fit
 template <class T>
 view<const T> stream_parameter(const environment<T>&, const node&);
@@ -54,7 +54,7 @@ class shapes final {
   std::size_t tokens() const { return tokens_; }
   /// Entries of a stream along some of its axes. @throws user_error if it is only repeated along one of them
   std::size_t entries(node_index stream, axes along);
-  /// [T, H, C, N, R, K, Z, 1]; 1 for an axis along which the stream is the same.
+  /// [T, G, H, C, N, R, K, Z, 1]; 1 for an axis along which the stream is the same.
   extents of(node_index stream);
   /// Entries of the axis that a quarter turn acts on; `stored` of them are (0: none). @throws user_error for an odd
   /// number

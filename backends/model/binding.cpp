@@ -80,6 +80,18 @@ void check_agreements(const facts& model, const family& f) {
   }
 }
 
+/// A filter or a bias that is missing beside its kin would pass for one that the model does not have.
+void check_companies(const facts& model, const family& f) {
+  for (const company& c : f.together) {
+    const auto held = [&](std::string_view name) { return model.holds(name); };
+    const auto missing = std::find_if_not(c.begin(), c.end(), held), there = std::find_if(c.begin(), c.end(), held);
+    if (missing != c.end() && there != c.end())
+      throw user_error(fmt::format(
+          "block {} has the tensor '{}', but not '{}': it has all of these or none, so the file is incomplete",
+          model.block(), *there, *missing));
+  }
+}
+
 std::vector<axes> single_axes(axes some) {
   std::vector<axes> list;
   for (const axis_letter& l : axis_letters)
@@ -227,6 +239,7 @@ environment<T> binder<T>::bind(std::span<const expr* const> expressions, std::st
   const facts model = facts_of(block);
   if (prefix == mixer_of(block).prefix) {
     check_agreements(model, family_);
+    check_companies(model, family_);
     for (const axis_length& l : family_.lengths) {
       const std::size_t n = l.entries(model);
       if (n < 1) throw user_error("a tensor or config.json leaves an axis of the mixer without entries");
@@ -246,7 +259,9 @@ environment<T> binder<T>::bind(std::span<const expr* const> expressions, std::st
     if (!p) p = found(name, start, block);
     if (p) env.parameters[std::string(name)] = fitted(std::move(*p), where, env.lengths, name);
   }
-  env.optional = [this](std::string_view name) { return may_miss(name); };
+  env.optional = [ends = family_.optional](std::string_view name) {
+    return std::any_of(ends.begin(), ends.end(), [name](std::string_view end) { return name.ends_with(end); });
+  };
   return env;
 }
 
@@ -294,7 +309,14 @@ std::optional<parameter<T>> binder<T>::piece(std::string_view name, const std::s
       const auto where = places.find(part);
       if (where == places.end()) throw internal_error("a part of a packed tensor occurs in no expression");
       std::size_t length = 1;
-      for (const axes a : where->second.row_axes()) length *= std::max<std::size_t>(at(lengths, slot(a)), 1);
+      const std::size_t rows_there = whole->shape.empty() ? 0 : static_cast<std::size_t>(whole->shape[0]);
+      for (const axes a : where->second.row_axes()) {
+        const std::size_t n = std::max<std::size_t>(at(lengths, slot(a)), 1);
+        if (n > rows_there || length > rows_there / n)
+          throw user_error(
+              fmt::format("'{}' has {} rows, fewer than its parts have together", whole->name, rows_there));
+        length *= n;
+      }
       if (part == name) {
         begin = total;
         rows = length;
@@ -341,6 +363,7 @@ parameter<T> binder<T>::fitted(parameter<T> p, const place& where, const extents
     std::size_t known = 1, open = 0;
     for (const axes a : among) {
       const std::size_t n = among.size() == 1 ? 0 : a == part ? 2 : at(lengths, slot(a));
+      if (n > 1 && known > entries / n) throw misfit();
       known *= std::max<std::size_t>(n, 1);
       open += n == 0 ? 1 : 0;
     }

@@ -12,17 +12,19 @@ template <class T>
 constexpr dtype stored_as = std::is_same_v<T, float> ? dtype::f32 : dtype::f64;
 
 template <class T>
-std::array<std::int64_t, 3> signature_of(const model<T>& m) {
+std::array<std::int64_t, 4> signature_of(const model<T>& m, std::size_t states) {
   return {static_cast<std::int64_t>(m.layers()), static_cast<std::int64_t>(m.width()),
-          static_cast<std::int64_t>(m.vocabulary())};
+          static_cast<std::int64_t>(m.vocabulary()), static_cast<std::int64_t>(states)};
 }
 
 }  // namespace
 
 template <class T>
 void save_state(const decoding_state<T>& state, const model<T>& of, const byte_sink& sink) {
-  const auto signature = signature_of(of);
-  std::vector<stored_tensor> tensors{{"model", dtype::i64, {3}, std::as_bytes(std::span(signature))}};
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < state.size(); ++i) count += state[i].states().size();
+  const auto signature = signature_of(of, count);
+  std::vector<stored_tensor> tensors{{"model", dtype::i64, {4}, std::as_bytes(std::span(signature))}};
   const arena<T> memory(of.backend());
   std::vector<tensor<T>> kept;
   for (std::size_t i = 0; i < state.size(); ++i) {
@@ -42,11 +44,14 @@ void save_state(const decoding_state<T>& state, const model<T>& of, const byte_s
 
 template <class T>
 decoding_state<T> restored_state(const checkpoint& file, const model<T>& of) {
-  const auto signature = signature_of(of);
+  const auto signature = signature_of(of, file.tensors().size() - (file.tensors().empty() ? 0 : 1));
   const stored_tensor* said = file.find("model");
   if (said == nullptr || said->type != dtype::i64 || values<std::int64_t>(*said).size() != signature.size())
     throw user_error(fmt::format("{} is no saved decoding state", quote_path(file.path())));
   const std::vector<std::int64_t> found = values<std::int64_t>(*said);
+  if (found[3] != signature[3])
+    throw user_error(fmt::format("{} holds {} states, but {} were saved: the file is incomplete",
+                                 quote_path(file.path()), signature[3], found[3]));
   if (!std::equal(found.begin(), found.end(), signature.begin()))
     throw user_error(
         fmt::format("{} is the state of a model with {} layers, width {} and {} tokens; this one has {}, {} and {}",

@@ -6,7 +6,7 @@
 namespace alphaform {
 
 /// Writes the state: tensor "i.j" is the j-th state of the i-th expression that a run of the model evaluates, and
-/// "model" holds layers, width and vocabulary.
+/// "model" holds layers, width, vocabulary and the number of states.
 template <class T>
 void save_state(const decoding_state<T>& state, const model<T>& of, const byte_sink& sink);
 

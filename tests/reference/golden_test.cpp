@@ -148,6 +148,35 @@ TEST_CASE("one damaged weight makes the checks of the record fail and those of t
   }
 }
 
+/// A safetensors file without one of its tensors.
+std::string bytes_without(const checkpoint& file, std::string_view name) {
+  std::vector<stored_tensor> rest;
+  for (const stored_tensor& t : file.tensors())
+    if (t.name != name) rest.push_back(t);
+  REQUIRE(rest.size() + 1 == file.tensors().size());
+  std::string bytes;
+  write_safetensors(rest, {}, [&](std::span<const std::byte> more) {
+    bytes.append(reinterpret_cast<const char*>(more.data()), more.size());
+  });
+  return bytes;
+}
+
+TEST_CASE("a filter or a bias that is missing beside its kin is refused") {
+  struct missing final {
+    const char *model, *tensor;
+  };
+  for (const missing& m : {missing{"gated_delta_net", "model.layers.1.attn.k_conv1d.weight"},
+                           missing{"delta_net", "model.layers.0.attn.v_conv1d.weight"},
+                           missing{"kda", "model.layers.1.attn.q_conv1d.weight"},
+                           missing{"mamba2", "backbone.layers.0.mixer.conv1d.bias"}}) {
+    CAPTURE(m.tensor);
+    const test::temporary_folder folder;
+    std::filesystem::copy_file(golden / m.model / "config.json", folder.path() / "config.json");
+    folder.write("model.safetensors", bytes_without(checkpoint::open(golden / m.model), m.tensor));
+    CHECK_THROWS_AS(model<float>(checkpoint::open(folder.path()), cpu_kernels()), user_error);
+  }
+}
+
 TEST_CASE("a state that was saved continues a text where it was left, and no other model") {
   for (const char* name : goldens) {
     CAPTURE(name);
@@ -168,6 +197,8 @@ TEST_CASE("a state that was saved continues a text where it was left, and no oth
                               restored = m.run(std::span(ids).subspan(20, 9), again);
     CHECK(largest_difference(restored.logits, std::span<const float>(went_on.logits.v.data, 9 * 256)) == 0);
     CHECK_THROWS_AS(restored_state(checkpoint::open(golden / name / "model.safetensors"), m), user_error);
+    folder.write("part.safetensors", bytes_without(saved, saved.tensors().back().name));
+    CHECK_THROWS_AS(restored_state(checkpoint::open(folder.path() / "part.safetensors"), m), user_error);
   }
   const model<float> small(checkpoint::open(golden / "mamba"), cpu_kernels()),
       other(checkpoint::open(golden / "griffin"), cpu_kernels());

@@ -27,11 +27,6 @@ constexpr auto channel_mix(Receptance r, Key k) {
 
 // ---- settings
 
-/// The number under a config key.
-template <name Keys, int Tenths = 0>
-array number_of(const facts& f) {
-  return scalar(f.number(Keys.view(), Tenths / 10.0));
-}
 inline array zero(const facts&) { return scalar(0); }
 
 // ---- stored forms

@@ -39,6 +39,12 @@ inline constexpr source fla_sources[] = {{"g_norm.weight", "g_norm.weight|g_norm
 inline constexpr std::string_view fla_optional[] = {"_proj.bias", "conv1d.bias", "layer1.bias", "conv1d.weight"};
 inline constexpr std::string_view fla_besides[] = {"lower_bounds", ".inv_freq"};
 
+inline constexpr std::string_view qkv_filters[] = {"q_conv1d.weight", "k_conv1d.weight", "v_conv1d.weight"},
+                                  qkv_filter_biases[] = {"q_conv1d.bias", "k_conv1d.bias", "v_conv1d.bias"},
+                                  hgrn_filters[] = {"i_conv1d.weight", "f_conv1d.weight"},
+                                  hgrn2_filters[] = {"i_conv1d.weight", "f_conv1d.weight", "q_conv1d.weight"};
+inline constexpr company qkv_together[] = {qkv_filters, qkv_filter_biases}, hgrn_together[] = {hgrn_filters},
+                         hgrn2_together[] = {hgrn2_filters};
 inline bool has_filter(const facts& f) { return f.holds("q_conv1d.weight"); }
 inline bool has_gate(const facts& f) { return f.holds("g_proj.weight"); }
 template <bool Filter, bool Gate>
@@ -85,19 +91,21 @@ inline array lower_bound(const facts& f) {
 
 // ---- RetNet, GLA, linear attention
 
-inline constexpr setting retnet_settings[] = {block_eps,
-                                              head_eps,
-                                              {"gamma",
-                                               [](const facts& f) {
-                                                 array g{{fla_heads(f)}, {}};
-                                                 for (std::size_t h = 0; h < g.shape[0]; ++h)
-                                                   g.numbers.push_back(1 - std::exp2(-5.0 - static_cast<double>(h)));
-                                                 return g;
-                                               }},
-                                              {"frequencies", [](const facts& f) {
-                                                 const std::size_t d = f.length("q_proj.weight", 0) / fla_heads(f);
-                                                 return frequencies(d, d, 10000);
-                                               }}};
+inline constexpr setting retnet_settings[] = {
+    block_eps,
+    head_eps,
+    {"gamma",
+     [](const facts& f) {
+       if (fla_heads(f) > f.length("q_proj.weight", 0))
+         throw user_error("config.json: num_heads is larger than q_proj.weight has rows");
+       array g{{fla_heads(f)}, {}};
+       for (std::size_t h = 0; h < g.shape[0]; ++h) g.numbers.push_back(1 - std::exp2(-5.0 - static_cast<double>(h)));
+       return g;
+     }},
+    {"frequencies", [](const facts& f) {
+       const std::size_t d = f.length("q_proj.weight", 0) / fla_heads(f);
+       return frequencies(d, d, 10000);
+     }}};
 inline constexpr mixer_choice retnet_mixers[] = {
     {&mixer_of<architectures::retnet>, "layers.{i}.attn.", is<false, true>},
     {&mixer_of<architectures::retnet_with<true, true>>, "layers.{i}.attn.", is<true, true>},
@@ -202,7 +210,8 @@ inline constexpr component fla_feed[] = {
 constexpr family fla_family(std::string_view name, std::string_view type, std::span<const mixer_choice> mixers,
                             std::span<const axis_length> lengths, std::span<const setting> settings,
                             std::span<const requirement> required = fla_required,
-                            std::span<const source> sources = fla_sources, std::span<const agreement> stated = {}) {
+                            std::span<const source> sources = fla_sources, std::span<const agreement> stated = {},
+                            std::span<const company> together = qkv_together) {
   return {.name = name,
           .model_type = type,
           .prefix = "model.",
@@ -218,6 +227,7 @@ constexpr family fla_family(std::string_view name, std::string_view type, std::s
           .optional = fla_optional,
           .required = required,
           .stated = stated,
+          .together = together,
           .besides = fla_besides};
 }
 
@@ -227,9 +237,10 @@ inline constexpr family fla_families[] = {
     fla_family("GLA, fla", "gla", gla_mixers, grouped_lengths, gla_settings, fla_required, fla_sources, gla_stated),
     fla_family("Linear attention, fla", "linear_attn", linear_mixers, grouped_lengths, norm_settings, linear_required,
                linear_sources),
-    fla_family("HGRN, fla", "hgrn", hgrn_mixer, {}, hgrn_settings, fla_required, fla_sources, hgrn_stated),
+    fla_family("HGRN, fla", "hgrn", hgrn_mixer, {}, hgrn_settings, fla_required, fla_sources, hgrn_stated,
+               hgrn_together),
     fla_family("HGRN2, fla", "hgrn2", hgrn2_mixer, hgrn2_lengths, hgrn2_settings, fla_required, fla_sources,
-               hgrn2_stated),
+               hgrn2_stated, hgrn2_together),
     fla_family("DeltaNet, fla", "delta_net", delta_mixers, delta_lengths, delta_settings, delta_required, fla_sources,
                delta_stated),
     fla_family("Gated DeltaNet, fla", "gated_deltanet", gated_delta_mixers, delta_lengths, delta_settings,

@@ -31,6 +31,8 @@ inline constexpr requirement s6_required[] = {
 inline std::size_t filter_taps(const facts& f) { return f.length("conv1d.weight", -1); }
 inline std::size_t holds_filter_bias(const facts& f) { return f.holds("conv1d.bias") ? 1 : 0; }
 inline std::size_t holds_linear_bias(const facts& f) { return f.holds("in_proj.bias") ? 1 : 0; }
+inline constexpr std::string_view linear_biases[] = {"in_proj.bias", "out_proj.bias"};
+inline constexpr company linear_biases_together[] = {linear_biases};
 inline constexpr agreement s6_stated[] = {
     {"state_size", [](const facts& f) { return f.length("A_log", 1); }},
     {"time_step_rank|dt_rank", [](const facts& f) { return f.length("dt_proj.weight", 1); }},
@@ -60,7 +62,10 @@ inline std::size_t ssd_channels(const facts& f) {
   return f.length("norm.weight", 0) / std::max<std::size_t>(f.length("A_log", 0), 1);
 }
 inline std::size_t ssd_states(const facts& f) {
-  return (f.length("conv1d.weight", 0) - f.length("norm.weight", 0)) / (2 * ssd_groups(f));
+  const std::size_t rows = f.length("conv1d.weight", 0), own = f.length("norm.weight", 0);
+  if (rows <= own || (rows - own) % (2 * ssd_groups(f)) != 0)
+    throw user_error("'conv1d.weight' should have as many rows as x, B and C have together");
+  return (rows - own) / (2 * ssd_groups(f));
 }
 inline constexpr axis_length ssd_lengths[] = {
     {group, ssd_groups}, {head, ssd_heads}, {chan, ssd_channels}, {state, ssd_states}};
@@ -108,7 +113,8 @@ constexpr family mamba_like(std::string_view name, std::string_view type, std::s
           .settings = s6_settings,
           .optional = any_bias,
           .required = s6_required,
-          .stated = s6_stated};
+          .stated = s6_stated,
+          .together = linear_biases_together};
 }
 constexpr family with_ssd(family f) {
   f.lengths = ssd_lengths;

@@ -20,7 +20,12 @@ inline std::size_t queries_per_key(const facts& f) {
     throw user_error("config.json: num_attention_heads is no multiple of num_key_value_heads");
   return query_heads(f) / key_heads(f);
 }
-inline std::size_t head_width(const facts& f) { return f.length("q_proj.weight", 0) / query_heads(f); }
+inline std::size_t head_width(const facts& f) {
+  const std::size_t rows = f.length("q_proj.weight", 0), heads = query_heads(f);
+  if (rows % heads != 0 || rows < 2 * heads)
+    throw user_error("config.json: the rows of q_proj.weight do not divide into num_attention_heads heads");
+  return rows / heads;
+}
 inline double theta(const facts& f) { return f.number("rope_parameters.rope_theta|rope_theta", 10000); }
 /// Frequencies of rotary positions, which older files hold and the configuration says too.
 inline constexpr std::string_view rotary_buffer[] = {".inv_freq"};
@@ -38,7 +43,13 @@ inline constexpr requirement llama_required[] = {
     {"rope_parameters.partial_rotary_factor|partial_rotary_factor", "1.0|1"},
     {"hidden_act", "\"silu\"|\"swish\""}};
 inline constexpr agreement llama_stated[] = {
-    {"head_dim", head_width}, {"attention_bias", [](const facts& f) { return std::size_t{f.holds("q_proj.bias")}; }}};
+    {"head_dim", head_width},
+    {"attention_bias", [](const facts& f) { return std::size_t{f.holds("q_proj.bias")}; }},
+    {"mlp_bias", [](const facts& f) {
+       return std::size_t{f.holds("/layers." + std::to_string(f.block()) + ".mlp.gate_proj.bias")};
+     }}};
+inline constexpr std::string_view qkv_biases[] = {"q_proj.bias", "k_proj.bias", "v_proj.bias"};
+inline constexpr company qkv_biases_together[] = {qkv_biases};
 inline constexpr mixer_choice llama_mixer[] = {{&softmax, "layers.{i}.self_attn."}};
 inline constexpr component llama_feed[] = {
     {"layers.{i}.",
@@ -51,12 +62,14 @@ inline constexpr component llama_feed[] = {
 inline bool is_recurrent(const facts& f) { return f.holds("rg_lru.recurrent_param"); }
 inline std::size_t rotated(const facts& f) {
   const double share = f.number("rope_parameters.partial_rotary_factor|partial_rotary_factor", 0.5);
+  if (!(share >= 0 && share <= 1)) throw user_error("config.json: partial_rotary_factor should be from 0 to 1");
   return static_cast<std::size_t>(static_cast<double>(head_width(f)) * share);
 }
 /// Rows of every head in another order, so that entries j and j + d/2 are the pairs.
 inline array paired(array a, const facts& f) {
   const std::size_t d = head_width(f), half = rotated(f) / 2, rest = (d - 2 * half) / 2;
-  if (a.shape.empty() || a.shape[0] % d != 0) throw user_error("a projection does not divide into heads");
+  if (a.shape.empty() || a.shape[0] % d != 0 || d % 2 != 0)
+    throw user_error("a projection does not divide into heads with an even number of entries");
   const std::size_t width = a.numbers.size() / a.shape[0];
   array b = a;
   for (std::size_t row = 0; row < a.shape[0]; ++row) {
@@ -144,6 +157,7 @@ inline constexpr family transformers_families[] = {{.name = "Llama, transformers
                                                     .optional = llama_optional,
                                                     .required = llama_required,
                                                     .stated = llama_stated,
+                                                    .together = qkv_biases_together,
                                                     .besides = rotary_buffer},
                                                    {.name = "RecurrentGemma (Griffin), transformers",
                                                     .model_type = "recurrent_gemma",
