@@ -291,10 +291,10 @@ query_plan implicit_attention<T>::plan(const query& q) const {
   p.functions = counted_work().functions;
   p.bytes_moved = counted_work().bytes;
   p.peak_bytes = dry.count().peak;
-  const std::string what = q.is == kind::row || q.is == kind::reduced_row ? fmt::format(" {}", q.at)
-                           : q.is == kind::column                         ? fmt::format(" {}", q.at)
-                           : q.is == kind::matrix                         ? fmt::format(" of channel {}", q.at)
-                                                                          : "";
+  const std::string what = q.is == kind::row || q.is == kind::column || q.is == kind::reduced_row
+                               ? fmt::format(" {}", q.at)
+                           : q.is == kind::matrix ? fmt::format(" of channel {}", q.at)
+                                                  : "";
   constexpr std::array names{"H x",
                              "H' g",
                              "remainder r",

@@ -95,7 +95,7 @@ class block_sum final {
   block_sum(engine<T>& e, const semiseparable& f, std::size_t channel_begin, std::size_t channel_end)
       : e_(e), f_(f), begin_(channel_begin), end_(channel_end) {
     states_ = std::max(at(e.sizes().of(f.decay), axis::state), size_of_state(f.write));
-    taps_ = f.taps == absent ? 1 : taps_parameter(e.env(), e.graph()[f.taps]).of(axis::tap);
+    taps_ = f.taps == absent ? 1 : stream_parameter(e.env(), e.graph()[f.taps]).of(axis::tap);
     past_ = e.memory().filled(controls(e.tokens()), 0);
   }
 
@@ -191,7 +191,7 @@ class block_sum final {
     }
   }
 
-  view<const T> taps() const { return taps_parameter(e_.env(), e_.graph()[f_.taps]).slice(axis::chan, begin_, end_); }
+  view<const T> taps() const { return stream_parameter(e_.env(), e_.graph()[f_.taps]).slice(axis::chan, begin_, end_); }
 
   /// Right-multiplication by the filter is its transpose along the columns; it reaches taps - 1 columns further to the
   /// left.

@@ -112,11 +112,6 @@ view<const T> stream_parameter(const environment<T>& env, const node& n) {
 }
 
 template <class T>
-view<const T> taps_parameter(const environment<T>& env, const node& n) {
-  return stream_parameter(env, n);
-}
-
-template <class T>
 view<const T> order_parameter(const environment<T>& env, const node& n, std::size_t tokens) {
   const parameter<T>* p = find_parameter(env, n);
   if (p == nullptr) throw user_error(fmt::format("the order '{}' is needed, but nothing is bound to this name", n.id));
@@ -392,8 +387,6 @@ template tensor<float> stored_whole(const tensor<float>&, axes, const extents&, 
 template tensor<double> stored_whole(const tensor<double>&, axes, const extents&, const kernels<double>&);
 template view<const float> stream_parameter(const environment<float>&, const node&);
 template view<const double> stream_parameter(const environment<double>&, const node&);
-template view<const float> taps_parameter(const environment<float>&, const node&);
-template view<const double> taps_parameter(const environment<double>&, const node&);
 template view<const float> order_parameter(const environment<float>&, const node&, std::size_t);
 template view<const double> order_parameter(const environment<double>&, const node&, std::size_t);
 template matrix_view<float> matrix_parameter(const workspace&, const environment<float>&, const node&);

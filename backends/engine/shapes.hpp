@@ -8,15 +8,13 @@
 namespace alphaform {
 
 /// The parameter as a view over the axes of its node, [G, H, C, N, R, K, Z] in this order, those of the columns last
-/// for a matrix; entries of size 1 that have no axis are dropped.
+/// for a matrix; entries of size 1 that have no axis are dropped. An optional one that is absent is 0, a filter 1.
 /// @throws user_error when the parameter is missing or its shape does not fit
 template <class T>
 view<const T> stream_parameter(const environment<T>&, const node&);
 /// Is the weight of a Conv a stored filter, [C, K] or with other axes than channels? Otherwise it is a stream like any
 /// other.
 inline bool is_filter(const node& weight) { return weight.is<terms::parameter>() && weight.to.contains(tap); }
-template <class T>
-view<const T> taps_parameter(const environment<T>&, const node&);
 /// The order of a Permute, [T] on the token axis. @throws user_error when it does not hold each of the tokens once
 template <class T>
 view<const T> order_parameter(const environment<T>&, const node&, std::size_t tokens);

@@ -68,7 +68,7 @@ tensor<T> engine<T>::filtered(const node& n, tensor<T> x, const window& w, bool 
   x = with_tokens(std::move(x), w);
   if (n.is<terms::conv>() && !is_filter(g_[n.a]))  // Conv(w) = Contract_tap Diag(w) Lags(w)
     return transposed ? lagged(n, scaled(n.a, x, w), w, true) : summed(scaled(n.a, lagged(n, x, w, false), w), tap);
-  const view<const T> taps = n.is<terms::delay>() ? view<const T>{} : w.of(taps_parameter(env_, g_[n.a]));
+  const view<const T> taps = n.is<terms::delay>() ? view<const T>{} : w.of(stream_parameter(env_, g_[n.a]));
   const std::size_t reach = carry_ == nullptr ? 0 : n.is<terms::delay>() ? 1 : taps.of(axis::tap) - 1;
   if (reach > 0) x = after_carried(x, reach, 0);
   extents filters = taps.size;
