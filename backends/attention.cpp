@@ -4,6 +4,7 @@
 #include <alphaform/algebra/print.hpp>
 #include <alphaform/backends/attention.hpp>
 #include <alphaform/backends/diagonal.hpp>
+#include <alphaform/backends/parallel.hpp>
 #include <alphaform/backends/plan/counting.hpp>
 #include <alphaform/backends/reference/scan_law.hpp>
 
@@ -103,7 +104,7 @@ tensor<T> within_channel(engine<T>& e, node_index h, const extents& stream, std:
 template <class T>
 tensor<T> line(engine<T>& e, const bound_formula& f, const extents& stream, std::size_t token, bool row) {
   if (f.diagonal != absent) {
-    const tensor<T> unit = e.memory().make(stream);
+    const tensor<T> unit = e.memory().make(map_size(at(stream, axis::token), 1));  // the same for all channels
     e.run().unit(token, unit);
     return whole(e, row ? e.adjoint(f.diagonal, unit) : e.apply(f.diagonal, unit), stream);
   }
@@ -112,6 +113,31 @@ tensor<T> line(engine<T>& e, const bound_formula& f, const extents& stream, std:
     e.run().copy(within_channel(e, f.formula, stream, token, c, row), channel_of(y, stream, c));
   return y;
 }
+
+constexpr over_channels kernel_of(reduction r) {
+  constexpr std::array kernels{over_channels::sum, over_channels::absolute, over_channels::positive,
+                               over_channels::maximum};
+  return kernels[static_cast<std::size_t>(r)];
+}
+
+/// Takes the entries of `part` over its channels into `to`.
+template <class T>
+void reduce(engine<T>& e, reduction over, T weight, const tensor<T>& part, view<T> to) {
+  const kernels<T>& k = e.run();
+  if (over == reduction::mean || over == reduction::abs_mean)
+    return k.total(weight, over == reduction::abs_mean, part, to);
+  const tensor<T> entries = e.memory().make(part.v.size);
+  k.map(over == reduction::max ? function_code<functions::abs> : function_code<functions::relu>, part, entries);
+  if (over == reduction::clamp) return k.total(weight, false, entries, to);
+  extents lanes = part.v.size;
+  at(lanes, axis::token) = at(lanes, axis::column) = 1;
+  for (std::size_t c = 0; c < volume(lanes); ++c) k.larger(to, channel_of(entries, lanes, c), to);
+}
+
+/// Entries of the smallest windows that a limit of memory leads to.
+constexpr std::size_t smallest_window = 512;
+/// As many channels as unit columns are run for at once.
+constexpr std::size_t channel_block = 16;
 
 /// f(first row, first column, [rows, channels, columns]) for parts that make up the matrices of all channels.
 template <class T, class F>
@@ -133,7 +159,6 @@ tensor<T> run(engine<T>& e, const bound_formula& f, const query& q, const extent
   const kernels<T>& k = e.run();
   const std::size_t tokens = e.tokens(), channels = at(stream, axis::chan);
   const T weight = T(1) / static_cast<T>(volume(stream) / tokens);
-  const bool absolute = q.over == reduction::abs_mean;
   const auto place = [tokens](const tensor<T>& map, std::size_t row, std::size_t s, const tensor<T>& part) {
     return map.slice(axis::token, row, tokens).slice(axis::column, s, s + part.v.of(axis::column));
   };
@@ -152,7 +177,7 @@ tensor<T> run(engine<T>& e, const bound_formula& f, const query& q, const extent
       return line(e, f, stream, q.at, q.is == query::kind::row);
     case query::kind::reduced_row: {
       const tensor<T> sum = e.memory().filled(map_size(tokens, 1), 0);
-      k.total(weight, absolute, line(e, f, stream, q.at, true), sum);
+      reduce(e, q.over, weight, line(e, f, stream, q.at, true), sum.v);
       return sum;
     }
     case query::kind::matrix: {
@@ -176,14 +201,12 @@ tensor<T> run(engine<T>& e, const bound_formula& f, const query& q, const extent
     }
     case query::kind::reduced_matrix: {
       const tensor<T> map = e.memory().filled(map_size(tokens, tokens), 0);
-      if (const auto form = channels * tokens == volume(stream) && f.diagonal != absent
-                                ? as_semiseparable(f.g, f.diagonal)
-                                : std::nullopt) {
-        add_channel_sum<T>(e, *form, channels, weight, absolute, map);
+      if (const auto form = f.diagonal != absent ? as_semiseparable(f.g, f.diagonal) : std::nullopt) {
+        add_over_channels<T>(e, *form, stream, q.over == reduction::max ? 1 : weight, kernel_of(q.over), map);
         return map;
       }
       each_part(e, f, stream, [&](std::size_t row, std::size_t s, const tensor<T>& part) {
-        k.total(weight, absolute, part, place(map, row, s, part));
+        reduce(e, q.over, weight, part, place(map, row, s, part).v);
       });
       return map;
     }
@@ -219,14 +242,29 @@ tensor<T> implicit_attention<T>::remainder() {
 template <class T>
 tensor<T> implicit_attention<T>::apply(const tensor<T>& x) {
   needs_stream(x);
-  const entered<T> on(backend_);
-  return run(engine_, f_, {query::kind::apply}, stream_, x);
+  return answer({query::kind::apply}, x);
 }
 template <class T>
 tensor<T> implicit_attention<T>::adjoint(const tensor<T>& g) {
   needs_stream(g);
+  return answer({query::kind::adjoint}, g);
+}
+template <class T>
+tensor<T> implicit_attention<T>::mean_product(const tensor<T>& s, bool transposed) {
+  if (f_.diagonal == absent)
+    throw user_error("H passes from channel to channel: its mean over channels is no product with one stream");
+  if (s.v.size != stream_extents(tokens_, 1))
+    throw user_error(fmt::format("the mean of H is {0} x {0}: it takes one number a token", tokens_));
   const entered<T> on(backend_);
-  return run(engine_, f_, {query::kind::adjoint}, stream_, g);
+  return engine_.lane_mean(f_.diagonal, s, transposed);
+}
+template <class T>
+tensor<T> implicit_attention<T>::mean_apply(const tensor<T>& x) {
+  return mean_product(x, false);
+}
+template <class T>
+tensor<T> implicit_attention<T>::mean_adjoint(const tensor<T>& g) {
+  return mean_product(g, true);
 }
 template <class T>
 tensor<T> implicit_attention<T>::row(std::size_t i) {
@@ -250,10 +288,17 @@ tensor<T> implicit_attention<T>::reduced_matrix(reduction r) {
 }
 
 template <class T>
-tensor<T> implicit_attention<T>::answer(const query& q) {
+tensor<T> implicit_attention<T>::answer(const query& q, const tensor<T>& operand) {
   check(q);
+  if (most_bytes_ != static_cast<std::size_t>(-1)) {
+    const query_plan p = plan(q);
+    if (p.peak_bytes > most_bytes_)
+      throw user_error(fmt::format("{} takes {} bytes beyond weights and inputs, but at most {} were allowed", p.query,
+                                   p.peak_bytes, most_bytes_));
+    engine_.use_windows_of(p.window);
+  }
   const entered<T> on(backend_);
-  return run(engine_, f_, q, stream_, {});
+  return run(engine_, f_, q, stream_, operand);
 }
 
 template <class T>
@@ -276,20 +321,39 @@ void implicit_attention<T>::check(const query& q) const {
 
 template <class T>
 query_plan implicit_attention<T>::plan(const query& q) const {
+  query_plan p = planned(q, engine<T>::usual_window);
+  // Smaller windows as long as they are needed and help.
+  while (p.peak_bytes > most_bytes_ && p.window > smallest_window) {
+    query_plan smaller = planned(q, p.window / 4);
+    if (smaller.peak_bytes >= p.peak_bytes) break;
+    p = std::move(smaller);
+  }
+  return p;
+}
+
+template <class T>
+query_plan implicit_attention<T>::planned(const query& q, std::size_t window) const {
   using kind = query::kind;
   check(q);
   query_plan p;
+  p.window = window;
+  p.threads = threads();
   engine<T> dry(f_.g, env_, counting_kernels<T>());
+  dry.use_windows_of(window);
   counted_work() = {};
   tensor<T> operand;
   if (q.is == kind::apply || q.is == kind::adjoint) operand = x();
   { const tensor<T> result = run(dry, f_, q, stream_, operand); }
+  p.steps = std::exchange(counted_work(), {});
+  for (const auto& [kernel, w] : p.steps) {
+    p.all.calls += w.calls;
+    p.all.flops += w.flops;
+    p.all.functions += w.functions;
+    p.all.bytes += w.bytes;
+  }
   p.backend = backend_.name;
   p.tokens = tokens_;
   p.channels = channels();
-  p.flops = counted_work().flops;
-  p.functions = counted_work().functions;
-  p.bytes_moved = counted_work().bytes;
   p.peak_bytes = dry.count().peak;
   const std::string what = q.is == kind::row || q.is == kind::column || q.is == kind::reduced_row
                                ? fmt::format(" {}", q.at)
@@ -306,8 +370,7 @@ query_plan implicit_attention<T>::plan(const query& q) const {
   p.query = names[static_cast<std::size_t>(q.is)] + what;
   if (q.is == kind::reduced_row || q.is == kind::reduced_matrix) p.query += fmt::format(" ({})", text_of(q.over));
   const bool scan = q.is != kind::matrix && q.is != kind::reduced_matrix;
-  const bool products = q.is == kind::reduced_matrix && f_.diagonal != absent &&
-                        channels() == at(stream_, axis::chan) && as_semiseparable(f_.g, f_.diagonal);
+  const bool products = q.is == kind::reduced_matrix && f_.diagonal != absent && as_semiseparable(f_.g, f_.diagonal);
   p.strategy = products ? "blocked matrix products" : scan ? "scan over the tokens" : "scans of unit columns";
   p.reason = products ? "H is semiseparable: below a block of rows it is a product of factors as wide as the state"
              : f_.diagonal == absent && q.is != kind::apply && q.is != kind::adjoint && q.is != kind::remainder

@@ -4,12 +4,21 @@
 #pragma once
 #include <alphaform/architectures/architecture.hpp>
 #include <alphaform/backends/engine/semiseparable.hpp>
+#include <alphaform/backends/plan/counting.hpp>
+#include <array>
 #include <string>
 
 namespace alphaform {
 
-enum class reduction : std::uint8_t { mean, abs_mean };
-constexpr std::string_view text_of(reduction r) { return r == reduction::mean ? "mean" : "abs-mean"; }
+/// What is taken over the channels of H, entry by entry.
+enum class reduction : std::uint8_t {
+  mean,
+  abs_mean,  ///< of |H|
+  clamp,     ///< the mean of max(H, 0)
+  max        ///< the largest |H|
+};
+inline constexpr std::array<std::string_view, 4> reduction_names{"mean", "abs-mean", "clamp", "max"};
+constexpr std::string_view text_of(reduction r) { return reduction_names[static_cast<std::size_t>(r)]; }
 
 /// What can be asked of H. `at` is a token or a channel.
 struct query final {
@@ -23,8 +32,10 @@ struct query final {
 struct query_plan final {
   std::string query, strategy, reason, backend;
   std::string recurrence;  ///< whether the recurrences of H may be scanned in parallel, or why not
-  std::size_t tokens = 0, channels = 0;
-  double flops = 0, functions = 0, bytes_moved = 0;
+  std::size_t tokens = 0, channels = 0, threads = 1;
+  work_of_kernels steps;       ///< by kernel
+  work all;                    ///< their sum
+  std::size_t window = 0;      ///< entries of one stream that a thread has at once
   std::size_t peak_bytes = 0;  ///< beyond parameters and inputs, result included
 };
 
@@ -67,6 +78,10 @@ class implicit_attention final {
   tensor<T> remainder();                  ///< r, [T, C]
   tensor<T> apply(const tensor<T>& x);    ///< H x, [T, C]
   tensor<T> adjoint(const tensor<T>& g);  ///< H' g, [T, C]
+  /// Mean over channels of H_c x, or of H_c' g, for one stream [T] that all channels get: products with the mean map
+  /// that never form it. @throws user_error where H mixes channels and has no part that keeps them apart
+  tensor<T> mean_apply(const tensor<T>& x);
+  tensor<T> mean_adjoint(const tensor<T>& g);
   /// Where H mixes channels (a norm that subtracts their mean; S5) it is a tensor H[t, c, s, d]. Rows, columns,
   /// matrices and reductions are then those of its diagonal blocks c = d, what a channel passes on to itself; apply and
   /// adjoint are whole.
@@ -76,13 +91,18 @@ class implicit_attention final {
   tensor<T> reduced_row(std::size_t i, reduction);  ///< over channels, [T]
   tensor<T> reduced_matrix(reduction);              ///< over channels, [T, column T]
 
-  /// What `q` would take on this backend, without computing it.
+  /// What `q` would take on this backend, without computing it. Streams that earlier queries have left count as new.
   query_plan plan(const query& q) const;
+  /// Makes queries take at most so many bytes beyond parameters and inputs: by smaller windows, where these help.
+  /// Queries then are planned before they run. @throws user_error from them, with the number, if it is not enough
+  void use_at_most(std::size_t bytes) { most_bytes_ = bytes; }
   /// The most memory that queries on this object have used, beyond parameters and inputs.
   std::size_t peak_bytes() const { return engine_.count().peak; }
 
  private:
-  tensor<T> answer(const query&);
+  tensor<T> mean_product(const tensor<T>&, bool transposed);
+  tensor<T> answer(const query&, const tensor<T>& operand = {});
+  query_plan planned(const query&, std::size_t window) const;
   void needs_stream(const tensor<T>&) const;
   void check(const query&) const;
 
@@ -91,6 +111,7 @@ class implicit_attention final {
   const kernels<T>& backend_;
   std::size_t tokens_ = 0;
   extents stream_ = single;
+  std::size_t most_bytes_ = static_cast<std::size_t>(-1);
   engine<T> engine_;
 };
 

@@ -2,11 +2,47 @@
 // Sizes: an operand's axis is either as long as the result's or 1. Matrices, states and results of linear and unrolled
 // are contiguous. Token axes run forward in time.
 #pragma once
-#include <alphaform/algebra/functions.hpp>
+#include <alphaform/backends/pointwise.hpp>
 #include <alphaform/view.hpp>
+#include <span>
 #include <string_view>
 
 namespace alphaform {
+
+/// The product of two streams that is not multiplied out, each repeated where it is short: u is the same for all
+/// entries of the state, v may be anything.
+template <class T>
+struct factored final {
+  view<const T> u, v;
+};
+
+/// h_t = a_t h_{t-1} + b_t x_t, y_t = sum over the state of c_t h_t, or of c_t h_{t-1} if exclusive.
+template <class T>
+struct recurrence final {
+  factored<T> decay;         ///< log a if logarithmic, else a - 1: either is exact where a is close to 1
+  factored<T> write, read;   ///< b, c
+  bool logarithmic = false;  ///< log a <= 0 or -infinity
+  bool exclusive = false;
+};
+
+/// The same with a transition A_t = Diag(a_t) + p_t q_t' on the state (DeltaNet, RWKV-7): A h = a h + p (sum over the
+/// state of q h).
+template <class T>
+struct rank_one_recurrence final {
+  recurrence<T> diagonal;
+  factored<T> p, q;
+};
+
+/// One matrix [T, T] a channel, H_c = (read Scan(decay) write + Diag(skip)) Filter.
+template <class T>
+struct channel_matrices final {
+  recurrence<T> core;    ///< on axes token, chan and state
+  view<const T> skip;    ///< [T, C]; a single 0 if there is none
+  view<const T> taps;    ///< [C, tap]; no entry (data is null) if there is no filter
+  view<const T> weight;  ///< [C] or a single number, of each channel in a sum
+};
+/// What is taken over channels: sums of weight H_c, weight |H_c|, weight max(H_c, 0), or the maximum of weight |H_c|.
+enum class over_channels : std::uint8_t { sum, absolute, positive, maximum };
 
 template <class T>
 struct kernels final {
@@ -20,11 +56,13 @@ struct kernels final {
   unsigned (*enter)();  ///< prepares the calling thread (denormals), returns what `leave` restores
   void (*leave)(unsigned before);
 
-  void (*fill)(T value, out y);                         ///< y = value
-  void (*unit)(std::size_t token, out y);               ///< y = 1 at one token, 0 elsewhere
-  void (*eye)(out y);                                   ///< y[t, ..., s] = (t == s)
-  void (*copy)(in x, out y);                            ///< y = x, x repeated where it is short
-  void (*map)(code function, in x, out y);              ///< y = f(x)
+  void (*fill)(T value, out y);             ///< y = value
+  void (*unit)(std::size_t token, out y);   ///< y = 1 at one token, 0 elsewhere
+  void (*eye)(out y);                       ///< y[t, ..., s] = (t == s)
+  void (*copy)(in x, out y);                ///< y = x, x repeated where it is short
+  void (*map)(code function, in x, out y);  ///< y = f(x)
+  /// y by the program; none of the operands may be y
+  void (*evaluate)(const pointwise&, std::span<const in> operands, out y);
   void (*times)(in a, in b, out y);                     ///< y = a b; y may be a
   void (*plus)(in a, in b, out y);                      ///< y = a + b; y may be a
   void (*larger)(in a, in b, out y);                    ///< y = max(a, b)
@@ -44,13 +82,18 @@ struct kernels final {
   void (*fir_adjoint)(in taps, in g, out y);  ///< y_t = sum_k w[K-1-k] g_{t+k}
   void (*peak)(in log_decay, in key, out y);  ///< y_t = max(y_{t-1} + l_t, k_t), y_0 = k_0
 
-  /// h_t = a_t h_{t-1} + x_t, y_t = h_t; `h` holds h_{-1} before and the last state after.
-  void (*recur)(in a, in x, out h, out y);
+  /// h_t = a_t h_{t-1} + x_t, y_t = h_t, for change = a - 1; `h` holds h_{-1} before and the last state after.
+  void (*recur)(in change, in x, out h, out y);
   /// h <- h + g_t, y_t = h, h <- a_t h, from the last token to the first: the transpose of recur.
-  void (*recur_adjoint)(in a, in g, out h, out y);
-  /// h_t = a_t h_{t-1} + b_t x_t, y_t = sum over the state of c_t h_t.
-  void (*unrolled)(in a, in b, in c, in x, out h, out y);
-  void (*unrolled_adjoint)(in a, in b, in c, in g, out h, out y);
+  void (*recur_adjoint)(in change, in g, out h, out y);
+  void (*unrolled)(const recurrence<T>&, in x, out h, out y);
+  /// From the last token to the first: h <- h + c_t g_t, y_t = sum over the state of b_t h, h <- a_t h; if exclusive
+  /// y_t = sum of b_t h comes first, then h <- a_t h + c_t g_t.
+  void (*unrolled_adjoint)(const recurrence<T>&, in g, out h, out y);
+  void (*rank_one)(const rank_one_recurrence<T>&, in x, out h, out y);
+  void (*rank_one_adjoint)(const rank_one_recurrence<T>&, in g, out h, out y);
+  /// Adds to `map` [T, column T] what is taken over the channels (or raises it to the maximum).
+  void (*channel_map)(const channel_matrices<T>&, over_channels, out map);
 
   /// y_t = sum_{t-window < s <= t} a_ts x_s with a_ts = exp(sum over the state of q_t k_s), each row divided by its sum
   /// if `normalised`. y has every axis of x, and of q and k but the state. k and x may have more tokens than q and y:

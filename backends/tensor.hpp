@@ -6,6 +6,8 @@
 #include <alphaform/error.hpp>
 #include <memory>
 #include <span>
+#include <utility>
+#include <vector>
 
 namespace alphaform {
 
@@ -28,19 +30,53 @@ struct tensor final {
   explicit operator bool() const { return owner != nullptr; }
 };
 
-/// Allocates contiguous tensors from one backend.
+/// Numbers that were released and wait to be used again, by their count.
+template <class T>
+class shelf final {
+ public:
+  explicit shelf(const kernels<T>& k) : kernels_(&k) {}
+  shelf(const shelf&) = delete;
+  shelf& operator=(const shelf&) = delete;
+  ~shelf() {
+    for (const auto& [n, data] : free_) kernels_->release(data);
+  }
+  T* take(std::size_t n) {
+    for (auto it = free_.begin(); it != free_.end(); ++it) {
+      if (it->first != n) continue;
+      T* data = it->second;
+      *it = free_.back();
+      free_.pop_back();
+      return data;
+    }
+    return kernels_->allocate(n);
+  }
+  void put(std::size_t n, T* data) { free_.emplace_back(n, data); }
+
+ private:
+  const kernels<T>* kernels_;
+  std::vector<std::pair<std::size_t, T*>> free_;
+};
+
+/// Allocates contiguous tensors from one backend. Not to be used by several threads at once.
 template <class T>
 class arena final {
  public:
-  explicit arena(const kernels<T>& k) : kernels_(&k), count_(std::make_shared<memory_count>()) {}
+  /// @param reuses  keeps what is released for the next tensor of that size: for windows, which are all alike
+  explicit arena(const kernels<T>& k, bool reuses = false)
+      : kernels_(&k),
+        count_(std::make_shared<memory_count>()),
+        shelf_(reuses ? std::make_shared<shelf<T>>(k) : nullptr) {}
 
   tensor<T> make(const extents& size) const {
     const std::size_t n = volume(size), bytes = n * sizeof(T);
     count_->add(bytes);
-    T* data = kernels_->allocate(n);
-    auto release = [k = kernels_, count = count_, bytes, data](void*) {
-      k->release(data);
-      count->remove(bytes);
+    T* data = shelf_ ? shelf_->take(n) : kernels_->allocate(n);
+    auto release = [k = kernels_, count = count_, kept = shelf_, n, data](void*) {
+      if (kept)
+        kept->put(n, data);
+      else
+        k->release(data);
+      count->remove(n * sizeof(T));
     };
     // The counting backend has no storage; the owner must still be something that is released once.
     return {{data, size, contiguous(size)}, std::shared_ptr<void>(static_cast<void*>(count_.get()), release)};
@@ -51,10 +87,13 @@ class arena final {
     return t;
   }
   const memory_count& count() const { return *count_; }
+  /// Counts memory that was held beside what is now, by arenas of other threads.
+  void held_beside(std::size_t bytes) const { count_->peak = std::max(count_->peak, count_->now + bytes); }
 
  private:
   const kernels<T>* kernels_;
   std::shared_ptr<memory_count> count_;
+  std::shared_ptr<shelf<T>> shelf_;
 };
 
 /// The same numbers with other extents; the tensor must be contiguous.

@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <alphaform/architectures/checkpoint/quote.hpp>
 #include <alphaform/architectures/images/image_input.hpp>
 #include <alphaform/backends/model/model.hpp>
@@ -10,6 +11,7 @@
 #include <alphaform/explain/output/png.hpp>
 #include <alphaform/tools/command.hpp>
 #include <alphaform/tools/input.hpp>
+#include <alphaform/tools/plan.hpp>
 #include <charconv>
 #include <cmath>
 
@@ -23,6 +25,7 @@ struct attention_options final {
   std::size_t index = 0, layer = 0;
   std::optional<std::size_t> channel;
   std::string reduce = "mean";
+  std::optional<std::string> most_memory;
   bool plan = false;
 };
 
@@ -42,24 +45,16 @@ std::optional<std::size_t> row_of(const attention_options& o, std::size_t tokens
   return i;
 }
 
+reduction reduction_of(std::string_view name) {
+  const auto found = std::find(reduction_names.begin(), reduction_names.end(), name);
+  return static_cast<reduction>(found - reduction_names.begin());
+}
+
 query query_of(const attention_options& o, std::optional<std::size_t> row) {
   using kind = query::kind;
-  const reduction over = o.reduce == "mean" ? reduction::mean : reduction::abs_mean;
+  const reduction over = reduction_of(o.reduce);
   if (o.channel) return {row ? kind::row : kind::matrix, row ? *row : *o.channel, over};
   return {row ? kind::reduced_row : kind::reduced_matrix, row.value_or(0), over};
-}
-
-std::string bytes_text(double bytes) {
-  return bytes < (1 << 20) ? fmt::format("{:.1f} KiB", bytes / 1024) : fmt::format("{:.1f} MiB", bytes / (1 << 20));
-}
-
-void print_plan(const query_plan& p) {
-  fmt::print("query            {}\nbackend          {}\ntokens, channels {}, {}\nstrategy         {}: {}\n", p.query,
-             p.backend, p.tokens, p.channels, p.strategy, p.reason);
-  fmt::print("recurrence       {}\n", p.recurrence);
-  fmt::print("operations       {:.3g}, and {:.3g} values of exponential functions\n", p.flops, p.functions);
-  fmt::print("bytes moved      {}\npeak memory      {} beyond weights and inputs\n", bytes_text(p.bytes_moved),
-             bytes_text(static_cast<double>(p.peak_bytes)));
 }
 
 /// The numbers asked for, row-major, and how many rows they have.
@@ -70,7 +65,7 @@ struct answer final {
 
 answer ask(implicit_attention<float>& a, const attention_options& o, std::optional<std::size_t> row) {
   const std::size_t tokens = a.tokens();
-  const reduction over = o.reduce == "mean" ? reduction::mean : reduction::abs_mean;
+  const reduction over = reduction_of(o.reduce);
   answer r{{}, row ? 1 : tokens, tokens};
   if (row && o.channel) {
     const tensor<float> all = a.row(*row);
@@ -181,8 +176,13 @@ int run(const attention_options& o) {
   if (o.channel && *o.channel >= a.channels())
     throw user_error(
         fmt::format("channel {} was asked for, but this layer has channels 0 to {}", *o.channel, a.channels() - 1));
+  if (o.most_memory) a.use_at_most(bytes_of(*o.most_memory));
   if (o.plan) {
-    print_plan(a.plan(query_of(o, row)));
+    const query_plan p = a.plan(query_of(o, row));
+    if (end == ".json")
+      write_file(*o.output, json_text(plan_json(p)));
+    else
+      fmt::print("{}", plan_text(p));
     return 0;
   }
   const answer r = ask(a, o, row);
@@ -222,12 +222,17 @@ subcommand add_attention(CLI::App& app) {
   c->add_option("--layer", o.layer, "The layer, from 0")->required()->check(CLI::NonNegativeNumber);
   CLI::Option* channel =
       c->add_option("--channel", o.channel, "One channel's matrix, from 0")->check(CLI::NonNegativeNumber);
-  c->add_option("--reduce", o.reduce, "Over all channels: mean (the default) or abs-mean")
-      ->check(CLI::IsMember({"mean", "abs-mean"}))
+  c->add_option(
+       "--reduce", o.reduce,
+       "Over all channels: mean (the default), abs-mean, clamp (the mean of max(H, 0)) or max (the largest |H|)")
+      ->check(CLI::IsMember(std::vector<std::string>(reduction_names.begin(), reduction_names.end())))
       ->excludes(channel);
   c->add_option("--row", o.row, "Only the row of this output token, or of the last one: 'last'");
   c->add_option("-o,--output", o.output, "File to write: .npz, .npy, .png or .json; the terminal otherwise");
-  c->add_flag("--plan", o.plan, "Print operations, bytes and peak memory instead of computing");
+  c->add_flag("--plan", o.plan,
+              "Print steps, operations, bytes and peak memory instead of computing; with -o to a .json");
+  c->add_option("--max-memory", o.most_memory,
+                "The most that the query may take beyond weights and inputs, such as 200M; refused if it cannot");
   c->footer(
       "Example: alphaform attention models/sentiment --text \"a joy to watch\" --layer 1 --reduce abs-mean -o map.png\n"
       "         alphaform attention models/vim --image shirt.png --layer 1 --row 24");

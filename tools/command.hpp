@@ -26,6 +26,7 @@ subcommand add_support(CLI::App&);
 subcommand add_pages(CLI::App&);
 subcommand add_overview(CLI::App&);
 subcommand add_draw(CLI::App&);
+subcommand add_bench(CLI::App&);
 subcommand add_classify(CLI::App&);
 
 }  // namespace alphaform::tools

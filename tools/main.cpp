@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
       tools::add_list(app),    tools::add_derive(app),   tools::add_rules(app),  tools::add_compare(app),
       tools::add_inspect(app), tools::add_convert(app),  tools::add_verify(app), tools::add_attention(app),
       tools::add_explain(app), tools::add_classify(app), tools::add_draw(app),   tools::add_overview(app),
-      tools::add_support(app), tools::add_pages(app)};
+      tools::add_support(app), tools::add_pages(app),    tools::add_bench(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

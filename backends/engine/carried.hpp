@@ -12,6 +12,9 @@ class carried final {
  public:
   /// To be called before each stretch.
   void rewind() { next_ = 0; }
+  /// Where the states that are asked for next come; back there for the next window of tokens.
+  std::size_t place() const { return next_; }
+  void go_to(std::size_t place) { next_ = place; }
   /// The next state; the first time around, one of this size that is `initial` everywhere.
   tensor<T> state(const arena<T>& memory, const extents& size, T initial) {
     if (next_ == states_.size()) states_.push_back(memory.filled(size, initial));

@@ -1,15 +1,28 @@
-// Streams: their values in windows.
-#include <fmt/core.h>
-
+// Whole streams and operators on whole streams: windows, and the threads that take them.
 #include <alphaform/backends/engine/engine.hpp>
-#include <cstdlib>
-#include <string>
+#include <alphaform/backends/parallel.hpp>
+#include <alphaform/backends/plan/counting.hpp>
 
 namespace alphaform {
 
+namespace {
+constexpr std::size_t fewest_lanes = 16, usual_lanes = 256, fewest_tokens = 32, most_tokens = 256;
+
+std::size_t lanes_of(const extents& size) {
+  return at(size, axis::group) * at(size, axis::head) * at(size, axis::chan);
+}
+}  // namespace
+
 template <class T>
 engine<T>::engine(const workspace& g, const environment<T>& env, const kernels<T>& k, carried<T>* carry)
-    : g_(g), env_(env), k_(k), shapes_(g, env), arena_(k), carry_(carry), shared_(g.size, false) {
+    : g_(g),
+      env_(env),
+      k_(k),
+      shapes_(g, env),
+      programs_(g, shapes_),
+      arena_(k),
+      carry_(carry),
+      shared_(g.size, false) {
   std::vector<bool> seen(g.size, false);
   for (node_index i = 0; i < g.size; ++i)
     for (const node_index argument : {g[i].a, g[i].b}) {
@@ -19,146 +32,18 @@ engine<T>::engine(const workspace& g, const environment<T>& env, const kernels<T
     }
 }
 
-template <class T>
-tensor<T> engine<T>::state(const extents& size, T initial) {
-  return carry_ != nullptr ? carry_->state(arena_, size, initial) : arena_.filled(size, initial);
-}
-
-/// A stream whose entries depend on the same entries of its arguments only; everything else is evaluated whole and
-/// kept.
-template <class T>
-bool engine<T>::pointwise(node_index i) const {
-  const node& n = g_[i];
-  if (n.is<terms::peak>() || n.is<terms::prior_peak>()) return false;
-  if (!n.is<terms::applied>()) return true;
-  return g_[n.a].is<terms::diag>() || g_[n.a].is<terms::expand>();
-}
+// ---- what an operator allows
 
 template <class T>
-tensor<T> engine<T>::value(node_index i) {
-  return value(i, everything());
-}
-
-template <class T>
-tensor<T> engine<T>::value(node_index i, const window& w) {
-  if (g_[i].is<terms::input>()) return w.of(env_.inputs.find(g_[i].id)->second);
-  if (pointwise(i)) return block(i, w);
-  auto found = kept_.find(i);
-  if (found == kept_.end()) found = kept_.emplace(i, anchor(i)).first;
-  return w.of(found->second);
-}
-
-namespace {
-/// Sets a value aside until the end of a scope.
-template <class V>
-class aside final {
- public:
-  aside(V& at, V now) : at_(at), before_(std::exchange(at, std::move(now))) {}
-  ~aside() { at_ = std::move(before_); }
-  aside(const aside&) = delete;
-  aside& operator=(const aside&) = delete;
-
- private:
-  V& at_;
-  V before_;
-};
-}  // namespace
-
-/// A pointwise stream; what occurs in it several times is evaluated once.
-template <class T>
-tensor<T> engine<T>::block(node_index i, const window& w) {
-  if (!within_) {
-    const aside<bool> on(within_, true);
-    const aside<std::map<node_index, tensor<T>>> fresh(around_, {});
-    return block(i, w);
-  }
-  const node& n = g_[i];
-  if (!shared_[i] || n.a == absent) return computed(i, w);
-  if (const auto found = around_.find(i); found != around_.end()) return found->second;
-  const tensor<T> y = computed(i, w);
-  around_[i] = y;
-  return y;
-}
-
-template <class T>
-tensor<T> engine<T>::computed(node_index i, const window& w) {
-  const node& n = g_[i];
-  if (n.is<terms::parameter>()) {
-    // Parameters are read in place; kernels never write to an argument.
-    const view<const T> v = stream_parameter(env_, n);
-    const view<T> in_place{const_cast<T*>(v.data), v.size, v.stride};
-    return w.of(tensor<T>{in_place, nullptr});
-  }
-  if (n.is<terms::number>())
-    return arena_.filled(single, static_cast<T>(std::strtod(std::string(n.id).c_str(), nullptr)));
-  if (n.is<terms::one>()) return arena_.filled(single, 1);
-  if (n.is<terms::nothing>()) return arena_.filled(single, 0);
-  if (n.is<terms::inverse_size>()) return arena_.filled(single, T(1) / static_cast<T>(shapes_.entries(n.a, n.from)));
-  if (n.is<terms::held>()) return value(n.a, w);
-  if (n.is<terms::applied>() && g_[n.a].is<terms::expand>()) return value(n.b, w);
-  const extents size = w.of(shapes_.of(i));
-  const tensor<T> a = value(n.is<terms::applied>() ? g_[n.a].a : n.a, w);
-  tensor<T> y = arena_.make(size);
-  if (n.is<terms::function>()) {
-    if (as_inverse_row_sum(g_, i) != absent)
-      k_.inverse(a, y);
-    else
-      k_.map(n.function, a, y);
-    return y;
-  }
-  const tensor<T> b = value(n.b, w);
-  if (n.is<terms::plus>()) {
-    k_.plus(a, b, y);
-  } else if (n.is<terms::larger>()) {
-    k_.larger(a, b, y);
-  } else if (n.is<terms::times>() || n.is<terms::applied>()) {
-    k_.times(a, b, y);
-  } else {
-    throw internal_error(fmt::format("the stream term '{}' cannot be evaluated", term_table[n.term].name));
-  }
-  return y;
-}
-
-template <class T>
-tensor<T> engine<T>::anchor(node_index i) {
-  // Its parts have windows of their own.
-  const aside<bool> off(within_, false);
-  const aside<std::map<node_index, tensor<T>>> fresh(around_, {});
-  const node& n = g_[i];
-  if (n.is<terms::peak>() || n.is<terms::prior_peak>()) return peaks(n);
-  return in_channel_windows(n.a, value(n.b), at(shapes_.of(i), axis::chan), false);
-}
-
-/// Running maxima p_t = max(p_{t-1} + x_t, y_t), with one more token in front that stands for everything before.
-template <class T>
-tensor<T> engine<T>::peaks(const node& n) {
-  const tensor<T> log_decay = value(n.a), key = value(n.b);
-  extents size = alphaform::together(key.v.size, log_decay.v.size);
-  const std::size_t tokens = this->tokens();
-  extents first = size;
-  at(first, axis::token) = 1;
-  at(size, axis::token) = tokens + 1;
-  const tensor<T> before = state(first, T(-1e38)), steps = arena_.filled(size, 0), keys = arena_.make(size),
-                  p = arena_.make(size);
-  k_.copy(log_decay, steps.slice(axis::token, 1, tokens + 1));
-  k_.copy(before, keys.slice(axis::token, 0, 1));
-  k_.copy(key, keys.slice(axis::token, 1, tokens + 1));
-  k_.peak(steps, keys, p);
-  k_.copy(p.slice(axis::token, tokens, tokens + 1), before);
-  return n.is<terms::prior_peak>() ? p.slice(axis::token, 0, tokens) : p.slice(axis::token, 1, tokens + 1);
-}
-
-template <class T>
-bool engine<T>::keeps_channels_apart(node_index p) const {
+bool engine<T>::keeps_apart(node_index p, axes a) const {
   const node& n = g_[p];
-  if (n.is<terms::mix>()) return !(n.from | n.to | (is_matrix(g_, n) ? g_[n.a].to : no_axes)).touches(chan);
-  if (n.is<terms::turn>()) return !n.to.touches(chan);
-  if (n.is<terms::contract>()) return !n.from.touches(chan);
-  if (n.is<terms::expand>()) return !n.to.touches(chan);
-  if (one_of<terms::product, terms::sum, terms::paths>(n.term))
-    return keeps_channels_apart(n.a) && keeps_channels_apart(n.b);
+  if (n.is<terms::mix>()) return !(n.from | n.to | (is_matrix(g_, n) ? g_[n.a].to : no_axes)).touches(a);
+  if (n.is<terms::turn>()) return !n.to.touches(a);
+  if (n.is<terms::contract>()) return !n.from.touches(a);
+  if (n.is<terms::expand>()) return !n.to.touches(a);
+  if (one_of<terms::product, terms::sum, terms::paths>(n.term)) return keeps_apart(n.a, a) && keeps_apart(n.b, a);
   if (one_of<terms::scan, terms::rownorm, terms::bounded_rownorm, terms::adjoint, terms::retimed>(n.term))
-    return keeps_channels_apart(n.a);
+    return keeps_apart(n.a, a);
   return true;
 }
 
@@ -167,40 +52,275 @@ bool engine<T>::causal(node_index p) const {
   const node& n = g_[p];
   if (one_of<terms::reverse, terms::permute, terms::every_token, terms::over_tokens, terms::retimed>(n.term))
     return false;
-  if (n.is<terms::adjoint>()) {
-    const signature s = signature_of(g_, n.a);
-    return s.known && !s.mixes_tokens;
-  }
+  if (n.is<terms::adjoint>()) return works_within_tokens(g_, n.a);
   if (one_of<terms::product, terms::sum, terms::paths>(n.term)) return causal(n.a) && causal(n.b);
   if (one_of<terms::scan, terms::rownorm, terms::bounded_rownorm>(n.term)) return causal(n.a);
   return true;
 }
 
+/// Can windows of tokens come one after the other, each with what the one before has left?
+template <class T>
+bool engine<T>::streams(node_index p) const {
+  const node& n = g_[p];
+  if (one_of<terms::attend, terms::rownorm, terms::bounded_rownorm>(n.term)) return false;
+  if (one_of<terms::product, terms::sum, terms::paths>(n.term)) return streams(n.a) && streams(n.b);
+  if (n.is<terms::scan>() && !works_within_tokens(g_, n.a)) return false;  // refused where it is run
+  if (n.is<terms::conv>() && !is_filter(g_[n.a])) return causal(p);
+  return causal(p);
+}
+
+template <class T>
+std::optional<std::size_t> engine<T>::reach(node_index p) const {
+  constexpr std::size_t most = 16;
+  const node& n = g_[p];
+  if (one_of<terms::identity, terms::diag, terms::expand>(n.term)) return 0;
+  if (n.is<terms::delay>()) return 1;
+  if (n.is<terms::conv>() && is_filter(g_[n.a])) {
+    const std::size_t taps = stream_parameter(env_, g_[n.a]).of(axis::tap);
+    return taps <= most ? std::optional(taps - 1) : std::nullopt;
+  }
+  if (!n.is<terms::product>()) return std::nullopt;
+  const auto a = reach(n.a), b = reach(n.b);
+  return a && b ? std::optional(*a + *b) : std::nullopt;
+}
+
+template <class T>
+bool engine<T>::has_matrix(node_index p) const {
+  const node& n = g_[p];
+  if (n.is<terms::mix>()) return is_matrix(g_, n);
+  if (one_of<terms::product, terms::sum, terms::paths>(n.term)) return has_matrix(n.a) || has_matrix(n.b);
+  return one_of<terms::scan, terms::adjoint>(n.term) && has_matrix(n.a);
+}
+
+// ---- windows
+
+/// How the tokens and lanes of one pass are divided.
+template <class T>
+struct engine<T>::division final {
+  axis lane_axis = axis::chan;
+  std::size_t lanes = 1, lanes_at_once = 1;  // entries of that axis
+  std::size_t tokens = 1, tokens_at_once = 1;
+  bool in_order = true;     // windows of tokens hand something on
+  std::size_t entries = 0;  // of all windows
+
+  std::size_t lane_parts() const { return (lanes + lanes_at_once - 1) / lanes_at_once; }
+  std::size_t token_parts() const { return (tokens + tokens_at_once - 1) / tokens_at_once; }
+  window part(std::size_t lane, std::size_t token) const {
+    const window w{token * tokens_at_once, std::min((token + 1) * tokens_at_once, tokens)};
+    if (lanes_at_once >= lanes) return w;
+    return w.with_lanes(lane_axis, lane * lanes_at_once, std::min((lane + 1) * lanes_at_once, lanes));
+  }
+};
+
+template <class T>
+std::size_t engine<T>::tasks_of(const division& d) {
+  return d.lane_parts() * (d.in_order ? 1 : d.token_parts());
+}
+
+template <class T>
+typename engine<T>::division engine<T>::divided(node_index p, const extents& result, const extents& operand) const {
+  division d;
+  d.tokens = tokens();
+  const bool in_windows = p == absent || streams(p), within = p == absent || works_within_tokens(g_, p);
+  d.in_order = !within;
+  const extents size = alphaform::together(result, operand);
+  const std::size_t all = lanes_of(size),
+                    wanted =
+                        in_windows ? usual_lanes : std::clamp(window_entries_ / tokens(), fewest_lanes, usual_lanes);
+  if (p != absent && !decodes() && all > wanted) {
+    std::size_t behind = all;
+    for (const auto& [a, letter] : {std::pair{axis::group, group}, {axis::head, head}, {axis::chan, chan}}) {
+      behind /= at(size, a);
+      if (at(size, a) == 1 || !keeps_apart(p, letter)) continue;
+      const std::size_t n = std::max<std::size_t>(wanted / behind, 1);
+      if (n >= at(size, a)) continue;
+      d.lane_axis = a;
+      d.lanes = at(size, a);
+      d.lanes_at_once = n;
+      break;
+    }
+  }
+  if (!in_windows) {
+    d.tokens_at_once = tokens();
+  } else {
+    const std::size_t at_once = all / std::max<std::size_t>(d.lanes, 1) * d.lanes_at_once;
+    d.tokens_at_once = std::clamp(window_entries_ / at_once, fewest_tokens, most_tokens);
+    if (p != absent && has_matrix(p) && window_entries_ == usual_window) d.tokens_at_once = most_tokens;
+  }
+  d.tokens_at_once = std::min(d.tokens_at_once, tokens());
+  d.entries = all * tokens();
+  return d;
+}
+
+/// One window with kernels that only count: finds every stream that must be there whole, and the extents of the result.
+template <class T>
+extents engine<T>::dry(node_index p, const source& from, bool transposed, const window& w) {
+  const work_of_kernels before = counted_work();
+  carried<T> nothing;
+  evaluation<T> e(*this, counting_kernels<T>(), decodes() ? &nothing : nullptr);
+  const tensor<T> x = from.stream != absent ? e.value(from.stream, w) : w.of(from.x);
+  const tensor<T> y = p == absent ? x : transposed ? e.adjoint(p, x, w) : e.apply(p, x, w);
+  counted_work() = before;
+  return y.v.size;
+}
+
+/// Task after task: side by side, but for kernels that only count, where each leaves something for the next, and where
+/// there is too little to do for threads to pay.
+template <class T>
+void engine<T>::each_task(std::size_t tasks, std::size_t entries, const std::function<std::size_t(std::size_t)>& task) {
+  std::size_t most = 0;
+  std::mutex guard;
+  const auto measured = [&](std::size_t i) {
+    const entered<T> on(k_);
+    const std::size_t peak = task(i);
+    const std::lock_guard lock(guard);
+    most = std::max(most, peak);
+  };
+  if (decodes() || entries < usual_window || &k_ == &counting_kernels<T>())
+    for (std::size_t i = 0; i < tasks; ++i) measured(i);
+  else
+    parallel(tasks, measured);
+  arena_.held_beside(most * std::min(tasks, threads()));
+}
+
+/// P x or P' x, each window handed to take(division, task, window, part).
+template <class T>
+template <class Take>
+void engine<T>::each_window(node_index p, const source& from, bool transposed, const division& d, const Take& take) {
+  each_task(tasks_of(d), d.entries, [&](std::size_t i) {
+    carried<T> between;
+    carried<T>* const carry = decodes() ? carry_ : d.in_order && d.token_parts() > 1 ? &between : nullptr;
+    evaluation<T> e(*this, k_, carry);
+    const std::size_t place = decodes() ? carry_->place() : 0, windows = d.in_order ? d.token_parts() : 1;
+    for (std::size_t k = 0; k < windows; ++k) {
+      const std::size_t token = d.in_order ? (transposed ? windows - 1 - k : k) : i % d.token_parts();
+      const window w = d.part(d.in_order ? i : i / d.token_parts(), token);
+      if (carry != nullptr) carry->go_to(place);
+      const tensor<T> x = from.stream != absent ? e.value(from.stream, w) : w.of(from.x);
+      take(i, w, transposed ? e.adjoint(p, x, w) : e.apply(p, x, w));
+      e.next_window();
+    }
+    return e.memory().count().peak;
+  });
+}
+
+template <class T>
+extents engine<T>::result_of(node_index p, const source& from, bool transposed) {
+  const window first = streams(p) ? window{0, std::min<std::size_t>(2, tokens())} : everything();
+  extents size = dry(p, from, transposed, first);
+  if (at(size, axis::token) == first.tokens()) at(size, axis::token) = tokens();
+  return size;
+}
+
+template <class T>
+tensor<T> engine<T>::pass(node_index p, const source& from, bool transposed) {
+  const extents size = result_of(p, from, transposed);
+  const division d = divided(p, size, from.stream != absent ? shapes_.of(from.stream) : from.x.v.size);
+  const tensor<T> y = arena_.make(size);
+  each_window(p, from, transposed, d,
+              [&](std::size_t, const window& w, const tensor<T>& part) { k_.copy(part, w.of(y)); });
+  return y;
+}
+
+/// Every task has a sum of its own; these are added in order.
+template <class T>
+tensor<T> engine<T>::lane_mean(node_index p, const tensor<T>& x, bool transposed) {
+  const extents size = result_of(p, {x}, transposed), line = stream_extents(tokens(), 1);
+  const division d = divided(p, size, x.v.size);
+  const T weight = T(1) / static_cast<T>(lanes_of(size));
+  std::vector<tensor<T>> sums;
+  for (std::size_t i = 0; i < tasks_of(d); ++i) sums.push_back(arena_.filled(line, 0));
+  each_window(p, {x}, transposed, d, [&](std::size_t i, const window& w, const tensor<T>& part) {
+    const tensor<T> to = sums[i].slice(axis::token, w.token_begin, w.token_end);
+    if (part.v.of(axis::token) == to.v.of(axis::token))
+      k_.total(weight, false, part, to);
+    else  // the same for every token
+      for (std::size_t t = 0; t < w.tokens(); ++t) k_.total(weight, false, part, to.slice(axis::token, t, t + 1));
+  });
+  for (std::size_t i = 1; i < sums.size(); ++i) k_.plus(sums[0], sums[i], sums[0]);
+  return sums[0];
+}
+
+/// A pointwise stream, windows of tokens side by side.
+template <class T>
+tensor<T> engine<T>::in_windows(node_index i) {
+  const extents size = shapes_.of(i);
+  const bool at_once = at(size, axis::token) == 1 || decodes();
+  dry(absent, {.stream = i}, false, at_once ? everything() : window{0, std::min<std::size_t>(2, tokens())});
+  if (at_once) {
+    evaluation<T> e(*this, k_, carry_);
+    const tensor<T> part = e.value(i, everything()), y = arena_.make(part.v.size);
+    k_.copy(part, y);
+    return y;
+  }
+  const division d = divided(absent, size, size);
+  const tensor<T> y = arena_.make(size);
+  each_task(d.token_parts(), d.entries, [&](std::size_t k) {
+    evaluation<T> e(*this, k_, nullptr);
+    const window w = d.part(0, k);
+    e.value_into(i, w, w.of(y));
+    return e.memory().count().peak;
+  });
+  return y;
+}
+
+// ---- what is asked
+
+/// Threads only look up: what their windows need has been asked for before, in a dry run.
+template <class T>
+const tensor<T>& engine<T>::kept(node_index i) {
+  {
+    const std::lock_guard lock(keeping_);
+    if (const auto found = kept_.find(i); found != kept_.end()) return found->second;
+  }
+  const node& n = g_[i];
+  tensor<T> y;
+  if (is_pointwise(g_, i)) {
+    y = in_windows(i);
+  } else if (n.is<terms::peak>() || n.is<terms::prior_peak>()) {
+    evaluation<T> e(*this, k_, carry_);
+    y = e.peaks(n);
+  } else {
+    y = pass(n.a, {.stream = n.b}, false);
+  }
+  const std::lock_guard lock(keeping_);
+  return kept_.emplace(i, std::move(y)).first->second;
+}
+
+template <class T>
+tensor<T> engine<T>::value(node_index i) {
+  if (g_[i].is<terms::input>()) return env_.inputs.find(g_[i].id)->second;
+  if (is_pointwise(g_, i)) return in_windows(i);
+  return kept(i);
+}
+
+template <class T>
+tensor<T> engine<T>::value(node_index i, const window& w) {
+  evaluation<T> e(*this, k_, carry_);
+  return e.value(i, w);
+}
+
 template <class T>
 tensor<T> engine<T>::apply(node_index p, const tensor<T>& x) {
-  return in_channel_windows(p, x, x.v.of(axis::chan), false);
+  return pass(p, {x}, false);
 }
-
 template <class T>
 tensor<T> engine<T>::adjoint(node_index p, const tensor<T>& g) {
-  return in_channel_windows(p, g, g.v.of(axis::chan), true);
+  return pass(p, {g}, true);
 }
 
 template <class T>
-tensor<T> engine<T>::in_channel_windows(node_index p, const tensor<T>& x, std::size_t channels, bool transposed) {
-  const auto run = [&](tensor<T> part, const window& w) {
-    return transposed ? adjoint(p, std::move(part), w) : apply(p, std::move(part), w);
-  };
-  if (channels <= channel_block || !keeps_channels_apart(p)) return run(x, everything());
-  tensor<T> y;
-  for (std::size_t c = 0; c < channels; c += channel_block) {
-    const window w{0, tokens(), c, std::min(c + channel_block, channels)};
-    const tensor<T> part = run(x.slice(axis::chan, c, w.channel_end), w);
-    extents size = part.v.size;
-    at(size, axis::chan) = channels;
-    if (c == 0) y = arena_.make(size);
-    k_.copy(part, y.slice(axis::chan, c, w.channel_end));
-  }
+tensor<T> engine<T>::apply(node_index p, tensor<T> x, const window& w) {
+  evaluation<T> e(*this, k_, carry_);
+  tensor<T> y = e.apply(p, std::move(x), w);
+  arena_.held_beside(e.memory().count().peak);
+  return y;
+}
+template <class T>
+tensor<T> engine<T>::adjoint(node_index p, tensor<T> g, const window& w) {
+  evaluation<T> e(*this, k_, carry_);
+  tensor<T> y = e.adjoint(p, std::move(g), w);
+  arena_.held_beside(e.memory().count().peak);
   return y;
 }
 

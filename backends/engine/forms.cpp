@@ -4,26 +4,137 @@
 namespace alphaform {
 
 namespace {
+
 template <class Term>
 std::vector<node_index> flat(const workspace& g, node_index p) {
   buffer<node_index> list;
   flatten<Term>(g, p, list);
   return {list.begin(), list.end()};
 }
+
+void append(streams& list, const streams& more) { list.insert(list.end(), more.begin(), more.end()); }
+
+/// Takes Diags from `k` on; appends their streams.
+std::size_t take_diagonals(const workspace& g, const std::vector<node_index>& factors, std::size_t k, streams& list) {
+  for (; k < factors.size() && g[factors[k]].is<terms::diag>(); ++k)
+    append(list, stream_factors_of(g, g[factors[k]].a));
+  return k;
+}
+
+/// Diag(p) Expand Contract Diag(q)
+bool is_outer(const workspace& g, node_index operation, unrolled_form& form) {
+  const std::vector<node_index> f = factors_of(g, operation);
+  streams p, q;
+  std::size_t k = take_diagonals(g, f, 0, p);
+  if (k + 2 > f.size() || !g[f[k]].is<terms::expand>() || g[f[k]].to != state || !g[f[k + 1]].is<terms::contract>() ||
+      g[f[k + 1]].from != state)
+    return false;
+  k = take_diagonals(g, f, k + 2, q);
+  if (k != f.size() || form.p) return false;
+  form.p = p;
+  form.q = q;
+  return true;
+}
+
+bool is_diagonal(const workspace& g, node_index operation, streams& list) {
+  if (g[operation].is<terms::identity>()) return true;
+  const std::vector<node_index> f = factors_of(g, operation);
+  return take_diagonals(g, f, 0, list) == f.size();
+}
+
+/// Diag(a), or Diag(left) (Diag(a) + p q') Diag(right).
+bool is_transition(const workspace& g, node_index operation, unrolled_form& form) {
+  if (is_diagonal(g, operation, form.decay)) return true;
+  const std::vector<node_index> f = factors_of(g, operation);
+  streams left, right;
+  std::size_t k = take_diagonals(g, f, 0, left);
+  if (k == f.size() || !g[f[k]].is<terms::sum>()) return false;
+  const std::vector<node_index> sum = terms_of(g, f[k]);
+  if (take_diagonals(g, f, k + 1, right) != f.size() || sum.size() != 2) return false;
+  form.decay = left;
+  append(form.decay, right);
+  for (const node_index term : sum)
+    if (!is_outer(g, term, form) && !is_diagonal(g, term, form.decay)) return false;
+  if (!form.p) return false;
+  append(*form.p, left);
+  append(*form.q, right);
+  return true;
+}
+
+/// Delay? Scan(A)
+bool is_scan(const workspace& g, const std::vector<node_index>& f, unrolled_form& form) {
+  std::size_t k = 0;
+  if (f.size() == 2 && g[f[0]].is<terms::delay>()) {
+    form.exclusive = true;
+    k = 1;
+  }
+  return k + 1 == f.size() && g[f[k]].is<terms::scan>() && is_transition(g, g[f[k]].a, form);
+}
+
+bool is_core(const workspace& g, node_index operation, unrolled_form& form) {
+  bool scanned = false;
+  for (const node_index term : terms_of(g, operation)) {
+    streams bonus;
+    if (is_diagonal(g, term, bonus)) {
+      form.bonus.push_back(bonus);
+      continue;
+    }
+    if (scanned || !is_scan(g, factors_of(g, term), form)) return false;
+    scanned = true;
+  }
+  return scanned;
+}
+
 }  // namespace
 
 std::vector<node_index> factors_of(const workspace& g, node_index p) { return flat<terms::product>(g, p); }
 std::vector<node_index> terms_of(const workspace& g, node_index p) { return flat<terms::sum>(g, p); }
 
-std::optional<unrolled_form> as_unrolled(const workspace& g, const std::vector<node_index>& factors, std::size_t at) {
-  if (at + 5 > factors.size()) return std::nullopt;
-  const node &contract = g[factors[at]], &read = g[factors[at + 1]], &scan = g[factors[at + 2]],
-             &write = g[factors[at + 3]], &expand = g[factors[at + 4]];
-  const bool matches = contract.is<terms::contract>() && contract.from == state && read.is<terms::diag>() &&
-                       scan.is<terms::scan>() && g[scan.a].is<terms::diag>() && write.is<terms::diag>() &&
-                       expand.is<terms::expand>() && expand.to == state;
-  if (!matches) return std::nullopt;
-  return unrolled_form{g[scan.a].a, write.a, read.a};
+streams stream_factors_of(const workspace& g, node_index i) {
+  const node& n = g[i];
+  if (n.is<terms::one>()) return {};
+  if (n.is<terms::held>()) return stream_factors_of(g, n.a);
+  const bool scaled = n.is<terms::applied>() && g[n.a].is<terms::diag>();
+  if (!n.is<terms::times>() && !scaled) return {i};
+  streams list = stream_factors_of(g, scaled ? g[n.a].a : n.a);
+  append(list, stream_factors_of(g, n.b));
+  return list;
+}
+
+std::optional<unrolled_form> unrolled_from(const workspace& g, const std::vector<node_index>& factors, std::size_t at) {
+  if (at >= factors.size() || !g[factors[at]].is<terms::contract>() || g[factors[at]].from != state)
+    return std::nullopt;
+  unrolled_form form;
+  std::size_t k = take_diagonals(g, factors, at + 1, form.read);
+  // The core is a sum, or the factors up to a scan.
+  if (k < factors.size() && g[factors[k]].is<terms::sum>()) {
+    if (!is_core(g, factors[k], form)) return std::nullopt;
+    ++k;
+  } else {
+    const std::size_t begin = k;
+    while (k < factors.size() && !g[factors[k]].is<terms::scan>()) ++k;
+    if (k == factors.size() || k > begin + 1) return std::nullopt;
+    ++k;
+    if (!is_scan(
+            g, {factors.begin() + static_cast<std::ptrdiff_t>(begin), factors.begin() + static_cast<std::ptrdiff_t>(k)},
+            form))
+      return std::nullopt;
+  }
+  k = take_diagonals(g, factors, k, form.write);
+  if (k == factors.size() || !g[factors[k]].is<terms::expand>() || g[factors[k]].to != state) return std::nullopt;
+  form.factors = k + 1 - at;
+  return form;
+}
+
+std::optional<unrolled_form> unrolled_up_to(const workspace& g, const std::vector<node_index>& factors,
+                                            std::size_t end) {
+  if (end == 0 || !g[factors[end - 1]].is<terms::expand>()) return std::nullopt;
+  for (std::size_t at = end - 1; at-- > 0;) {
+    if (!g[factors[at]].is<terms::contract>()) continue;
+    const auto form = unrolled_from(g, factors, at);
+    return form && at + form->factors == end ? form : std::nullopt;
+  }
+  return std::nullopt;
 }
 
 node_index as_inverse_row_sum(const workspace& g, node_index stream) {

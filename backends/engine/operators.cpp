@@ -24,35 +24,42 @@ struct spine final {
   std::size_t size() const { return factors.size(); }
 };
 
+/// The streams of Diags.
+streams diagonals_of(const workspace& g, const std::vector<node_index>& factors, std::size_t begin, std::size_t end) {
+  streams list;
+  for (std::size_t k = begin; k < end; ++k) list.push_back(g[factors[k]].a);
+  return list;
+}
+
 bool branches(const node& n) { return one_of<terms::product, terms::sum, terms::paths>(n.term); }
 
 }  // namespace
 
 /// What an operator is applied to, and what parts of the operator have made of it already.
 template <class T>
-struct engine<T>::operand final {
+struct evaluation<T>::operand final {
   tensor<T> x;
   window w;
   std::map<node_index, tensor<T>> known{};
 };
 
 template <class T>
-tensor<T> engine<T>::apply(node_index p, tensor<T> x, const window& w) {
+tensor<T> evaluation<T>::apply(node_index p, tensor<T> x, const window& w) {
   operand o{std::move(x), w};
   return applied(p, o);
 }
 
 template <class T>
-tensor<T> engine<T>::adjoint(node_index p, tensor<T> g, const window& w) {
+tensor<T> evaluation<T>::adjoint(node_index p, tensor<T> g, const window& w) {
   return transposed(p, std::move(g), w);
 }
 
 template <class T>
-tensor<T> engine<T>::applied(node_index p, operand& o) {
+tensor<T> evaluation<T>::applied(node_index p, operand& o) {
   const node& n = g_[p];
   if (const auto found = o.known.find(p); found != o.known.end()) return found->second;
   const auto keep = [&](node_index i, const tensor<T>& y) {
-    if (i != absent && shared_[i]) o.known[i] = y;
+    if (i != absent && whole_.shared(i)) o.known[i] = y;
   };
   tensor<T> y;
   if (n.is<terms::product>()) {
@@ -66,9 +73,14 @@ tensor<T> engine<T>::applied(node_index p, operand& o) {
     while (k > 0) {
       const bool first = k == s.size();
       const tensor<T> x = first ? o.x : y;
-      if (const auto u = k >= 5 ? fast_unrolled(s.factors, k - 5, x) : std::nullopt) {
+      std::size_t d = k;
+      while (d > 0 && g_[s.factors[d - 1]].is<terms::diag>()) --d;
+      if (const auto u = unrolled_up_to(g_, s.factors, k); u && fits(*u, x)) {
         y = unrolled(*u, x, o.w, false);
-        k -= 5;
+        k -= u->factors;
+      } else if (d < k) {
+        y = scaled(diagonals_of(g_, s.factors, d, k), x, o.w);
+        k = d;
       } else if (k >= 2 && is_softmax(g_, s.factors, k - 2)) {
         y = attended(g_[s.factors[k - 1]], true, x, o.w, false);
         k -= 2;
@@ -89,7 +101,7 @@ tensor<T> engine<T>::applied(node_index p, operand& o) {
 }
 
 template <class T>
-tensor<T> engine<T>::transposed(node_index p, tensor<T> g, const window& w) {
+tensor<T> evaluation<T>::transposed(node_index p, tensor<T> g, const window& w) {
   if (!branches(g_[p])) return step(p, std::move(g), w, true);
   using sum = std::optional<tensor<T>>;
   sum result;
@@ -116,13 +128,13 @@ tensor<T> engine<T>::transposed(node_index p, tensor<T> g, const window& w) {
         break;
       }
       const bool last = k + 1 == s.size();
-      if (k > 0 && s.suffix[k] != absent && (shared_[s.suffix[k]] || (last && branches(g_[s.factors[k]])))) {
+      if (k > 0 && s.suffix[k] != absent && (whole_.shared(s.suffix[k]) || (last && branches(g_[s.factors[k]])))) {
         add(pending[s.suffix[k]], y);
         break;
       }
-      if (const auto u = fast_unrolled(s.factors, k, y)) {
+      if (const auto u = unrolled_from(g_, s.factors, k); u && fits(*u, y)) {
         y = unrolled(*u, y, w, true);
-        k += 5;
+        k += u->factors;
       } else if (is_softmax(g_, s.factors, k)) {
         y = attended(g_[s.factors[k + 1]], true, std::move(y), w, true);
         k += 2;
@@ -137,11 +149,11 @@ tensor<T> engine<T>::transposed(node_index p, tensor<T> g, const window& w) {
 
 /// One operator that is no sum or product.
 template <class T>
-tensor<T> engine<T>::step(node_index p, tensor<T> x, const window& w, bool transposed) {
+tensor<T> evaluation<T>::step(node_index p, tensor<T> x, const window& w, bool transposed) {
   const node& n = g_[p];
   if (n.is<terms::identity>()) return x;
   if (n.is<terms::zero>()) return arena_.filled(single, 0);
-  if (n.is<terms::diag>()) return scaled(n.a, x, w);
+  if (n.is<terms::diag>()) return scaled({n.a}, x, w);
   if (n.is<terms::expand>()) return transposed ? summed(x, n.to) : x;  // repeated without storing
   if (n.is<terms::contract>()) return transposed ? x : summed(x, n.from);
   if (n.is<terms::every_token>()) return transposed ? over_tokens(x, w) : x.slice(axis::token, 0, 1);
@@ -161,22 +173,23 @@ tensor<T> engine<T>::step(node_index p, tensor<T> x, const window& w, bool trans
 
 // ---- within a token
 
-/// Diag(stream) x, the stream evaluated a block of tokens at a time.
+/// Diag(product of streams) x.
 template <class T>
-tensor<T> engine<T>::scaled(node_index stream, const tensor<T>& x, const window& w) {
-  const tensor<T> y = arena_.make(alphaform::together(w.of(shapes_.of(stream)), x.v.size));
-  const std::size_t tokens = y.v.of(axis::token);
-  for (std::size_t t = 0; t < tokens; t += token_block) {
-    const std::size_t end = std::min(t + token_block, tokens);
-    const window part{w.token_begin + t, w.token_begin + end, w.channel_begin, w.channel_end};
-    k_.times(value(stream, part), x.slice(axis::token, t, end), y.slice(axis::token, t, end));
+tensor<T> evaluation<T>::scaled(const streams& list, const tensor<T>& x, const window& w) {
+  const compiled_stream& c = whole_.programs().program(made_of::product_with, list);
+  if (w.tokens() <= token_block) return evaluated(c, w, &x);
+  const tensor<T> y = arena_.make(alphaform::together(w.of(c.size), x.v.size));
+  for (std::size_t t = 0; t < y.v.of(axis::token); t += token_block) {
+    const std::size_t end = std::min(t + token_block, y.v.of(axis::token));
+    const tensor<T> part = x.slice(axis::token, t, end);
+    k_.copy(evaluated(c, w.at_tokens(w.token_begin + t, w.token_begin + end), &part), y.slice(axis::token, t, end));
   }
   return y;
 }
 
 /// Sums over axes; one along which x is only repeated counts as often as it has entries.
 template <class T>
-tensor<T> engine<T>::summed(const tensor<T>& x, axes over) {
+tensor<T> evaluation<T>::summed(const tensor<T>& x, axes over) {
   extents size = x.v.size;
   std::size_t times = 1;
   for (const axis_letter& a : axis_letters) {
@@ -190,7 +203,7 @@ tensor<T> engine<T>::summed(const tensor<T>& x, axes over) {
 }
 
 template <class T>
-tensor<T> engine<T>::complex(const node& n, const tensor<T>& x, bool transposed) {
+tensor<T> evaluation<T>::complex(const node& n, const tensor<T>& x, bool transposed) {
   if (n.is<terms::turn>()) return turned(n, x, transposed);
   extents size = x.v.size;
   at(size, axis::part) = 2;
@@ -203,7 +216,7 @@ tensor<T> engine<T>::complex(const node& n, const tensor<T>& x, bool transposed)
 
 /// (x, y) to (-y, x) for the two halves of an axis; the transpose is the other way around.
 template <class T>
-tensor<T> engine<T>::turned(const node& n, const tensor<T>& stream, bool transposed) {
+tensor<T> evaluation<T>::turned(const node& n, const tensor<T>& stream, bool transposed) {
   const axis a = slot(n.to);
   extents every = single;
   at(every, a) = shapes_.turned(n, stream.v.of(a) == 1 ? 0 : stream.v.of(a));
@@ -218,7 +231,7 @@ tensor<T> engine<T>::turned(const node& n, const tensor<T>& stream, bool transpo
 }
 
 template <class T>
-tensor<T> engine<T>::stored_along(tensor<T> x, const extents& size) {
+tensor<T> evaluation<T>::stored_along(tensor<T> x, const extents& size) {
   const extents all = alphaform::together(x.v.size, size);
   if (all == x.v.size) return x;
   const tensor<T> y = arena_.make(all);
@@ -227,16 +240,16 @@ tensor<T> engine<T>::stored_along(tensor<T> x, const extents& size) {
 }
 
 template <class T>
-tensor<T> engine<T>::mixed(const node& n, tensor<T> x, const window& w, bool transposed) {
+tensor<T> evaluation<T>::mixed(const node& n, tensor<T> x, const window& w, bool transposed) {
   if (is_matrix(g_, n)) return matrix_product(n, std::move(x), transposed);
   if (n.to.touches(n.from))
     throw user_error("a matrix that is no parameter can be applied only from one axis to another");
-  return summed(scaled(n.a, x, w), transposed ? n.to : n.from);
+  return summed(scaled({n.a}, x, w), transposed ? n.to : n.from);
 }
 
 /// A stored matrix, or one for every entry of some axes.
 template <class T>
-tensor<T> engine<T>::matrix_product(const node& n, tensor<T> x, bool transposed) {
+tensor<T> evaluation<T>::matrix_product(const node& n, tensor<T> x, bool transposed) {
   const matrix_view<T> m = matrix_parameter(g_, env_, n);
   if (volume(m.each) == 1) return matrix_product(m, n, std::move(x), transposed);
   x = stored_along(std::move(x), m.each);
@@ -267,7 +280,7 @@ tensor<T> engine<T>::matrix_product(const node& n, tensor<T> x, bool transposed)
 
 /// Several axes that a matrix consumes or makes are one long axis to the kernel.
 template <class T>
-tensor<T> engine<T>::matrix_product(const matrix_view<T>& m, const node& n, tensor<T> x, bool transposed) {
+tensor<T> evaluation<T>::matrix_product(const matrix_view<T>& m, const node& n, tensor<T> x, bool transposed) {
   const extents &consumed = transposed ? m.rows : m.columns, &made = transposed ? m.columns : m.rows;
   extents rest = x.v.size;
   for (std::size_t k = 0; k < axis_count; ++k) {
@@ -309,7 +322,7 @@ tensor<T> engine<T>::matrix_product(const matrix_view<T>& m, const node& n, tens
 
 /// P + Q of two results.
 template <class T>
-tensor<T> engine<T>::together(const tensor<T>& a, const tensor<T>& b) {
+tensor<T> evaluation<T>::together(const tensor<T>& a, const tensor<T>& b) {
   const tensor<T> y = arena_.make(alphaform::together(a.v.size, b.v.size));
   k_.plus(a, b, y);
   return y;
@@ -319,8 +332,8 @@ tensor<T> engine<T>::together(const tensor<T>& a, const tensor<T>& b) {
 
 /// 1 / (row sums of P), 0 for a row that is 0; of all tokens, then the window's part.
 template <class T>
-tensor<T> engine<T>::row_factors(const node& n, const window& w) {
-  const tensor<T> sums = apply(n.a, arena_.filled(single, 1), window{0, tokens(), w.channel_begin, w.channel_end});
+tensor<T> evaluation<T>::row_factors(const node& n, const window& w) {
+  const tensor<T> sums = apply(n.a, arena_.filled(single, 1), w.at_tokens(0, whole_.tokens()));
   const tensor<T> y = arena_.make(sums.v.size);
   if (n.is<terms::bounded_rownorm>()) {
     k_.map(function_code<functions::abs>, sums, y);
@@ -333,7 +346,7 @@ tensor<T> engine<T>::row_factors(const node& n, const window& w) {
 }
 
 template <class T>
-tensor<T> engine<T>::normalised(const node& n, tensor<T> x, const window& w, bool transposed) {
+tensor<T> evaluation<T>::normalised(const node& n, tensor<T> x, const window& w, bool transposed) {
   if (n.is<terms::rownorm>() && g_[n.a].is<terms::attend>())
     return attended(g_[n.a], true, std::move(x), w, transposed);
   const tensor<T> factors = row_factors(n, w);
@@ -343,7 +356,7 @@ tensor<T> engine<T>::normalised(const node& n, tensor<T> x, const window& w, boo
   return transposed ? adjoint(n.a, y, w) : y;
 }
 
-template class engine<float>;
-template class engine<double>;
+template class evaluation<float>;
+template class evaluation<double>;
 
 }  // namespace alphaform

@@ -5,20 +5,19 @@
 
 namespace alphaform {
 
-/// Streams of the form, by their place in the graph; several streams of one list multiply.
+/// Streams of the form, by their place in the graph; those of one list multiply.
 struct semiseparable final {
-  std::vector<node_index> left, write, read, right;
-  std::vector<std::vector<node_index>> skip;  ///< each a product of Diags
-  node_index decay = absent;
-  node_index taps = absent;  ///< parameter node of the filter, or `absent`
-  bool exclusive = false;    ///< the state is read before the current token is written
+  unrolled_form core;         ///< with left in its read and right in its write
+  std::vector<streams> skip;  ///< terms of the diagonal, left and right included
+  node_index taps = absent;   ///< parameter node of the filter, or `absent`
 };
 
 /// The form of the operator at `p`, or nothing if it has another one.
 std::optional<semiseparable> as_semiseparable(const workspace& g, node_index p);
 
-/// sum over channels of weight H_c, or of weight |H_c|: adds to `map` [T, column T].
+/// What is taken over the channels of H, each times `weight`: adds to `map` [T, column T], or raises it to the maximum.
+/// @param stream  extents of H's result, [T, C] or with heads and groups
 template <class T>
-void add_channel_sum(engine<T>&, const semiseparable&, std::size_t channels, T weight, bool absolute, view<T> map);
+void add_over_channels(engine<T>&, const semiseparable&, const extents& stream, T weight, over_channels, view<T> map);
 
 }  // namespace alphaform

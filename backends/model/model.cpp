@@ -308,19 +308,59 @@ tensor<T> model<T>::mixed(std::size_t layer, const environment<T>& env, const ke
 }
 
 template <class T>
+tensor<T> model<T>::before_layers(tensor<T> h, const kernels<T>& k, decoding_state<T>* s) const {
+  for (std::size_t f = 0; f < first_.size(); ++f) h = evaluated(first_[f], first_env_[f], "x", h, k, s);
+  return h;
+}
+
+template <class T>
+typename model<T>::layer_step model<T>::after_layer(std::size_t i, const tensor<T>& before, shared_streams<T>& shared,
+                                                    const kernels<T>& k, decoding_state<T>* s) const {
+  layer_step step;
+  step.mixer_in = evaluated(norm_, blocks_[i].norm, before, k, s);
+  {
+    const environment<T> inputs = attention_inputs(i, step.mixer_in, shared, k, s);
+    if (i == 0) shared = shared_of(inputs);
+    step.mixer_out = mixed(i, inputs, k, s);
+  }
+  step.h = family_.residual ? sum(before, step.mixer_out, k) : step.mixer_out;
+  for (std::size_t f = 0; f < feed_.size(); ++f)
+    step.h = sum(step.h, evaluated(feed_[f], blocks_[i].feed[f], "x", step.h, k, s), k);
+  if (binder_.rescale_every() > 0 && (i + 1) % binder_.rescale_every() == 0)
+    k.times(step.h, arena<T>(k).filled(single, T(0.5)), step.h);
+  return step;
+}
+
+template <class T>
+tensor<T> model<T>::before_layers(std::span<const std::int64_t> ids) const {
+  needs_ids(ids);
+  const entered<T> on(backend_);
+  return before_layers(embedded(ids, backend_), backend_, nullptr);
+}
+template <class T>
+typename model<T>::layer_step model<T>::after_layer(std::size_t layer, const tensor<T>& before,
+                                                    shared_streams<T>& shared) const {
+  needs_layer(layer);
+  const entered<T> on(backend_);
+  return after_layer(layer, before, shared, backend_, nullptr);
+}
+template <class T>
+tensor<T> model<T>::mixer_input(std::size_t layer, const tensor<T>& before) const {
+  needs_layer(layer);
+  const entered<T> on(backend_);
+  return evaluated(norm_, blocks_[layer].norm, before, backend_, static_cast<decoding_state<T>*>(nullptr));
+}
+
+template <class T>
 forward_pass<T> model<T>::run(tensor<T> h, const extent_of_run& extent, const kernels<T>& k,
                               decoding_state<T>* s) const {
   forward_pass<T> pass;
-  for (std::size_t f = 0; f < first_.size(); ++f) h = evaluated(first_[f], first_env_[f], "x", h, k, s);
-  const tensor<T> half = arena<T>(k).filled(single, T(0.5));
+  h = before_layers(std::move(h), k, s);
   for (std::size_t i = 0; i < std::min(layers(), extent.layers); ++i) {
-    pass.mixer_in.push_back(evaluated(norm_, blocks_[i].norm, h, k, s));
-    const environment<T> inputs = attention_inputs(i, pass.mixer_in.back(), pass.shared, k, s);
-    if (i == 0) pass.shared = shared_of(inputs);
-    pass.mixer_out.push_back(mixed(i, inputs, k, s));
-    h = family_.residual ? sum(h, pass.mixer_out.back(), k) : pass.mixer_out.back();
-    for (std::size_t f = 0; f < feed_.size(); ++f) h = sum(h, evaluated(feed_[f], blocks_[i].feed[f], "x", h, k, s), k);
-    if (binder_.rescale_every() > 0 && (i + 1) % binder_.rescale_every() == 0) k.times(h, half, h);
+    const layer_step step = after_layer(i, h, pass.shared, k, s);
+    pass.mixer_in.push_back(step.mixer_in);
+    pass.mixer_out.push_back(step.mixer_out);
+    h = step.h;
   }
   using logits = extent_of_run::logits;
   if (extent.of == logits::none || extent.layers < layers()) return pass;

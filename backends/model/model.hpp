@@ -63,6 +63,16 @@ class model final {
   forward_pass<T> run(std::span<const std::int64_t> ids, decoding_state<T>& state) const;
   /// @param values  [T, features()], such as the patches of an image; @throws user_error if the model reads ids
   forward_pass<T> run(const tensor<T>& values, const extent_of_run& = {}) const;
+  /// What one layer leaves behind: its mixer's input and output, and the stream h that the next one gets; all [T, D].
+  struct layer_step final {
+    tensor<T> mixer_in, mixer_out, h;
+  };
+  /// The stream that the first layer gets, [T, D].
+  tensor<T> before_layers(std::span<const std::int64_t> ids) const;
+  /// One layer on the stream before it. @param shared  filled by the first layer, read by later ones
+  layer_step after_layer(std::size_t layer, const tensor<T>& before, shared_streams<T>& shared) const;
+  /// What the layer's mixer gets of the stream before it: the norm of it.
+  tensor<T> mixer_input(std::size_t layer, const tensor<T>& before) const;
   /// The mixer of a layer on its input u [T, D].
   tensor<T> mixer(std::size_t layer, const tensor<T>& u, const shared_streams<T>& = {}) const;
   /// The implicit attention of a layer on its mixer's input u [T, D].
@@ -92,6 +102,9 @@ class model final {
     std::vector<environment<T>> feed;
   };
   forward_pass<T> run(tensor<T> h, const extent_of_run&, const kernels<T>&, decoding_state<T>*) const;
+  tensor<T> before_layers(tensor<T> h, const kernels<T>&, decoding_state<T>*) const;
+  layer_step after_layer(std::size_t layer, const tensor<T>& before, shared_streams<T>&, const kernels<T>&,
+                         decoding_state<T>*) const;
   environment<T> attention_inputs(std::size_t layer, const tensor<T>& u, const shared_streams<T>&, const kernels<T>&,
                                   decoding_state<T>*) const;
   tensor<T> mixed(std::size_t layer, const environment<T>& inputs, const kernels<T>&, decoding_state<T>*) const;

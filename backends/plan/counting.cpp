@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <alphaform/backends/plan/counting.hpp>
+#include <cmath>
 
 namespace alphaform {
 
-work& counted_work() {
-  thread_local work w;
+work_of_kernels& counted_work() {
+  thread_local work_of_kernels w;
   return w;
 }
 
@@ -15,11 +17,66 @@ constexpr auto made_of_exp = tabulate(functions_tuple, [](auto f) {
          std::is_same_v<F, functions::sigmoid> || std::is_same_v<F, functions::silu>;
 });
 
-/// Adds `per_entry` operations for each of `entries` results, and the bytes of all operands.
+/// One call of a kernel: so many operations and function values, and the bytes of all operands.
 template <class T, class... V>
-void count(double per_entry, std::size_t entries, const V&... v) {
-  counted_work().flops += per_entry * static_cast<double>(entries);
-  counted_work().bytes += (static_cast<double>(volume(v.size)) + ...) * sizeof(T);
+void count(std::string_view kernel, double flops, double functions, const V&... v) {
+  work& w = counted_work()[kernel];
+  ++w.calls;
+  w.flops += flops;
+  w.functions += functions;
+  w.bytes += (static_cast<double>(volume(v.size)) + ...) * sizeof(T);
+}
+template <class V>
+double entries(const V& v) {
+  return static_cast<double>(volume(v.size));
+}
+
+template <class T>
+void count_recurrence(std::string_view kernel, const recurrence<T>& r, double per_entry, view<const T> x, view<T> h,
+                      view<T> y) {
+  extents decays = single;
+  for (std::size_t a = 0; a < axis_count; ++a) decays[a] = std::max(r.decay.u.size[a], r.decay.v.size[a]);
+  count<T>(kernel, per_entry * entries(h) * static_cast<double>(y.of(axis::token)),
+           r.logarithmic ? static_cast<double>(volume(decays)) : 0, r.decay.u, r.decay.v, r.write.u, r.write.v,
+           r.read.u, r.read.v, x, y);
+}
+
+template <class T>
+void count_attention(view<const T> q, view<const T> key, std::size_t window, view<const T> x, view<T> y) {
+  extents heads = single;
+  for (const axis a : every_axis)
+    if (a != axis::token && a != axis::state) at(heads, a) = std::max(q.of(a), key.of(a));
+  const std::size_t tokens = y.of(axis::token), seen = std::min(window, x.of(axis::token)),
+                    pairs = seen * (seen + 1) / 2 + (tokens > seen ? (tokens - seen) * seen : 0);
+  const auto weights = static_cast<double>(volume(heads) * pairs),
+             values = static_cast<double>(volume(y.size) / tokens) * static_cast<double>(pairs);
+  count<T>("attend", 2 * static_cast<double>(q.of(axis::state)) * weights + 2 * values, weights, q, key, x, y);
+}
+
+/// Products of all pairs of tokens in every state; decays once for each level of a halved triangle.
+template <class T>
+void count_map(const channel_matrices<T>& m, view<T> map) {
+  extents all = single;
+  for (const factored<T>& f : {m.core.decay, m.core.write, m.core.read})
+    for (std::size_t a = 0; a < axis_count; ++a) all[a] = std::max({all[a], f.u.size[a], f.v.size[a]});
+  at(all, axis::token) = 1;
+  const auto tokens = static_cast<double>(map.of(axis::token)), lanes = static_cast<double>(volume(all)),
+             levels = std::max(1.0, std::log2(tokens / 32) + 1);
+  count<T>("channel_map", tokens * (tokens + 1) * lanes, m.core.logarithmic ? tokens * lanes * levels : 0,
+           m.core.decay.u, m.core.write.u, m.core.read.u, m.core.write.v, m.core.read.v, map, map);
+}
+
+template <class T>
+void count_program(const pointwise& p, std::span<const view<const T>> operands, view<T> y) {
+  double operations = 0, functions = 0;
+  for (const pointwise::instruction& n : p.instructions) {
+    if (n.is == pointwise::operation::map && made_of_exp[n.function])
+      ++functions;
+    else if (n.is != pointwise::operation::load && n.is != pointwise::operation::number)
+      ++operations;
+  }
+  count<T>("evaluate", operations * entries(y), functions * entries(y), y);
+  for (const view<const T>& x : operands) counted_work()["evaluate"].bytes += entries(x) * sizeof(T);
 }
 
 template <class T>
@@ -32,49 +89,54 @@ kernels<T> make_table() {
   k.release = [](T*) {};
   k.enter = [] { return 0u; };
   k.leave = [](unsigned) {};
-  k.fill = [](T, out y) { count<T>(0, 0, y); };
-  k.unit = [](std::size_t, out y) { count<T>(0, 0, y); };
-  k.eye = [](out y) { count<T>(0, 0, y); };
-  k.copy = [](in x, out y) { count<T>(0, 0, x, y); };
+  k.fill = [](T, out y) { count<T>("fill", 0, 0, y); };
+  k.unit = [](std::size_t, out y) { count<T>("unit", 0, 0, y); };
+  k.eye = [](out y) { count<T>("eye", 0, 0, y); };
+  k.copy = [](in x, out y) { count<T>("copy", 0, 0, x, y); };
   k.map = [](code f, in x, out y) {
-    count<T>(made_of_exp[f] ? 0 : 1, volume(y.size), x, y);
-    if (made_of_exp[f]) counted_work().functions += static_cast<double>(volume(x.size));
+    count<T>("map", made_of_exp[f] ? 0 : entries(y), made_of_exp[f] ? entries(x) : 0, x, y);
   };
-  k.times = k.plus = k.larger = [](in a, in b, out y) { count<T>(1, volume(y.size), a, b, y); };
-  k.total = [](T, bool, in x, out y) { count<T>(2, volume(x.size), x, y); };
-  k.inverse = [](in x, out y) { count<T>(1, volume(y.size), x, y); };
+  k.evaluate = count_program<T>;
+  k.times = [](in a, in b, out y) { count<T>("times", entries(y), 0, a, b, y); };
+  k.plus = [](in a, in b, out y) { count<T>("plus", entries(y), 0, a, b, y); };
+  k.larger = [](in a, in b, out y) { count<T>("larger", entries(y), 0, a, b, y); };
+  k.total = [](T, bool, in x, out y) { count<T>("total", 2 * entries(x), 0, x, y); };
+  k.inverse = [](in x, out y) { count<T>("inverse", entries(y), 0, x, y); };
   k.linear = [](in w, axis, axis, in x, out y) {
-    count<T>(2 * static_cast<double>(w.of(axis::head)), volume(y.size), w, x, y);
+    count<T>("linear", 2 * static_cast<double>(w.of(axis::head)) * entries(y), 0, w, x, y);
   };
   k.linear_adjoint = [](in w, axis, axis, in g, out y) {
-    count<T>(2 * static_cast<double>(w.of(axis::token)), volume(y.size), w, g, y);
+    count<T>("linear_adjoint", 2 * static_cast<double>(w.of(axis::token)) * entries(y), 0, w, g, y);
   };
-  k.shift = [](std::ptrdiff_t, in x, out y) { count<T>(0, 0, x, y); };
-  k.reverse = [](in x, out y) { count<T>(0, 0, x, y); };
-  k.gather = k.scatter = [](in order, in x, out y) { count<T>(0, 0, order, x, y); };
+  k.shift = [](std::ptrdiff_t, in x, out y) { count<T>("shift", 0, 0, x, y); };
+  k.reverse = [](in x, out y) { count<T>("reverse", 0, 0, x, y); };
+  k.gather = k.scatter = [](in order, in x, out y) { count<T>("gather", 0, 0, order, x, y); };
   k.fir = k.fir_adjoint = [](in w, in x, out y) {
-    count<T>(2 * static_cast<double>(w.of(axis::tap)), volume(y.size), w, x, y);
+    count<T>("fir", 2 * static_cast<double>(w.of(axis::tap)) * entries(y), 0, w, x, y);
   };
-  k.peak = [](in l, in key, out y) { count<T>(2, volume(y.size), l, key, y); };
-  k.recur = k.recur_adjoint = [](in a, in x, out, out y) { count<T>(2, volume(y.size), a, x, y); };
-  k.unrolled = k.unrolled_adjoint = [](in a, in b, in c, in x, out h, out y) {
-    count<T>(5, volume(h.size) * y.of(axis::token), a, b, c, x, y);
+  k.peak = [](in l, in key, out y) { count<T>("peak", 2 * entries(y), 0, l, key, y); };
+  k.recur = k.recur_adjoint = [](in a, in x, out, out y) { count<T>("recur", 2 * entries(y), 0, a, x, y); };
+  k.unrolled = [](const recurrence<T>& r, in x, out h, out y) { count_recurrence<T>("unrolled", r, 6, x, h, y); };
+  k.unrolled_adjoint = [](const recurrence<T>& r, in g, out h, out y) {
+    count_recurrence<T>("unrolled_adjoint", r, 6, g, h, y);
   };
+  k.rank_one = [](const rank_one_recurrence<T>& r, in x, out h, out y) {
+    count_recurrence<T>("rank_one", r.diagonal, 10, x, h, y);
+  };
+  k.rank_one_adjoint = [](const rank_one_recurrence<T>& r, in g, out h, out y) {
+    count_recurrence<T>("rank_one_adjoint", r.diagonal, 10, g, h, y);
+  };
+  k.channel_map = [](const channel_matrices<T>& m, over_channels, out map) { count_map<T>(m, map); };
   k.attend = k.attend_adjoint = [](in q, in key, bool, std::size_t window, in x, out y) {
-    extents heads = single;
-    for (const axis a : every_axis)
-      if (a != axis::token && a != axis::state) at(heads, a) = std::max(q.of(a), key.of(a));
-    const std::size_t tokens = y.of(axis::token), seen = std::min(window, x.of(axis::token)),
-                      pairs = seen * (seen + 1) / 2 + (tokens > seen ? (tokens - seen) * seen : 0);
-    count<T>(2 * static_cast<double>(q.of(axis::state)), volume(heads) * pairs, q, key, x, y);
-    counted_work().flops += 2 * static_cast<double>(volume(y.size) / tokens) * static_cast<double>(pairs);
-    counted_work().functions += static_cast<double>(volume(heads) * pairs);
+    count_attention<T>(q, key, window, x, y);
   };
   k.product = [](std::size_t m, std::size_t n, std::size_t inner, const T*, std::size_t, const T*, std::size_t, T*,
                  std::size_t) {
     const auto M = static_cast<double>(m), N = static_cast<double>(n), K = static_cast<double>(inner);
-    counted_work().flops += 2 * M * N * K;
-    counted_work().bytes += (M * K + N * K + 2 * M * N) * sizeof(T);
+    work& w = counted_work()["product"];
+    ++w.calls;
+    w.flops += 2 * M * N * K;
+    w.bytes += (M * K + N * K + 2 * M * N) * sizeof(T);
   };
   return k;
 }

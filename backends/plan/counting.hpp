@@ -2,16 +2,20 @@
 // operations it takes, how many bytes move, and how much memory it needs at most.
 #pragma once
 #include <alphaform/backends/kernels.hpp>
+#include <map>
 
 namespace alphaform {
 
-/// What the counting kernels have seen since the last reset, in this thread.
+/// What one kernel does in all of its calls.
 struct work final {
+  std::size_t calls = 0;
   double flops = 0;      ///< additions, multiplications and comparisons
   double functions = 0;  ///< values of exp and functions made of it
-  double bytes = 0;      ///< read and written by kernels, each operand once
+  double bytes = 0;      ///< read and written, each operand once
 };
-work& counted_work();
+/// By the kernels' names: what the counting kernels have seen since the last reset, in this thread.
+using work_of_kernels = std::map<std::string_view, work>;
+work_of_kernels& counted_work();
 
 /// Kernels without storage that add to counted_work().
 template <class T>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <alphaform/backends/kernels.hpp>
 #include <alphaform/backends/reference/loops.hpp>
+#include <alphaform/backends/reference/recurrences.hpp>
 #include <cmath>
 #include <vector>
 
@@ -95,51 +96,6 @@ struct definition final {
       each(
           one_token(y.size), [](const T& l, const T& k, const T& before, T& p) { p = std::max(before + l, k); },
           token(log_decay, t), token(key, t), token(in(y), t - 1), token(y, t));
-  }
-
-  static void recur(in a, in x, out h, out y) {
-    for (std::size_t t = 0; t < y.of(time); ++t)
-      each(
-          one_token(y.size), [](const T& a_, const T& x_, T& h_, T& y_) { y_ = h_ = a_ * h_ + x_; }, token(a, t),
-          token(x, t), h, token(y, t));
-  }
-
-  static void recur_adjoint(in a, in g, out h, out y) {
-    for (std::size_t t = y.of(time); t-- > 0;)
-      each(
-          one_token(y.size),
-          [](const T& a_, const T& g_, T& h_, T& y_) {
-            y_ = h_ + g_;
-            h_ = a_ * y_;
-          },
-          token(a, t), token(g, t), h, token(y, t));
-  }
-
-  static void unrolled(in a, in b, in c, in x, out h, out y) {
-    each(
-        y.size, [](T& y_) { y_ = 0; }, y);
-    for (std::size_t t = 0; t < y.of(time); ++t)
-      each(
-          h.size,
-          [](const T& a_, const T& b_, const T& c_, const T& x_, T& h_, T& y_) {
-            h_ = a_ * h_ + b_ * x_;
-            y_ += c_ * h_;
-          },
-          token(a, t), token(b, t), token(c, t), token(x, t), h, token(y, t));
-  }
-
-  static void unrolled_adjoint(in a, in b, in c, in g, out h, out y) {
-    each(
-        y.size, [](T& y_) { y_ = 0; }, y);
-    for (std::size_t t = y.of(time); t-- > 0;)
-      each(
-          h.size,
-          [](const T& a_, const T& b_, const T& c_, const T& g_, T& h_, T& y_) {
-            h_ += c_ * g_;
-            y_ += b_ * h_;
-            h_ *= a_;
-          },
-          token(a, t), token(b, t), token(c, t), token(g, t), h, token(y, t));
   }
 
   /// The weights a_ts of one row of one attention, for the keys from `begin` on.
@@ -255,6 +211,8 @@ struct definition final {
               each(
                   y.size, [g = functions_in_t[f]](const T& a, T& b) { b = g(a); }, x, y);
             },
+        .evaluate = [](const pointwise& p, std::span<const in> operands,
+                       out y) { reference::evaluate<T>(p, operands, y, functions_in_t); },
         .times =
             [](in a, in b, out y) {
               each(
@@ -289,10 +247,13 @@ struct definition final {
         .fir = [](in w, in x, out y) { filter(1, w, x, y); },
         .fir_adjoint = [](in w, in x, out y) { filter(-1, w, x, y); },
         .peak = peak,
-        .recur = recur,
-        .recur_adjoint = recur_adjoint,
-        .unrolled = unrolled,
-        .unrolled_adjoint = unrolled_adjoint,
+        .recur = recurrences<T>::recur,
+        .recur_adjoint = recurrences<T>::recur_adjoint,
+        .unrolled = recurrences<T>::unrolled,
+        .unrolled_adjoint = recurrences<T>::unrolled_adjoint,
+        .rank_one = recurrences<T>::rank_one,
+        .rank_one_adjoint = recurrences<T>::rank_one_adjoint,
+        .channel_map = recurrences<T>::channel_map,
         .attend = attend,
         .attend_adjoint = attend_adjoint,
         .product =

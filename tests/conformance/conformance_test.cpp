@@ -432,10 +432,10 @@ void check_plans(const random_mixer& m, const kernels<T>& backend) {
       CHECK(a.peak_bytes() == 0);
       ask(a, q);
       CHECK(p.peak_bytes == a.peak_bytes());
-      CHECK(p.bytes_moved > 0);
+      CHECK(p.all.bytes > 0);
       CHECK(p.tokens == m.tokens());
       CHECK(p.channels == m.channels());
-      if (is != kind::remainder) CHECK(p.flops > 0);  // a remainder may be 0
+      if (is != kind::remainder) CHECK(p.all.flops > 0);  // a remainder may be 0
     }
 }
 

@@ -299,36 +299,72 @@ TEST_CASE("running maxima and recurrences are their definitions") {
   }
 }
 
-/// The operands of an Unrolled: decay, write and read may lack axes and be slices; streams may be slices.
+/// A factored control: both factors may lack axes and be slices; the first has no state.
+struct control_operands final {
+  operand u, v;
+  template <class T>
+  factored<T> as() {
+    return {u.as<T>(), v.as<T>()};
+  }
+};
+
+/// The operands of an Unrolled and of the rank one of its transition.
 struct unrolled_operands final {
-  operand a, b, c, x, h, y;
-  explicit unrolled_operands(draw& d) {
-    const extents stream = d.sizes({axis::token, axis::chan, axis::column});
-    extents control = stream, before = stream;
-    at(control, axis::column) = at(before, axis::token) = 1;
+  control_operands decay, b, c, p, q;
+  operand x, h, y;
+  bool logarithmic, exclusive;
+  /// @param of_heads  all channels of a head share the controls, as a rank one needs
+  unrolled_operands(draw& d, bool of_heads) : logarithmic(d.maybe()), exclusive(d.maybe()) {
+    const extents stream = d.sizes({axis::token, axis::head, axis::chan, axis::column});
+    extents lanes = stream, before = stream;
+    at(lanes, axis::column) = at(before, axis::token) = 1;
+    extents control = lanes;
     at(control, axis::state) = at(before, axis::state) = d.odd();
-    const auto some = [&] { return d.of(d.without(control, {axis::token, axis::chan, axis::state}), d.any()); };
-    a = some();
-    b = some();
-    c = some();
+    const auto some = [&](double low, double high) {
+      extents u = d.without(lanes, {axis::token, axis::head, axis::chan}), v = d.without_any(control);
+      if (of_heads) at(u, axis::chan) = at(v, axis::chan) = 1;
+      return control_operands{d.of(u, d.any(), 0, 1), d.of(v, d.any(), low, high)};
+    };
+    decay = some(-1, 0);
+    b = some(-1, 1);
+    c = some(-1, 1);
+    p = some(-0.5, 0.5);
+    q = some(-0.5, 0.5);
     x = d.of(stream, d.any());
     h = d.of(before);
     y = d.of(stream, d.any());
+  }
+  template <class T>
+  recurrence<T> as() {
+    return {decay.as<T>(), b.as<T>(), c.as<T>(), logarithmic, exclusive};
+  }
+  template <class T>
+  rank_one_recurrence<T> with_rank_one() {
+    return {as<T>(), p.as<T>(), q.as<T>()};
+  }
+  template <class T>
+  void run(void (*kernel)(const recurrence<T>&, view<const T>, view<T>, view<T>)) {
+    kernel(as<T>(), x.as<T>(), h.as<T>(), y.as<T>());
+  }
+  template <class T>
+  void run(void (*kernel)(const rank_one_recurrence<T>&, view<const T>, view<T>, view<T>)) {
+    kernel(with_rank_one<T>(), x.as<T>(), h.as<T>(), y.as<T>());
   }
 };
 
 TEST_CASE("an Unrolled and its transpose are their definitions") {
   draw d;
   for (int round = 0; round < rounds; ++round) {
-    unrolled_operands o(d), p(d);
+    unrolled_operands forward(d, d.maybe()), back(d, d.maybe()), corrected(d, true), corrected_back(d, true);
     both([&](const auto& k, auto type) {
       using T = decltype(type);
-      k.unrolled(o.a.template as<T>(), o.b.template as<T>(), o.c.template as<T>(), o.x.template as<T>(),
-                 o.h.template as<T>(), o.y.template as<T>());
-      k.unrolled_adjoint(p.a.template as<T>(), p.b.template as<T>(), p.c.template as<T>(), p.x.template as<T>(),
-                         p.h.template as<T>(), p.y.template as<T>());
+      forward.run<T>(k.unrolled);
+      back.run<T>(k.unrolled_adjoint);
+      corrected.run<T>(k.rank_one);
+      corrected_back.run<T>(k.rank_one_adjoint);
     });
-    for (const operand* y : {&o.h, &o.y, &p.h, &p.y}) check_same(*y);
+    for (unrolled_operands* o : {&forward, &back, &corrected, &corrected_back})
+      for (const operand* y : {&o->h, &o->y}) check_same(*y);
   }
 }
 
@@ -420,15 +456,18 @@ TEST_CASE("dot tests of matrices filters recurrences attention and Unrolleds in 
         check_dots<T>(g, o.y, z, o.x);
       }
       {
-        unrolled_operands o(d);
-        operand g = d.of(o.y.size), z = d.of(o.x.size);
-        k.fill(0, o.h.template as<T>());
-        k.unrolled(o.a.template as<T>(), o.b.template as<T>(), o.c.template as<T>(), o.x.template as<T>(),
-                   o.h.template as<T>(), o.y.template as<T>());
-        k.fill(0, o.h.template as<T>());
-        k.unrolled_adjoint(o.a.template as<T>(), o.b.template as<T>(), o.c.template as<T>(), g.as<T>(),
-                           o.h.template as<T>(), z.as<T>());
-        check_dots<T>(g, o.y, z, o.x);
+        for (const bool rank_one : {false, true}) {
+          unrolled_operands o(d, rank_one || d.maybe());
+          operand g = d.of(o.y.size), z = d.of(o.x.size);
+          k.fill(0, o.h.template as<T>());
+          rank_one ? o.template run<T>(k.rank_one) : o.template run<T>(k.unrolled);
+          k.fill(0, o.h.template as<T>());
+          if (rank_one)
+            k.rank_one_adjoint(o.template with_rank_one<T>(), g.as<T>(), o.h.template as<T>(), z.as<T>());
+          else
+            k.unrolled_adjoint(o.template as<T>(), g.as<T>(), o.h.template as<T>(), z.as<T>());
+          check_dots<T>(g, o.y, z, o.x);
+        }
       }
     });
 }

@@ -132,7 +132,7 @@ class comparison final {
     }
   }
   void on_single_channels() {
-    if (!in_.contains(chan) || !out_.contains(chan) || !engine_.keeps_channels_apart(t_.root)) return;
+    if (!in_.contains(chan) || !out_.contains(chan) || !engine_.keeps_apart(t_.root, chan)) return;
     const tensor<T> all = stream(dense_ * x_, out_);
     for (std::size_t c = 0; c < all.v.of(axis::chan); ++c) {
       const window w{0, static_cast<std::size_t>(tokens_), c, c + 1};

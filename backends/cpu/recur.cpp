@@ -1,0 +1,148 @@
+// Scans along tokens with the states of a row of channels in cache, each as two floats: the second has what rounding
+// lost of the first, so that long slow decays keep their precision at the cost of a few operations between loads.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "alphaform/backends/cpu/recur.cpp"
+// The choice of targets comes first.
+// clang-format off
+#include <alphaform/backends/cpu/simd/targets.hpp>
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// clang-format on
+
+#include <algorithm>
+#include <alphaform/backends/cpu/recur.hpp>
+#include <alphaform/backends/cpu/runs.hpp>
+
+// Rows of contiguous numbers; the pointers are at the first token of the scan's direction, strides lead to the next.
+#ifndef ALPHAFORM_CPU_RECUR_ROWS
+#define ALPHAFORM_CPU_RECUR_ROWS
+namespace alphaform::cpu {
+struct recurred_rows final {
+  std::size_t tokens, channels;
+  const float *change, *x;
+  float *h, *y;
+  std::ptrdiff_t change_token, x_token, y_token;
+  bool change_repeats, x_repeats;  ///< one number for all channels
+};
+}  // namespace alphaform::cpu
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace alphaform::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+template <class V>
+struct two_floats {
+  V high, low;
+};
+/// a h for change = a - 1 >= -1
+template <class V>
+HWY_INLINE two_floats<V> decayed(V change, two_floats<V> h) {
+  const V moved = hn::Mul(change, h.high), lost = hn::MulSub(change, h.high, moved);
+  const V sum = hn::Add(h.high, moved), lost_in_sum = hn::Sub(moved, hn::Sub(sum, h.high));
+  return {sum, hn::Add(hn::MulAdd(change, h.low, h.low), hn::Add(lost, lost_in_sum))};
+}
+template <class V>
+HWY_INLINE two_floats<V> increased(two_floats<V> h, V x) {
+  const V sum = hn::Add(h.high, x), of_x = hn::Sub(sum, h.high);
+  return {sum, hn::Add(h.low, hn::Add(hn::Sub(h.high, hn::Sub(sum, of_x)), hn::Sub(x, of_x)))};
+}
+
+template <bool Adjoint, class D>
+HWY_INLINE void recur_step(D d, const float* change, bool change_repeats, const float* x, bool x_repeats, float* high,
+                           float* low, float* y) {
+  using V = hn::Vec<D>;
+  const V c = change_repeats ? hn::Set(d, *change) : hn::LoadU(d, change);
+  const V added = x_repeats ? hn::Set(d, *x) : hn::LoadU(d, x);
+  two_floats<V> h{hn::LoadU(d, high), hn::LoadU(d, low)};
+  if constexpr (Adjoint) {
+    h = increased(h, added);
+    hn::StoreU(hn::Add(h.high, h.low), d, y);
+    h = decayed(c, h);
+  } else {
+    h = increased(decayed(c, h), added);
+    hn::StoreU(hn::Add(h.high, h.low), d, y);
+  }
+  hn::StoreU(h.high, d, high);
+  hn::StoreU(h.low, d, low);
+}
+
+template <bool Adjoint>
+void recur_rows(const recurred_rows& r) {
+  constexpr std::size_t tile = 512;
+  const hn::ScalableTag<float> d;
+  const hn::CappedTag<float, 1> one;
+  HWY_ALIGN float low[tile];
+  for (std::size_t first = 0; first < r.channels; first += tile) {
+    const std::size_t count = std::min(tile, r.channels - first);
+    const float *change = r.change + (r.change_repeats ? 0 : first), *x = r.x + (r.x_repeats ? 0 : first);
+    float *h = r.h + first, *y = r.y + first;
+    std::fill_n(low, count, 0.0f);
+    for (std::size_t t = 0; t < r.tokens; ++t) {
+      std::size_t i = 0;
+      const auto step = [&](auto tag) HWY_ATTR {
+        recur_step<Adjoint>(tag, change + (r.change_repeats ? 0 : i), r.change_repeats, x + (r.x_repeats ? 0 : i),
+                            r.x_repeats, h + i, low + i, y + i);
+      };
+      for (; i + hn::Lanes(d) <= count; i += hn::Lanes(d)) step(d);
+      for (; i < count; ++i) step(one);
+      change += r.change_token, x += r.x_token, y += r.y_token;
+    }
+    for (std::size_t i = 0; i < count; ++i) h[i] += low[i];
+  }
+}
+void recur_forward(const recurred_rows& r) { recur_rows<false>(r); }
+void recur_backward(const recurred_rows& r) { recur_rows<true>(r); }
+
+}  // namespace alphaform::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace alphaform::cpu {
+namespace {
+
+HWY_EXPORT(recur_forward);
+HWY_EXPORT(recur_backward);
+
+template <bool Adjoint>
+void scan_rows(view<const float> change, view<const float> x, view<float> h, view<float> y) {
+  const std::size_t tokens = y.of(axis::token), start = Adjoint ? tokens - 1 : 0;
+  const auto first = [start](const auto& v) { return v.slice(axis::token, start, start + 1); };
+  const auto step = [](const auto& v) {
+    const auto s = static_cast<std::ptrdiff_t>(v.step(axis::token));
+    return Adjoint ? -s : s;
+  };
+  runs(
+      h.size,
+      [&](std::size_t n, const float* a, const float* b, float* state, float* to, std::size_t a_step,
+          std::size_t b_step, std::size_t, std::size_t) {
+        const recurred_rows r{.tokens = tokens,
+                              .channels = n,
+                              .change = a,
+                              .x = b,
+                              .h = state,
+                              .y = to,
+                              .change_token = step(change),
+                              .x_token = step(x),
+                              .y_token = step(y),
+                              .change_repeats = a_step == 0,
+                              .x_repeats = b_step == 0};
+        if constexpr (Adjoint)
+          HWY_DYNAMIC_DISPATCH(recur_backward)(r);
+        else
+          HWY_DYNAMIC_DISPATCH(recur_forward)(r);
+      },
+      first(change), first(x), h, first(y));
+}
+
+}  // namespace
+
+void recur(view<const float> change, view<const float> x, view<float> h, view<float> y) {
+  scan_rows<false>(change, x, h, y);
+}
+void recur_adjoint(view<const float> change, view<const float> g, view<float> h, view<float> y) {
+  scan_rows<true>(change, g, h, y);
+}
+
+}  // namespace alphaform::cpu
+#endif

@@ -1,0 +1,312 @@
+#include <alphaform/backends/engine/compiled.hpp>
+#include <alphaform/backends/engine/forms.hpp>
+#include <cstdlib>
+#include <set>
+#include <string>
+
+namespace alphaform {
+
+bool is_pointwise(const workspace& g, node_index i) {
+  const node& n = g[i];
+  if (n.is<terms::peak>() || n.is<terms::prior_peak>()) return false;
+  if (!n.is<terms::applied>()) return true;
+  return g[n.a].is<terms::diag>() || g[n.a].is<terms::expand>();
+}
+
+namespace {
+
+using operation = pointwise::operation;
+
+constexpr bool is_cheap(const node& n) {
+  if (!n.is<terms::function>()) return true;
+  return n.function == function_code<functions::neg> || n.function == function_code<functions::complement> ||
+         n.function == function_code<functions::square> || n.function == function_code<functions::relu> ||
+         n.function == function_code<functions::abs>;
+}
+
+/// The streams that a pointwise term reads entry by entry.
+std::vector<node_index> arguments(const workspace& g, node_index i) {
+  const node& n = g[i];
+  if (n.is<terms::applied>()) return g[n.a].is<terms::diag>() ? std::vector{g[n.a].a, n.b} : std::vector{n.b};
+  if (n.is<terms::function>() || n.is<terms::held>()) return {n.a};
+  if (one_of<terms::times, terms::plus, terms::larger>(n.term)) return {n.a, n.b};
+  return {};
+}
+
+/// Instructions whose results are numbered and never overwritten; registers are given out at the end.
+class assembler final {
+ public:
+  using value = std::size_t;
+  value put(pointwise::instruction made, std::array<value, 3> from = {none, none, none}) {
+    code_.push_back({made, from});
+    return code_.size() - 1;
+  }
+  value number(double x) { return put({.is = operation::number, .number = x}); }
+  value map(code f, value a) { return put({.is = operation::map, .function = f}, {a, none, none}); }
+  value times(value a, value b) { return put({.is = operation::times}, {a, b, none}); }
+  value plus(value a, value b) { return put({.is = operation::plus}, {a, b, none}); }
+  value larger(value a, value b) { return put({.is = operation::larger}, {a, b, none}); }
+  value inverse(value a) { return put({.is = operation::inverse}, {a, none, none}); }
+  std::size_t size() const { return code_.size(); }
+
+  pointwise finished(std::size_t operands) {
+    std::vector<std::size_t> uses(code_.size(), 0);
+    for (const line& l : code_)
+      for (const value v : l.from)
+        if (v != none) ++uses[v];
+    fuse_products(uses);
+    drop_unused();
+    return with_registers(operands);
+  }
+
+ private:
+  static constexpr value none = static_cast<value>(-1);
+  struct line final {
+    pointwise::instruction made;
+    std::array<value, 3> from;
+  };
+
+  /// a b + c in one instruction, where a b is needed for nothing else.
+  void fuse_products(const std::vector<std::size_t>& uses) {
+    for (line& l : code_) {
+      if (l.made.is != operation::plus) continue;
+      for (const std::size_t k : {0, 1}) {
+        const value product = l.from[k], other = l.from[1 - k];
+        if (code_[product].made.is != operation::times || uses[product] != 1) continue;
+        l.made.is = operation::times_plus;
+        l.from = {code_[product].from[0], code_[product].from[1], other};
+        break;
+      }
+    }
+  }
+  void drop_unused() {
+    std::vector<bool> needed(code_.size(), false);
+    needed.back() = true;
+    for (std::size_t i = code_.size(); i-- > 0;)
+      if (needed[i])
+        for (const value v : code_[i].from)
+          if (v != none) needed[v] = true;
+    std::vector<value> place(code_.size(), none);
+    std::vector<line> kept;
+    for (std::size_t i = 0; i < code_.size(); ++i) {
+      if (!needed[i]) continue;
+      place[i] = kept.size();
+      kept.push_back(code_[i]);
+      for (value& v : kept.back().from)
+        if (v != none) v = place[v];
+    }
+    code_ = std::move(kept);
+  }
+  pointwise with_registers(std::size_t operands) const {
+    std::vector<std::size_t> last(code_.size(), 0);
+    for (std::size_t i = 0; i < code_.size(); ++i)
+      for (const value v : code_[i].from)
+        if (v != none) last[v] = i;
+    pointwise p;
+    p.operands = static_cast<std::uint8_t>(operands);
+    std::vector<std::uint8_t> place(code_.size(), 0), free;
+    for (std::size_t i = 0; i < code_.size(); ++i) {
+      pointwise::instruction made = code_[i].made;
+      std::array<std::uint8_t*, 3> slots{&made.a, &made.b, &made.c};
+      for (std::size_t k = 0; k < 3; ++k) {
+        const value v = code_[i].from[k];
+        if (v == none) continue;
+        *slots[k] = place[v];
+        const bool again = (k > 0 && code_[i].from[0] == v) || (k > 1 && code_[i].from[1] == v);
+        if (last[v] == i && !again) free.push_back(place[v]);
+      }
+      if (free.empty()) free.push_back(p.registers++);
+      made.to = place[i] = free.back();
+      free.pop_back();
+      p.instructions.push_back(made);
+    }
+    return p;
+  }
+
+  std::vector<line> code_;
+};
+
+/// A program holds at most so many terms of the graph; what is below them is evaluated before.
+constexpr std::size_t most_terms = 64;
+
+/// One program in the making.
+template <class T>
+class compilation final {
+ public:
+  compilation(const workspace& g, shapes<T>& sizes, const std::vector<std::vector<node_index>>& parents)
+      : g_(g), sizes_(sizes), parents_(parents) {}
+
+  compiled_stream made(made_of what, const std::vector<node_index>& streams) {
+    for (const node_index i : streams) size_ = together(size_, sizes_.of(i));
+    if (streams.size() == 1) what == made_of::change_of_decay ? force_change(streams.front()) : force(streams.front());
+    choose_inlined(streams);
+    assembler::value result;
+    if (what == made_of::change_of_decay) {
+      result = streams.size() == 1 ? change(streams.front()) : code_.plus(product(streams), code_.number(-1));
+    } else {
+      result = product(streams);
+      if (what == made_of::product_with) {
+        result = code_.times(result, operand(absent));
+        reads_.pop_back();  // the caller brings it, as the last operand
+      }
+    }
+    static_cast<void>(result);
+    compiled_stream c;
+    c.size = size_;
+    c.program = code_.finished(reads_.size() + (what == made_of::product_with ? 1 : 0));
+    c.reads = reads_;
+    return c;
+  }
+
+ private:
+  static extents together(extents a, const extents& b) {
+    for (std::size_t k = 0; k < axis_count; ++k) a[k] = std::max(a[k], b[k]);
+    return a;
+  }
+
+  void force(node_index i) { forced_.insert(i); }
+  /// What the change of a decay is made from must be seen, not read.
+  void force_change(node_index i) {
+    force(i);
+    if (const auto between = as_interpolation(i)) {
+      force(between->product);
+      force_change(between->end);
+    }
+  }
+
+  /// Terms from the streams downward are part of the program, unless another program will need them too, or they have
+  /// fewer entries than the result.
+  void choose_inlined(const std::vector<node_index>& streams) {
+    std::set<node_index, std::greater<>> open(streams.begin(), streams.end());
+    while (!open.empty() && inlined_.size() < most_terms) {
+      const node_index i = *open.begin();
+      open.erase(open.begin());
+      if (!is_pointwise(g_, i) || g_[i].is<terms::input>() || g_[i].is<terms::parameter>()) continue;
+      if (!is_cheap(g_[i]) && !forced_.contains(i)) {
+        const bool shared = std::any_of(parents_[i].begin(), parents_[i].end(),
+                                        [&](node_index parent) { return !inlined_.contains(parent); });
+        if (shared && parents_[i].size() > 1) continue;
+        if (volume(sizes_.of(i)) * 2 <= volume(size_)) continue;
+      }
+      inlined_.insert(i);
+      for (const node_index a : arguments(g_, i)) open.insert(a);
+    }
+  }
+
+  assembler::value operand(node_index i) {
+    const auto k = reads_.size();
+    reads_.push_back(i);
+    return code_.put({.is = operation::load, .a = static_cast<std::uint8_t>(k)});
+  }
+
+  assembler::value product(const std::vector<node_index>& streams) {
+    if (streams.empty()) return code_.number(1);
+    assembler::value y = stream(streams.front());
+    for (std::size_t k = 1; k < streams.size(); ++k) y = code_.times(y, stream(streams[k]));
+    return y;
+  }
+
+  assembler::value stream(node_index i) {
+    if (const auto found = values_.find(i); found != values_.end()) return found->second;
+    const assembler::value v = inlined_.contains(i) ? term(i) : operand(i);
+    values_[i] = v;
+    return v;
+  }
+
+  assembler::value term(node_index i) {
+    const node& n = g_[i];
+    if (n.is<terms::number>()) return code_.number(std::strtod(std::string(n.id).c_str(), nullptr));
+    if (n.is<terms::one>()) return code_.number(1);
+    if (n.is<terms::nothing>()) return code_.number(0);
+    if (n.is<terms::inverse_size>()) return code_.number(1 / static_cast<double>(sizes_.entries(n.a, n.from)));
+    if (n.is<terms::held>()) return stream(n.a);
+    if (n.is<terms::function>()) {
+      const assembler::value a = stream(n.a);
+      return as_inverse_row_sum(g_, i) != absent ? code_.inverse(a) : code_.map(n.function, a);
+    }
+    if (n.is<terms::applied>())
+      return g_[n.a].is<terms::expand>() ? stream(n.b) : code_.times(stream(g_[n.a].a), stream(n.b));
+    const assembler::value a = stream(n.a), b = stream(n.b);
+    if (n.is<terms::times>()) return code_.times(a, b);
+    if (n.is<terms::plus>()) return code_.plus(a, b);
+    if (n.is<terms::larger>()) return code_.larger(a, b);
+    throw internal_error("a stream term that cannot be evaluated");
+  }
+
+  bool is_function(node_index i, code f) const { return g_[i].is<terms::function>() && g_[i].function == f; }
+
+  /// l + (1 - l) s, from l to 1: its change is (1 - l) (s - 1).
+  struct interpolation final {
+    node_index product, complement, end;
+  };
+  std::optional<interpolation> as_interpolation(node_index i) const {
+    const node& n = g_[i];
+    if (!n.is<terms::plus>()) return std::nullopt;
+    for (const auto& [l, rest] : {std::pair{n.a, n.b}, std::pair{n.b, n.a}}) {
+      const node& r = g_[rest];
+      if (!r.is<terms::times>()) continue;
+      for (const auto& [factor, end] : {std::pair{r.a, r.b}, std::pair{r.b, r.a}})
+        if (is_function(factor, function_code<functions::complement>) && g_[factor].a == l)
+          return interpolation{rest, factor, end};
+    }
+    return std::nullopt;
+  }
+
+  /// s - 1. Where s is an exponential, a complement, a logistic function or between 1 and one of these, the difference
+  /// is never formed.
+  assembler::value change(node_index i) {
+    const node& n = g_[i];
+    if (inlined_.contains(i)) {
+      if (n.is<terms::one>()) return code_.number(0);
+      if (n.is<terms::number>()) return code_.number(std::strtod(std::string(n.id).c_str(), nullptr) - 1);
+      if (n.is<terms::held>()) return change(n.a);
+      if (is_function(i, function_code<functions::exp>)) return code_.map(function_code<functions::expm1>, stream(n.a));
+      if (is_function(i, function_code<functions::complement>))
+        return code_.map(function_code<functions::neg>, stream(n.a));
+      if (is_function(i, function_code<functions::sigmoid>))
+        return code_.map(
+            function_code<functions::neg>,
+            code_.map(function_code<functions::sigmoid>, code_.map(function_code<functions::neg>, stream(n.a))));
+      if (const auto between = as_interpolation(i); between && inlined_.contains(between->product))
+        return code_.times(stream(between->complement), change(between->end));
+    }
+    return code_.plus(stream(i), code_.number(-1));
+  }
+
+  const workspace& g_;
+  shapes<T>& sizes_;
+  const std::vector<std::vector<node_index>>& parents_;
+  assembler code_;
+  std::set<node_index> inlined_, forced_;
+  std::map<node_index, assembler::value> values_;
+  std::vector<node_index> reads_;
+  extents size_ = single;
+};
+
+}  // namespace
+
+template <class T>
+compiler<T>::compiler(const workspace& g, shapes<T>& sizes) : g_(g), sizes_(sizes), parents_(g.size) {
+  for (node_index i = 0; i < g.size; ++i)
+    for (const node_index a : {g[i].a, g[i].b})
+      if (a != absent) parents_[a].push_back(i);
+}
+
+template <class T>
+compiled_stream compiler<T>::compile(made_of what, const std::vector<node_index>& streams) {
+  return compilation<T>(g_, sizes_, parents_).made(what, streams);
+}
+
+template <class T>
+const compiled_stream& compiler<T>::program(made_of what, const std::vector<node_index>& streams) {
+  const std::lock_guard lock(guard_);
+  const std::pair key{what, streams};
+  auto found = known_.find(key);
+  if (found == known_.end()) found = known_.emplace(key, compile(what, streams)).first;
+  return found->second;
+}
+
+template class compiler<float>;
+template class compiler<double>;
+
+}  // namespace alphaform

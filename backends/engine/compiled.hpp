@@ -1,0 +1,42 @@
+// Pointwise streams as programs: what is computed entry by entry is one pass over what it reads.
+#pragma once
+#include <alphaform/backends/engine/shapes.hpp>
+#include <map>
+#include <mutex>
+
+namespace alphaform {
+
+/// What a compiled program makes of streams.
+enum class made_of : std::uint8_t {
+  product,          ///< all of them multiplied; 1 if there are none
+  product_with,     ///< the same times one more operand
+  change_of_decay,  ///< a - 1 for their product a, without cancellation where the stream is known to be close to 1
+};
+
+struct compiled_stream final {
+  pointwise program;
+  std::vector<node_index> reads;  ///< streams that are its operands, in order
+  extents size = single;          ///< of the result, for all tokens and lanes
+};
+
+/// A stream whose entries depend on the same entries of its arguments only.
+bool is_pointwise(const workspace& g, node_index stream);
+
+/// Compiles streams of one graph and keeps the programs. May be used by several threads.
+template <class T>
+class compiler final {
+ public:
+  compiler(const workspace& g, shapes<T>& sizes);
+  const compiled_stream& program(made_of, const std::vector<node_index>& streams);
+
+ private:
+  compiled_stream compile(made_of, const std::vector<node_index>& streams);
+
+  const workspace& g_;
+  shapes<T>& sizes_;
+  std::vector<std::vector<node_index>> parents_;
+  std::map<std::pair<made_of, std::vector<node_index>>, compiled_stream> known_;
+  std::mutex guard_;
+};
+
+}  // namespace alphaform

@@ -1,0 +1,108 @@
+// Evaluates streams and operators within windows: the part of the engine that each thread has for itself.
+#pragma once
+#include <alphaform/backends/engine/carried.hpp>
+#include <alphaform/backends/engine/compiled.hpp>
+#include <alphaform/backends/engine/forms.hpp>
+#include <alphaform/backends/engine/shapes.hpp>
+#include <alphaform/backends/engine/window.hpp>
+#include <unordered_map>
+
+namespace alphaform {
+
+template <class T>
+class engine;
+
+template <class T>
+class evaluation final {
+ public:
+  /// @param whole  gives streams that are kept whole; @param carry what was left by the tokens before a window (after
+  /// it, for a transpose), and is left for those that come next; none if nothing comes before
+  evaluation(engine<T>& whole, const kernels<T>& k, carried<T>* carry);
+
+  /// The stream at `i` within a window.
+  tensor<T> value(node_index i, const window&);
+  /// The same of a pointwise one, stored at y.
+  void value_into(node_index i, const window&, const view<T>& y);
+  /// P x and P' g within one window: `x` has the window's tokens and lanes, and may have columns. Subterms that meet
+  /// the same operand are evaluated once. @throws internal_error where an operator that needs all tokens gets a part of
+  /// them
+  tensor<T> apply(node_index p, tensor<T> x, const window&);
+  tensor<T> adjoint(node_index p, tensor<T> g, const window&);
+  /// The product of streams.
+  tensor<T> product(const streams&, const window&);
+  /// Decay, write and read of an Unrolled within a window; `keep` holds what they refer to.
+  recurrence<T> controls(const unrolled_form&, const window&, std::vector<tensor<T>>& keep);
+  tensor<T> read_bonus(const unrolled_form&, const streams& bonus, const window&);
+  /// Running maxima of a peak or prior_peak, for all tokens.
+  tensor<T> peaks(const node&);
+
+  /// Forgets the streams of windows that were evaluated.
+  void next_window() { frames_.clear(); }
+  arena<T>& memory() { return arena_; }
+  /// A state before the first token: what was carried here, or `initial`.
+  tensor<T> state(const extents& size, T initial);
+
+ private:
+  struct operand;
+  struct frame final {
+    window w;
+    std::unordered_map<node_index, tensor<T>> streams;
+  };
+  std::unordered_map<node_index, tensor<T>>& around(const window&);
+
+  tensor<T> computed(node_index stream, const window&);
+  tensor<T> local(node_index stream, std::size_t reach, const window&);
+  tensor<T> evaluated(const compiled_stream&, const window&, const tensor<T>* last);
+  tensor<T> change_of(const streams& decay, const window&);
+  factored<T> control(const streams&, const window&, std::vector<tensor<T>>& keep);
+
+  tensor<T> applied(node_index p, operand&);
+  tensor<T> transposed(node_index p, tensor<T> g, const window&);
+  tensor<T> step(node_index p, tensor<T> x, const window&, bool transposed);
+  bool fits(const unrolled_form&, const tensor<T>& x);
+  tensor<T> unrolled(const unrolled_form&, const tensor<T>& x, const window&, bool transposed);
+  void unrolled_part(const unrolled_form&, const tensor<T>& x, const tensor<T>& h, const tensor<T>& y, const window&,
+                     bool transposed);
+  tensor<T> scaled(const streams&, const tensor<T>& x, const window&);
+  tensor<T> summed(const tensor<T>& x, axes over);
+  tensor<T> over_tokens(const tensor<T>& x, const window&);
+  tensor<T> complex(const node&, const tensor<T>& x, bool transposed);
+  tensor<T> turned(const node&, const tensor<T>& x, bool transposed);
+  tensor<T> reordered(const node&, const tensor<T>& x, const window&, bool transposed);
+  tensor<T> mixed(const node&, tensor<T> x, const window&, bool transposed);
+  tensor<T> matrix_product(const node&, tensor<T> x, bool transposed);
+  tensor<T> matrix_product(const matrix_view<T>&, const node&, tensor<T> x, bool transposed);
+  tensor<T> filtered(const node&, tensor<T> x, const window&, bool transposed);
+  tensor<T> lagged(const node&, tensor<T> x, const window&, bool transposed);
+  tensor<T> attended(const node&, bool normalised, tensor<T> x, const window&, bool transposed);
+  tensor<T> scan(node_index p, tensor<T> x, const window&, bool transposed);
+  tensor<T> token_by_token(node_index p, tensor<T> x, const window&, bool transposed);
+  tensor<T> retimed(node_index p, tensor<T> x, const window&, bool transposed);
+  tensor<T> normalised(const node&, tensor<T> x, const window&, bool transposed);
+  tensor<T> row_factors(const node&, const window&);
+  tensor<T> with_tokens(tensor<T> x, const window&);
+  tensor<T> stored_along(tensor<T> x, const extents& size);
+  tensor<T> together(const tensor<T>& a, const tensor<T>& b);
+  tensor<T> beside_carried(const tensor<T>& x, std::size_t tokens, bool before);
+  void needs_all_tokens(const node&, const window&) const;
+
+  engine<T>& whole_;
+  const workspace& g_;
+  const environment<T>& env_;
+  const kernels<T>& k_;
+  shapes<T>& shapes_;
+  arena<T> arena_;
+  carried<T>* carry_;
+  std::vector<frame> frames_;  // shared streams of the windows that are being evaluated
+};
+
+/// The largest extents of two operands, each of which may be repeated along an axis.
+constexpr extents together(extents a, const extents& b) {
+  for (std::size_t k = 0; k < axis_count; ++k) a[k] = std::max(a[k], b[k]);
+  return a;
+}
+
+/// As many tokens as an operator takes at once where a window has more: control streams stay small.
+inline constexpr std::size_t token_block = 128;
+
+}  // namespace alphaform

@@ -1,0 +1,177 @@
+// Recurrences: an Unrolled in one kernel, a Scan of a Diag, any other Scan token by token, and their transposes.
+#include <alphaform/backends/engine/engine.hpp>
+
+namespace alphaform {
+
+namespace {
+
+/// f(begin, end) for blocks of the tokens, the last one first if `reversed`.
+template <class F>
+void each_block(std::size_t tokens, bool reversed, F f) {
+  const std::size_t blocks = (tokens + token_block - 1) / token_block;
+  for (std::size_t b = 0; b < blocks; ++b) {
+    const std::size_t begin = (reversed ? blocks - 1 - b : b) * token_block;
+    f(begin, std::min(begin + token_block, tokens));
+  }
+}
+
+}  // namespace
+
+/// One kernel runs it where the streams store the state, and x has none; a rank one also needs channels that share it.
+template <class T>
+bool evaluation<T>::fits(const unrolled_form& u, const tensor<T>& x) {
+  if (x.v.of(axis::state) != 1) return false;
+  extents all = single;
+  for (const streams* list : {&u.decay, &u.write, &u.read, u.p ? &*u.p : nullptr, u.q ? &*u.q : nullptr})
+    if (list != nullptr)
+      for (const node_index i : *list) all = alphaform::together(all, shapes_.of(i));
+  return at(all, axis::state) != 1 && (!u.p || at(all, axis::chan) == 1);
+}
+
+template <class T>
+tensor<T> evaluation<T>::unrolled(const unrolled_form& u, const tensor<T>& x, const window& w, bool transposed) {
+  const tensor<T> whole = with_tokens(x, w);
+  extents controls = single;
+  const auto join = [&](const streams& list) {
+    for (const node_index i : list) controls = alphaform::together(controls, w.of(shapes_.of(i)));
+  };
+  join(u.decay);
+  join(u.write);
+  join(u.read);
+  for (const streams& b : u.bonus) join(b);
+  if (u.p) join(*u.p), join(*u.q);
+  extents state_size = alphaform::together(whole.v.size, controls), size = state_size;
+  at(size, axis::state) = 1;
+  at(state_size, axis::token) = 1;
+  const tensor<T> y = arena_.make(size), h = state(state_size, 0);
+  each_block(w.tokens(), transposed, [&](std::size_t begin, std::size_t end) {
+    unrolled_part(u, whole.slice(axis::token, begin, end), h, y.slice(axis::token, begin, end),
+                  w.at_tokens(w.token_begin + begin, w.token_begin + end), transposed);
+  });
+  return y;
+}
+
+/// Its decay, write and read.
+template <class T>
+recurrence<T> evaluation<T>::controls(const unrolled_form& u, const window& w, std::vector<tensor<T>>& keep) {
+  recurrence<T> r;
+  r.write = control(u.write, w, keep);
+  r.read = control(u.read, w, keep);
+  r.exclusive = u.exclusive;
+  const node* const decay = u.decay.size() == 1 ? &g_[u.decay.front()] : nullptr;
+  if (decay != nullptr && decay->is<terms::function>() && decay->function == function_code<functions::exp>) {
+    r.logarithmic = true;
+    r.decay = control(stream_factors_of(g_, decay->a), w, keep);
+    return r;
+  }
+  const tensor<T> one = keep.emplace_back(arena_.filled(single, 1)), change = keep.emplace_back(change_of(u.decay, w));
+  const bool of_state = change.v.of(axis::state) != 1;
+  r.decay = of_state ? factored<T>{one, change} : factored<T>{change, one};
+  return r;
+}
+
+template <class T>
+void evaluation<T>::unrolled_part(const unrolled_form& u, const tensor<T>& x, const tensor<T>& h, const tensor<T>& y,
+                                  const window& w, bool transposed) {
+  std::vector<tensor<T>> keep;
+  const recurrence<T> r = controls(u, w, keep);
+  if (u.p) {
+    const rank_one_recurrence<T> of{r, control(*u.p, w, keep), control(*u.q, w, keep)};
+    (transposed ? k_.rank_one_adjoint : k_.rank_one)(of, x, h, y);
+  } else {
+    (transposed ? k_.unrolled_adjoint : k_.unrolled)(r, x, h, y);
+  }
+  for (const streams& bonus : u.bonus) {
+    const tensor<T> term = arena_.make(y.v.size);
+    k_.times(read_bonus(u, bonus, w), x, term);
+    k_.plus(y, term, y);
+  }
+}
+
+/// Contract Diag(read bonus write) Expand is a Diag: its stream.
+template <class T>
+tensor<T> evaluation<T>::read_bonus(const unrolled_form& u, const streams& bonus, const window& w) {
+  streams all = bonus;
+  all.insert(all.end(), u.read.begin(), u.read.end());
+  all.insert(all.end(), u.write.begin(), u.write.end());
+  return summed(product(all, w), alphaform::state);
+}
+
+template <class T>
+tensor<T> evaluation<T>::scan(node_index p, tensor<T> x, const window& w, bool transposed) {
+  x = with_tokens(std::move(x), w);
+  if (!g_[p].is<terms::diag>()) return token_by_token(p, std::move(x), w, transposed);
+  const streams decay = stream_factors_of(g_, g_[p].a);
+  extents size = x.v.size;
+  for (const node_index i : decay) size = alphaform::together(size, w.of(shapes_.of(i)));
+  const tensor<T> y = arena_.make(size);
+  extents state_size = size;
+  at(state_size, axis::token) = 1;
+  const tensor<T> h = state(state_size, 0);
+  each_block(w.tokens(), transposed, [&](std::size_t begin, std::size_t end) {
+    const tensor<T> change = change_of(decay, w.at_tokens(w.token_begin + begin, w.token_begin + end));
+    (transposed ? k_.recur_adjoint : k_.recur)(change, x.slice(axis::token, begin, end), h,
+                                               y.slice(axis::token, begin, end));
+  });
+  return y;
+}
+
+/// h_t = P_t h_{t-1} + x_t for a P that works within a token; transposed, z_t = g_t + P_{t+1}' z_{t+1} from the last
+/// token.
+template <class T>
+tensor<T> evaluation<T>::token_by_token(node_index p, tensor<T> x, const window& w, bool transposed) {
+  if (!works_within_tokens(g_, p))
+    throw user_error("Scan needs a transition that works within a token; this one mixes tokens");
+  const auto by = [&](const tensor<T>& h, std::size_t t) {
+    const window within = w.at_tokens(w.token_begin + t, w.token_begin + t + 1);
+    return transposed ? adjoint(p, h, within) : apply(p, h, within);
+  };
+  // A state that is repeated along an axis at first is stored as soon as P tells its entries apart.
+  extents size = x.v.size;
+  at(size, axis::token) = 1;
+  for (extents before{}; before != size;) {
+    before = size;
+    size = alphaform::together(size, by(arena_.filled(size, 0), 0).v.size);
+  }
+  const tensor<T> h = state(size, 0);
+  at(size, axis::token) = w.tokens();
+  const tensor<T> y = arena_.make(size);
+  for (std::size_t i = 0; i < w.tokens(); ++i) {
+    const std::size_t t = transposed ? w.tokens() - 1 - i : i;
+    const tensor<T> row = y.slice(axis::token, t, t + 1), in = x.slice(axis::token, t, t + 1);
+    if (transposed) {
+      k_.plus(h, in, row);
+      k_.copy(by(row, t), h);
+    } else {
+      k_.plus(by(h, t), in, row);
+      k_.copy(row, h);
+    }
+  }
+  return y;
+}
+
+/// P one token later in reversed time: P_{T-t} for t > 0, and 0 for the first token.
+template <class T>
+tensor<T> evaluation<T>::retimed(node_index p, tensor<T> x, const window& w, bool transposed) {
+  x = with_tokens(std::move(x), w);
+  std::optional<tensor<T>> y;
+  for (std::size_t i = w.tokens(); i-- > 0;) {
+    const std::size_t t = w.token_begin + i;
+    if (t == 0) continue;
+    const window there = w.at_tokens(whole_.tokens() - t, whole_.tokens() - t + 1);
+    const tensor<T> in = x.slice(axis::token, i, i + 1);
+    const tensor<T> part = transposed ? adjoint(p, in, there) : apply(p, in, there);
+    if (!y) {
+      extents size = part.v.size;
+      at(size, axis::token) = w.tokens();
+      y = arena_.filled(size, 0);
+    }
+    k_.copy(part, y->slice(axis::token, i, i + 1));
+  }
+  return y ? *y : arena_.filled(single, 0);
+}
+
+template class evaluation<float>;
+template class evaluation<double>;
+
+}  // namespace alphaform

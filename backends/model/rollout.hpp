@@ -1,0 +1,28 @@
+// Attention rollout over the layers of a model without a map: one row of the product of (1 + A_l), each row divided by
+// its sum, with A_l the signed mean over channels of the implicit attention.
+#pragma once
+#include <alphaform/backends/model/model.hpp>
+
+namespace alphaform {
+
+struct rollout_options final {
+  std::size_t token = static_cast<std::size_t>(-1);  ///< whose row; the last one unless it is given
+  /// Bytes that the streams between layers may take; fewer of them are kept then, and the others computed again.
+  std::size_t stream_bytes = static_cast<std::size_t>(-1);
+};
+
+template <class T>
+struct rolled_out final {
+  std::vector<T> scores;     ///< [T], they add up to 1
+  double least_row_sum = 0;  ///< the smallest |1 + row sum of A_l| that rows were divided by
+  std::size_t kept = 0;      ///< streams between layers that were held at once
+};
+
+/// Row `token` of P_L ... P_1 with P_l = D_l^-1 (1 + A_l), D_l its row sums (Abnar and Zuidema 2020, on signed means):
+/// from the last layer to the first v <- w + A_l' w with w = v / D_l. Each layer takes one scan of ones and one
+/// transposed scan: time is linear in T.
+/// @throws user_error where a row sum is 0 or not finite, or a layer mixes channels
+template <class T>
+rolled_out<T> rollout_row(const model<T>&, std::span<const std::int64_t> ids, const rollout_options& = {});
+
+}  // namespace alphaform

@@ -1,0 +1,31 @@
+// Pointwise expressions as small programs, so that a backend evaluates one in a single pass over its operands.
+#pragma once
+#include <alphaform/algebra/functions.hpp>
+#include <vector>
+
+namespace alphaform {
+
+struct pointwise final {
+  enum class operation : std::uint8_t {
+    load,        ///< operand number a
+    number,      ///< a constant
+    map,         ///< function(a)
+    times,       ///< a b
+    plus,        ///< a + b
+    larger,      ///< max(a, b)
+    times_plus,  ///< a b + c
+    inverse      ///< 1 / a, and 0 where a is 0
+  };
+  /// Arguments are registers but for load's; every instruction writes to the register `to`, which may be one of its
+  /// arguments.
+  struct instruction final {
+    operation is;
+    std::uint8_t to = 0, a = 0, b = 0, c = 0;
+    code function = 0;
+    double number = 0;
+  };
+  std::vector<instruction> instructions;  ///< the last one makes the result
+  std::uint8_t registers = 0, operands = 0;
+};
+
+}  // namespace alphaform

@@ -1,0 +1,79 @@
+// Layers with a matrix a head as state, computed by chunks of tokens.
+#include <alphaform/benchmarks/layer_cases.hpp>
+
+namespace alphaform::benchmarks {
+
+namespace {
+
+struct counts final {
+  double T, H, N, C;  // H of heads and groups together
+  explicit counts(const problem_sizes& s)
+      : T(static_cast<double>(s.tokens)),
+        H(static_cast<double>(s.heads * s.groups)),
+        N(static_cast<double>(s.states)),
+        C(static_cast<double>(s.channels)) {}
+};
+
+/// Products of chunks of 64 tokens: scores Q K' (whole, not only their causal half) and what they make of V, and what
+/// is read from the state before and written to it.
+needs chunked(const problem_sizes& s, double exponentials) {
+  const counts n(s);
+  return {.exponentials = exponentials, .flops = n.T * n.H * (2 * 64 * (n.N + n.C) + 4 * n.N * n.C)};
+}
+/// Beside those: scores K K', the triangular solve for keys and values, and what the solved keys take out of the state.
+needs chunked_delta(const problem_sizes& s, double exponentials) {
+  const counts n(s);
+  needs all = chunked(s, exponentials);
+  all.flops += n.T * n.H * (2 * 64 * n.N + 64 * (n.N + n.C) + 2 * n.N * n.C);
+  return all;
+}
+
+/// exp and log of the sigmoid of each decay, its exp; the gate's SiLU.
+needs gla_needs(const problem_sizes& s) {
+  const counts n(s);
+  return chunked(s, n.T * n.H * (3 * n.N + n.C));
+}
+/// The angle's sine and cosine, which all heads share; the gate's SiLU.
+needs retnet_needs(const problem_sizes& s) {
+  const counts n(s);
+  return chunked(s, n.T * (n.N + n.H * n.C));
+}
+/// SiLU of the values and the gate; one decay a head; B and C are those of a group.
+needs mamba2_needs(const problem_sizes& s) {
+  const counts n(s);
+  const auto G = static_cast<double>(s.groups);
+  return chunked(s, n.T * (2 * n.H * n.C + 3 * n.H + 2 * G * n.N));
+}
+/// exp(-exp(w)); the gate's SiLU.
+needs rwkv6_needs(const problem_sizes& s) {
+  const counts n(s);
+  return chunked(s, n.T * n.H * (2 * n.N + n.C));
+}
+/// The decay, the rate of removal and the share of the first layer's value.
+needs rwkv7_needs(const problem_sizes& s) {
+  const counts n(s);
+  return chunked_delta(s, n.T * n.H * (3 * n.N + n.C));
+}
+/// SiLU of queries, keys, values and the gate.
+needs gated_delta_net_needs(const problem_sizes& s) {
+  const counts n(s);
+  return chunked_delta(s, n.T * n.H * (2 * n.N + 2 * n.C));
+}
+
+constexpr layer_row rows[] = {
+    {"gla", "gla", "", {.tokens = 4096, .channels = 512, .states = 256, .ranks = 16, .groups = 4}, gla_needs},
+    {"retnet", "retnet", "", {.tokens = 4096, .channels = 512, .states = 256, .groups = 4}, retnet_needs},
+    {"mamba2", "mamba2", "", {.tokens = 4096, .channels = 64, .states = 128, .heads = 24}, mamba2_needs},
+    {"rwkv6", "rwkv6", "", {.tokens = 4096, .channels = 64, .states = 64, .heads = 24}, rwkv6_needs},
+    {"rwkv7", "rwkv7", "", {.tokens = 4096, .channels = 64, .states = 64, .heads = 24}, rwkv7_needs},
+    {"gated_delta_net",
+     "gated_delta_net",
+     "",
+     {.tokens = 4096, .channels = 256, .states = 128, .groups = 6},
+     gated_delta_net_needs}};
+
+}  // namespace
+
+std::vector<named_case> head_cases() { return layer_cases(rows); }
+
+}  // namespace alphaform::benchmarks

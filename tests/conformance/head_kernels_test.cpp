@@ -1,0 +1,296 @@
+// The chunked kernels of recurrences whose channels share their decays, against their definition in double.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <alphaform/backends/cpu/heads.hpp>
+#include <alphaform/backends/cpu/products.hpp>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <vector>
+
+namespace alphaform::test {
+namespace {
+
+using cpu::unrolled_heads, cpu::unrolled_heads_adjoint;
+
+struct numbers final {
+  std::vector<float> data;
+  view<float> v;
+};
+numbers zeros(const extents& size) { return {std::vector<float>(volume(size)), {nullptr, size, contiguous(size)}}; }
+view<float> in(numbers& n) { return {n.data.data(), n.v.size, n.v.stride}; }
+
+struct sizes final {
+  std::size_t tokens, groups, heads, channels, states;
+};
+extents of_axes(const sizes& s, bool token, bool group, bool head, bool chan, bool state) {
+  extents e = single;
+  if (token) at(e, axis::token) = s.tokens;
+  if (group) at(e, axis::group) = s.groups;
+  if (head) at(e, axis::head) = s.heads;
+  if (chan) at(e, axis::chan) = s.channels;
+  if (state) at(e, axis::state) = s.states;
+  return e;
+}
+
+std::size_t offset(const view<const float>& v, std::size_t t, std::size_t g, std::size_t h, std::size_t c,
+                   std::size_t n) {
+  return t * v.step(axis::token) + g * v.step(axis::group) + h * v.step(axis::head) + c * v.step(axis::chan) +
+         n * v.step(axis::state);
+}
+double entry(const view<const float>& v, std::size_t t, std::size_t g, std::size_t h, std::size_t c, std::size_t n) {
+  return static_cast<double>(v.data[offset(v, t, g, h, c, n)]);
+}
+double entry(const factored<float>& f, std::size_t t, std::size_t g, std::size_t h, std::size_t n) {
+  return entry(f.u, t, g, h, 0, n) * entry(f.v, t, g, h, 0, n);
+}
+
+/// The definition. `state` and the result are laid out as the contiguous h and y of the kernel.
+std::vector<double> defined(const sizes& s, const recurrence<float>& r, view<const float> x, bool adjoint,
+                            std::vector<double>& state) {
+  std::vector<double> y(s.tokens * s.groups * s.heads * s.channels);
+  for (std::size_t g = 0; g < s.groups; ++g)
+    for (std::size_t h = 0; h < s.heads; ++h)
+      for (std::size_t i = 0; i < s.tokens; ++i) {
+        const std::size_t t = adjoint ? s.tokens - 1 - i : i;
+        for (std::size_t n = 0; n < s.states; ++n) {
+          const double d = entry(r.decay, t, g, h, n), a = r.logarithmic ? std::exp(d) : 1 + d;
+          const double b = entry(r.write, t, g, h, n), c = entry(r.read, t, g, h, n);
+          for (std::size_t k = 0; k < s.channels; ++k) {
+            double& z = state[((g * s.heads + h) * s.channels + k) * s.states + n];
+            double& out = y[((t * s.groups + g) * s.heads + h) * s.channels + k];
+            const double put = (adjoint ? c : b) * entry(x, t, g, h, k, 0), get = adjoint ? b : c;
+            if (r.exclusive) {
+              out += get * z;
+              z = a * z + put;
+            } else if (adjoint) {
+              z += put;
+              out += get * z;
+              z *= a;
+            } else {
+              z = a * z + put;
+              out += get * z;
+            }
+          }
+        }
+      }
+  return y;
+}
+
+double error(const std::vector<float>& is, const std::vector<double>& should) {
+  double most = 0, scale = 1e-30;
+  for (std::size_t i = 0; i < is.size(); ++i) {
+    const double off = std::abs(static_cast<double>(is[i]) - should[i]);
+    most = off <= most ? most : off;  // NaN counts
+    if (std::isnan(off)) return off;
+    scale = std::max(scale, std::abs(should[i]));
+  }
+  return most / scale;
+}
+
+struct problem final {
+  sizes s;
+  recurrence<float> r;
+  std::vector<numbers> kept;
+  numbers x, h, y;
+};
+
+/// How strong decays are: nats a token, and how many of a thousand decays are 0 and how many exactly 1.
+struct decays final {
+  float nats = 0.1f;
+  unsigned resets = 0, none = 0;
+};
+
+problem random_problem(std::mt19937& random, const sizes& s, const decays& strength, bool logarithmic, bool exclusive,
+                       bool one_decay) {
+  std::normal_distribution<float> normal;
+  std::uniform_real_distribution<float> uniform;
+  problem p{.s = s, .r = {}, .kept = {}, .x = {}, .h = {}, .y = {}};
+  p.kept.reserve(6);
+  const auto coin = [&] { return random() % 3 != 0; };
+  const auto stream = [&](const extents& size, auto f) {
+    numbers& n = p.kept.emplace_back(zeros(size));
+    for (float& e : n.data) e = f();
+    return view<const float>(in(n));
+  };
+  const auto decay = [&] {
+    const unsigned lot = static_cast<unsigned>(random() % 1000);
+    const float log = lot < strength.resets                   ? -std::numeric_limits<float>::infinity()
+                      : lot < strength.resets + strength.none ? 0
+                                                              : -2 * strength.nats * uniform(random);
+    return logarithmic ? log : std::expm1(log);
+  };
+  const auto any = [&] { return normal(random); };
+  p.r.logarithmic = logarithmic;
+  p.r.exclusive = exclusive;
+  p.r.decay = {stream(of_axes(s, false, false, coin(), false, false), [] { return 1.0f; }),
+               stream(of_axes(s, coin(), coin(), coin(), false, !one_decay), decay)};
+  p.r.write = {stream(of_axes(s, coin(), coin(), coin(), false, false), any),
+               stream(of_axes(s, coin(), coin(), coin(), false, coin()), any)};
+  p.r.read = {stream(of_axes(s, coin(), coin(), coin(), false, false), any),
+              stream(of_axes(s, coin(), coin(), coin(), false, coin()), any)};
+  p.x = zeros(of_axes(s, coin(), coin(), coin(), coin(), false));
+  p.h = zeros(of_axes(s, false, true, true, true, true));
+  p.y = zeros(of_axes(s, true, true, true, true, false));
+  for (float& e : p.x.data) e = any();
+  for (float& e : p.h.data) e = any();
+  return p;
+}
+
+/// The larger of the errors of the results and of the last state.
+double error_of(problem& p, bool adjoint) {
+  std::vector<double> state(p.h.data.begin(), p.h.data.end());
+  numbers h = p.h, y = p.y;
+  const std::vector<double> should = defined(p.s, p.r, in(p.x), adjoint, state);
+  std::fill(y.data.begin(), y.data.end(), 77.0f);
+  (adjoint ? unrolled_heads_adjoint : unrolled_heads)(p.r, in(p.x), in(h), in(y));
+  return std::max(error(y.data, should), error(h.data, state));
+}
+
+sizes random_sizes(std::mt19937& random) {
+  const auto below = [&](unsigned n) { return static_cast<std::size_t>(1 + random() % n); };
+  return {below(random() % 2 ? 300 : 30), below(2), below(3), below(random() % 2 ? 70 : 9),
+          below(random() % 2 ? 80 : 12)};
+}
+
+TEST_CASE("heads are what their definition says, forward and adjoint") {
+  std::mt19937 random(3);
+  const decays strengths[]{{0.001f, 0, 0}, {0.1f, 0, 300}, {0.5f, 0, 0}, {3, 0, 100}, {3, 20, 500},
+                           {0.01f, 30, 0}, {20, 100, 100}, {200, 0, 0},  {0, 0, 0},   {0.1f, 1000, 0}};
+  double worst = 0;
+  for (int trial = 0; trial < 240; ++trial)
+    for (const bool adjoint : {false, true}) {
+      const sizes s = random_sizes(random);
+      const decays& strength = strengths[static_cast<std::size_t>(trial) % std::size(strengths)];
+      problem p = random_problem(random, s, strength, random() % 2 == 0, random() % 2 == 0, random() % 2 == 0);
+      REQUIRE(cpu::shares_decay_among_channels(p.r, in(p.x)));
+      const double e = error_of(p, adjoint);
+      CAPTURE(s.tokens);
+      CAPTURE(s.channels);
+      CAPTURE(s.states);
+      CAPTURE(adjoint);
+      CAPTURE(strength.nats);
+      CAPTURE(p.r.logarithmic);
+      CAPTURE(p.r.exclusive);
+      CHECK(e < 5e-6);  // sums of up to 300 tokens and 80 states in float
+      worst = std::max(worst, e);
+    }
+  MESSAGE("largest error over scale: " << worst);
+}
+
+TEST_CASE("the adjoint of heads is their transpose") {
+  std::mt19937 random(5);
+  for (int trial = 0; trial < 40; ++trial) {
+    const sizes s = random_sizes(random);
+    problem p = random_problem(random, s, {0.3f, 5, 100}, true, trial % 2 == 0, trial % 4 < 2);
+    p.x = p.y;  // every axis
+    std::normal_distribution<float> normal;
+    numbers g = p.y, hg = p.y, h = p.h;
+    for (float& e : p.x.data) e = normal(random);
+    for (float& e : g.data) e = normal(random);
+    std::fill(h.data.begin(), h.data.end(), 0.0f);
+    unrolled_heads(p.r, in(p.x), in(h), in(p.y));
+    std::fill(h.data.begin(), h.data.end(), 0.0f);
+    unrolled_heads_adjoint(p.r, in(g), in(h), in(hg));
+    double one = 0, other = 0, scale = 0;
+    for (std::size_t i = 0; i < g.data.size(); ++i) {
+      one += static_cast<double>(g.data[i]) * static_cast<double>(p.y.data[i]);
+      other += static_cast<double>(hg.data[i]) * static_cast<double>(p.x.data[i]);
+      scale += std::abs(static_cast<double>(g.data[i]) * static_cast<double>(p.y.data[i]));
+    }
+    CHECK(std::abs(one - other) <= 1e-6 * scale + 1e-30);
+  }
+}
+
+TEST_CASE("a reset forgets a large state completely") {
+  std::mt19937 random(8);
+  for (const bool one_decay : {false, true})
+    for (const bool adjoint : {false, true})
+      for (const std::size_t tokens : {1u, 15u, 16u, 64u, 130u}) {
+        const sizes s{tokens, 1, 1, 5, 19};
+        problem p = random_problem(random, s, {0.1f, 0, 0}, true, false, one_decay);
+        std::vector<float>& log = p.kept[1].data;
+        std::fill(log.begin(), log.end(), -std::numeric_limits<float>::infinity());
+        for (float& e : p.h.data) e *= 1e12f;
+        for (std::size_t k = 2; k < 6; ++k)  // one sign, so that sums over states do not cancel
+          for (float& e : p.kept[k].data) e = std::abs(e);
+        std::vector<double> state(p.h.data.begin(), p.h.data.end());
+        const std::vector<double> should = defined(s, p.r, in(p.x), adjoint, state);
+        (adjoint ? unrolled_heads_adjoint : unrolled_heads)(p.r, in(p.x), in(p.h), in(p.y));
+        CHECK(error(p.h.data, state) < 1e-6);
+        if (!adjoint) CHECK(error(p.y.data, should) < 1e-6);
+      }
+}
+
+TEST_CASE("heads of 65536 tokens stay accurate in windows of any length") {
+  std::mt19937 random(13);
+  for (const float nats : {1e-6f, 1e-4f, 3e-3f})
+    for (const bool logarithmic : {false, true})
+      for (const bool one_decay : {false, true})
+        for (const std::size_t window : {1u, 256u, 65536u}) {
+          const sizes s{65536, 1, 1, 3, 5};
+          problem p = random_problem(random, s, {nats, 0, 0}, logarithmic, false, one_decay);
+          for (std::size_t k = 2; k < 6; ++k)  // one sign: errors add up
+            for (float& e : p.kept[k].data) e = std::abs(e);
+          for (float& e : p.x.data) e = std::abs(e);
+          std::vector<double> state(p.h.data.begin(), p.h.data.end());
+          const std::vector<double> should = defined(s, p.r, in(p.x), false, state);
+          const auto part = [&](view<const float> v, std::size_t t) { return v.slice(axis::token, t, t + window); };
+          for (std::size_t t = 0; t < s.tokens; t += window) {
+            recurrence<float> r = p.r;
+            for (factored<float>* f : {&r.decay, &r.write, &r.read}) *f = {part(f->u, t), part(f->v, t)};
+            unrolled_heads(r, part(in(p.x), t), in(p.h), in(p.y).slice(axis::token, t, t + window));
+          }
+          CAPTURE(nats);
+          CAPTURE(window);
+          CAPTURE(one_decay);
+          // A window leaves its state in float. One token a window rounds it 65536 times, and the same way where what
+          // is written hardly changes: up to 6e-4 for a float sum of constants.
+          const double bound = window == 1 ? 1e-3 : 1e-5;
+          CHECK(error(p.y.data, should) < bound);
+          CHECK(error(p.h.data, state) < bound);
+        }
+}
+
+TEST_CASE("products of any size, with rows apart, touch nothing between their rows") {
+  std::mt19937 random(21);
+  std::normal_distribution<float> normal;
+  for (int trial = 0; trial < 200; ++trial) {
+    const auto below = [&](unsigned n) { return static_cast<std::size_t>(1 + random() % n); };
+    const std::size_t m = below(trial % 3 ? 20 : 150), n = below(trial % 2 ? 40 : 150) + (trial % 20 ? 0 : 1100),
+                      k = below(trial % 5 ? 70 : 600);
+    const std::size_t a_row = k + random() % 3, b_row = k + random() % 5, c_row = n + random() % 3, y_row = n + 2;
+    std::vector<float> a(m * a_row), b(n * b_row), c(k * c_row), y(m * y_row);
+    for (std::vector<float>* all : {&a, &b, &c, &y})
+      for (float& e : *all) e = normal(random);
+    std::vector<float> added = y, rows = y, made = y;
+    cpu::product(m, n, k, a.data(), a_row, b.data(), b_row, added.data(), y_row);
+    cpu::product_rows(m, n, k, a.data(), a_row, c.data(), c_row, rows.data(), y_row, true);
+    cpu::product_rows(m, n, k, a.data(), a_row, c.data(), c_row, made.data(), y_row, false);
+    std::vector<double> of_added(y.begin(), y.end()), of_rows = of_added, of_made = of_added;
+    for (std::size_t i = 0; i < m; ++i)
+      for (std::size_t j = 0; j < n; ++j) {
+        double by_row = 0, by_column = 0;
+        for (std::size_t q = 0; q < k; ++q) {
+          by_row += static_cast<double>(a[i * a_row + q]) * static_cast<double>(b[j * b_row + q]);
+          by_column += static_cast<double>(a[i * a_row + q]) * static_cast<double>(c[q * c_row + j]);
+        }
+        of_added[i * y_row + j] += by_row;
+        of_rows[i * y_row + j] += by_column;
+        of_made[i * y_row + j] = by_column;
+      }
+    CHECK(error(added, of_added) < 2e-6);
+    CHECK(error(rows, of_rows) < 2e-6);
+    CHECK(error(made, of_made) < 2e-6);
+    for (std::size_t i = 0; i < m; ++i)
+      for (std::size_t j = n; j < y_row; ++j) {
+        CHECK(added[i * y_row + j] == y[i * y_row + j]);
+        CHECK(rows[i * y_row + j] == y[i * y_row + j]);
+        CHECK(made[i * y_row + j] == y[i * y_row + j]);
+      }
+  }
+}
+
+}  // namespace
+}  // namespace alphaform::test
