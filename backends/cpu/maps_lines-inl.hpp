@@ -51,7 +51,7 @@ class node_sums {
   HWY_INLINE void Rows(const maps::node& k) const {
     const map_vector sum = Between(k.middle, k.row);
     const bool exclusive = m_.of.core.exclusive;
-    Lines(static_cast<std::ptrdiff_t>(k.row), k.rows, maps::panel_lines(k.rows) * leaf_tokens, w_.row_sum,
+    Lines(static_cast<std::ptrdiff_t>(k.row), k.rows, maps::panel_lines(k.rows) * maps::leaf_tokens, w_.row_sum,
           [sum, exclusive](float* strip, std::size_t, std::size_t, std::size_t length) HWY_ATTR {
             const map_lanes d;
             map_vector far = sum;
@@ -66,7 +66,7 @@ class node_sums {
     const map_vector sum = Between(k.column + k.columns, k.middle);
     const std::size_t count = k.columns + m_.reach();
     Lines(static_cast<std::ptrdiff_t>(k.column) - static_cast<std::ptrdiff_t>(m_.reach()), count,
-          (count / leaf_tokens + 1) * leaf_tokens, w_.column_sum,
+          (count / maps::leaf_tokens + 1) * maps::leaf_tokens, w_.column_sum,
           [sum](float* strip, std::size_t before, std::size_t tokens, std::size_t) HWY_ATTR {
             const map_lanes d;
             map_vector far = sum;

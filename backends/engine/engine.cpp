@@ -48,11 +48,17 @@ bool engine<T>::keeps_apart(node_index p, axes a) const {
 }
 
 template <class T>
+bool engine<T>::within_tokens(node_index p) const {
+  const signature s = signature_of(g_, p);
+  return s.known && !s.mixes_tokens;
+}
+
+template <class T>
 bool engine<T>::causal(node_index p) const {
   const node& n = g_[p];
   if (one_of<terms::reverse, terms::permute, terms::every_token, terms::over_tokens, terms::retimed>(n.term))
     return false;
-  if (n.is<terms::adjoint>()) return works_within_tokens(g_, n.a);
+  if (n.is<terms::adjoint>()) return within_tokens(n.a);
   if (one_of<terms::product, terms::sum, terms::paths>(n.term)) return causal(n.a) && causal(n.b);
   if (one_of<terms::scan, terms::rownorm, terms::bounded_rownorm>(n.term)) return causal(n.a);
   return true;
@@ -64,8 +70,7 @@ bool engine<T>::streams(node_index p) const {
   const node& n = g_[p];
   if (one_of<terms::attend, terms::rownorm, terms::bounded_rownorm>(n.term)) return false;
   if (one_of<terms::product, terms::sum, terms::paths>(n.term)) return streams(n.a) && streams(n.b);
-  if (n.is<terms::scan>() && !works_within_tokens(g_, n.a)) return false;  // refused where it is run
-  if (n.is<terms::conv>() && !is_filter(g_[n.a])) return causal(p);
+  if (n.is<terms::scan>()) return within_tokens(n.a);
   return causal(p);
 }
 
@@ -121,7 +126,7 @@ template <class T>
 typename engine<T>::division engine<T>::divided(node_index p, const extents& result, const extents& operand) const {
   division d;
   d.tokens = tokens();
-  const bool in_windows = p == absent || streams(p), within = p == absent || works_within_tokens(g_, p);
+  const bool in_windows = p == absent || streams(p), within = p == absent || within_tokens(p);
   d.in_order = !within;
   const extents size = alphaform::together(result, operand);
   const std::size_t all = lanes_of(size),

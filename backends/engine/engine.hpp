@@ -73,6 +73,7 @@ class engine final {
   extents result_of(node_index p, const source&, bool transposed);
   tensor<T> pass(node_index p, const source&, bool transposed);
   tensor<T> in_windows(node_index pointwise);
+  bool within_tokens(node_index p) const;
   bool streams(node_index p) const;
   bool has_matrix(node_index p) const;
   extents dry(node_index p, const source&, bool transposed, const window&);

@@ -313,7 +313,7 @@ TEST_CASE("lines that are no commands end with status 2 and print what was expec
            {"attention", mamba, "--ids", "1", "--layer", "-1", "-o", place.file("m.npy")},
            {"attention", mamba, "--ids", "1", "--layer", "x", "-o", place.file("m.npy")},
            {"attention", mamba, "--ids", "1", "--layer", "0", "--channel", "-1", "-o", place.file("m.npy")},
-           {"attention", mamba, "--ids", "1", "--layer", "0", "--reduce", "max", "-o", place.file("m.npy")},
+           {"attention", mamba, "--ids", "1", "--layer", "0", "--reduce", "min", "-o", place.file("m.npy")},
            {"attention", mamba, "--ids", "1", "--layer", "0", "--channel", "0", "--reduce", "mean", "-o",
             place.file("m.npy")},
            {"explain", mamba, "--ids", "1", "--method", "shap", "-o", place.file("report")},
