@@ -2,7 +2,7 @@
 # a|b: either will do, as a package or as a command on the PATH; the first is what would be installed.
 build_packages='g++ cmake ninja-build|ninja pkg-config|pkgconf libeigen3-dev libboost-dev|libboost1.81-dev libfmt-dev
   nlohmann-json3-dev libcli11-dev libpng-dev zlib1g-dev libzip-dev libicu-dev libhwy-dev'
-test_packages='doctest-dev clang clang-format clang-tidy ccache'
+test_packages='doctest-dev libbenchmark-dev clang clang-format clang-tidy ccache'
 
 is_present() {
   for name in $(echo "$1" | tr '|' ' '); do

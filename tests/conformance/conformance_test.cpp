@@ -19,7 +19,7 @@ using test::as_stream;
 using test::matrices;
 using test::random_mixer;
 
-constexpr reduction both_reductions[] = {reduction::mean, reduction::abs_mean};
+constexpr reduction every_reduction[] = {reduction::mean, reduction::abs_mean, reduction::clamp, reduction::max};
 
 /// Lengths below the filter's, odd, and over one block of tokens; channels odd, even and over one block.
 struct length final {
@@ -97,11 +97,16 @@ TEST_CASE("rows and columns are those of the materialised matrices of all channe
 TEST_CASE("reduced maps are means of the materialised matrices and reduced rows are their rows") {
   for_every_mixer([](const random_mixer& m) {
     auto a = m.on(reference_kernels());
-    for (const reduction over : both_reductions) {
+    for (const reduction over : every_reduction) {
       CAPTURE(text_of(over));
       MatrixXd mean = MatrixXd::Zero(m.sizes().tokens, m.sizes().tokens);
-      for (const MatrixXd& h : matrices(a)) mean += over == reduction::mean ? h : MatrixXd(h.cwiseAbs());
-      mean /= static_cast<double>(m.channels());
+      for (const MatrixXd& h : matrices(a)) {
+        if (over == reduction::mean) mean += h;
+        if (over == reduction::abs_mean) mean += h.cwiseAbs();
+        if (over == reduction::clamp) mean += h.cwiseMax(0);
+        if (over == reduction::max) mean = mean.cwiseMax(h.cwiseAbs());
+      }
+      if (over != reduction::max) mean /= static_cast<double>(m.channels());
       const MatrixXd map = as_map(a.reduced_matrix(over));
       CHECK(relative_difference(map, mean) <= rounding);
       double miss = 0;
@@ -136,7 +141,7 @@ TEST_CASE("no token influences an earlier one, unless both directions are declar
       return;
     }
     for (const MatrixXd& h : matrices(a)) CHECK(above(h) == 0);
-    for (const reduction over : both_reductions) CHECK(above(as_map(a.reduced_matrix(over))) == 0);
+    for (const reduction over : every_reduction) CHECK(above(as_map(a.reduced_matrix(over))) == 0);
   });
 }
 
@@ -307,7 +312,7 @@ TEST_CASE("float32 on the CPU agrees with the reference in double") {
     CHECK(relative_difference(as_map(a.matrix(last % 3)), as_map(exact.matrix(last % 3))) <= in_float);
     // Channels of either sign cancel in a mean: its rounding is that of the mean of magnitudes.
     const double scale = as_map(exact.reduced_matrix(reduction::abs_mean)).maxCoeff();
-    for (const reduction over : both_reductions) {
+    for (const reduction over : every_reduction) {
       const auto miss = [](const MatrixXd& x, const MatrixXd& y) { return (x - y).cwiseAbs().maxCoeff(); };
       CHECK(miss(as_map(a.reduced_matrix(over)), as_map(exact.reduced_matrix(over))) <= in_float * scale);
       CHECK(miss(as_matrix(a.reduced_row(last, over), axis::token, axis::column),
@@ -362,7 +367,7 @@ TEST_CASE("Mamba: steps Delta of about 0 and 50 are finite and y = H x + r") {
     const MatrixXd y = as_stream(exact.output());
     CHECK(relative_difference(as_stream(exact.apply(exact.x())) + as_stream(exact.remainder()), y) <= identity);
     CHECK(relative_difference(as_stream(a.apply(a.x())) + as_stream(a.remainder()), y) <= in_float);
-    for (const reduction over : both_reductions) {
+    for (const reduction over : every_reduction) {
       const MatrixXd map = as_map(exact.reduced_matrix(over));
       CHECK(relative_difference(as_map(a.reduced_matrix(over)), map) <= in_float);
     }
@@ -423,7 +428,7 @@ void check_plans(const random_mixer& m, const kernels<T>& backend) {
   using kind = query::kind;
   for (const kind is : {kind::apply, kind::adjoint, kind::remainder, kind::row, kind::column, kind::matrix,
                         kind::reduced_row, kind::reduced_matrix})
-    for (const reduction over : both_reductions) {
+    for (const reduction over : every_reduction) {
       const query q{is, 2 % m.tokens(), over};
       auto a = m.on(backend);
       const query_plan p = a.plan(q);
