@@ -101,10 +101,6 @@ struct kernels final {
   void (*attend)(in q, in k, bool normalised, std::size_t window, in x, out y);
   /// y_s = sum_{s <= t < s+window} a_ts g_t, with as many keys as queries.
   void (*attend_adjoint)(in q, in k, bool normalised, std::size_t window, in g, out y);
-
-  /// y[m, n] += sum_k a[m, k] b[n, k]; rows lie `*_row` elements apart.
-  void (*product)(std::size_t m, std::size_t n, std::size_t k, const T* a, std::size_t a_row, const T* b,
-                  std::size_t b_row, T* y, std::size_t y_row);
 };
 
 /// Sets the processor up for one query and back.

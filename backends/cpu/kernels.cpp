@@ -6,7 +6,6 @@
 #include <alphaform/backends/cpu/linear.hpp>
 #include <alphaform/backends/cpu/long_filter.hpp>
 #include <alphaform/backends/cpu/maps.hpp>
-#include <alphaform/backends/cpu/products.hpp>
 #include <alphaform/backends/cpu/rank_one.hpp>
 #include <alphaform/backends/cpu/recur.hpp>
 #include <alphaform/backends/cpu/runs.hpp>
@@ -69,6 +68,15 @@ void copy(in x, out y) {
           std::fill_n(b, n, *a);
       },
       x, y);
+}
+
+void shift(std::ptrdiff_t lag, in x, out y) {
+  const std::size_t tokens = y.of(axis::token), by = std::min(tokens, static_cast<std::size_t>(std::abs(lag)));
+  const bool later = lag > 0;
+  if (by > 0) fill(0, y.slice(axis::token, later ? 0 : tokens - by, later ? by : tokens));
+  if (by == tokens) return;
+  copy(x.slice(axis::token, later ? 0 : by, later ? tokens - by : tokens),
+       y.slice(axis::token, later ? by : 0, later ? tokens : tokens - by));
 }
 
 void total(T weight, bool absolute, in x, out y) {
@@ -148,6 +156,7 @@ kernels<T> make_table() {
   k.unit = unit;
   k.copy = copy;
   k.total = total;
+  k.shift = shift;
   k.map = cpu::map;
   k.evaluate = [](const pointwise& p, std::span<const in> operands, out y) {
     for (const in& x : operands) fetch(x);
@@ -158,7 +167,6 @@ kernels<T> make_table() {
   k.larger = cpu::larger;
   k.linear = cpu::linear;
   k.linear_adjoint = cpu::linear_adjoint;
-  k.product = cpu::product;
   k.fir = [](in w, in x, out y) {
     fetch(x);
     is_long(w, x) ? cpu::long_filter(w, x, y) : cpu::fir(w, x, y);

@@ -219,6 +219,13 @@ extents engine<T>::result_of(node_index p, const source& from, bool transposed) 
 
 template <class T>
 tensor<T> engine<T>::pass(node_index p, const source& from, bool transposed) {
+  if (tokens() == 1) {  // a step of decoding: one window, nothing to share out
+    evaluation<T> e(*this, k_, carry_);
+    const tensor<T> x = from.stream != absent ? e.value(from.stream, everything()) : from.x,
+                    y = transposed ? e.adjoint(p, x, everything()) : e.apply(p, x, everything());
+    arena_.held_beside(e.memory().count().peak);
+    return y;
+  }
   const extents size = result_of(p, from, transposed);
   const division d = divided(p, size, from.stream != absent ? shapes_.of(from.stream) : from.x.v.size);
   const tensor<T> y = arena_.make(size);

@@ -130,14 +130,6 @@ kernels<T> make_table() {
   k.attend = k.attend_adjoint = [](in q, in key, bool, std::size_t window, in x, out y) {
     count_attention<T>(q, key, window, x, y);
   };
-  k.product = [](std::size_t m, std::size_t n, std::size_t inner, const T*, std::size_t, const T*, std::size_t, T*,
-                 std::size_t) {
-    const auto M = static_cast<double>(m), N = static_cast<double>(n), K = static_cast<double>(inner);
-    work& w = counted_work()["product"];
-    ++w.calls;
-    w.flops += 2 * M * N * K;
-    w.bytes += (M * K + N * K + 2 * M * N) * sizeof(T);
-  };
   return k;
 }
 

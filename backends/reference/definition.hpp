@@ -256,16 +256,6 @@ struct definition final {
         .channel_map = recurrences<T>::channel_map,
         .attend = attend,
         .attend_adjoint = attend_adjoint,
-        .product =
-            [](std::size_t m, std::size_t n, std::size_t k, const T* a, std::size_t a_row, const T* b,
-               std::size_t b_row, T* y, std::size_t y_row) {
-              for (std::size_t i = 0; i < m; ++i)
-                for (std::size_t j = 0; j < n; ++j) {
-                  T sum = 0;
-                  for (std::size_t q = 0; q < k; ++q) sum += a[i * a_row + q] * b[j * b_row + q];
-                  y[i * y_row + j] += sum;
-                }
-            },
     };
   }
 };

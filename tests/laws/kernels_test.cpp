@@ -368,26 +368,6 @@ TEST_CASE("an Unrolled and its transpose are their definitions") {
   }
 }
 
-TEST_CASE("products of matrices add to what is there") {
-  draw d;
-  for (int round = 0; round < rounds; ++round) {
-    const std::size_t m = d.odd(), n = d.odd(), inner = d.odd();
-    const std::size_t a_row = inner + d.below(3), b_row = inner + d.below(3), y_row = n + d.below(3);
-    const auto rows = [](std::size_t count, std::size_t row) {
-      extents size = single;
-      at(size, axis::token) = count;
-      at(size, axis::column) = row;
-      return size;
-    };
-    operand a = d.of(rows(m, a_row)), b = d.of(rows(n, b_row)), y = d.of(rows(m, y_row));
-    both([&](const auto& k, auto type) {
-      using T = decltype(type);
-      k.product(m, n, inner, a.as<T>().data, a_row, b.as<T>().data, b_row, y.as<T>().data, y_row);
-    });
-    check_same(y);
-  }
-}
-
 // ---- Transposes
 
 template <class T>
