@@ -33,7 +33,8 @@ named_case rollout_of(std::size_t tokens) {
 
 std::vector<named_case> rollout_cases() {
   std::vector<named_case> all;
-  for (const std::size_t tokens : {4096, 16384, 65536}) all.push_back(rollout_of(tokens));
+  for (const std::size_t tokens : std::initializer_list<std::size_t>{4096, 16384, 65536})
+    all.push_back(rollout_of(tokens));
   return all;
 }
 

@@ -70,7 +70,7 @@ class assembler final {
   void fuse_products(const std::vector<std::size_t>& uses) {
     for (line& l : code_) {
       if (l.made.is != operation::plus) continue;
-      for (const std::size_t k : {0, 1}) {
+      for (const std::size_t k : {std::size_t{0}, std::size_t{1}}) {
         const value product = l.from[k], other = l.from[1 - k];
         if (code_[product].made.is != operation::times || uses[product] != 1) continue;
         l.made.is = operation::times_plus;

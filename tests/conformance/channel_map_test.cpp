@@ -211,7 +211,7 @@ TEST_CASE("a map over channels is the same bit for bit with one, two and three t
     cpu::allow_amx(amx);
     for (const over_channels over : every) {
       std::vector<std::vector<float>> maps;
-      for (const std::size_t n : {1, 2, 3}) {
+      for (const std::size_t n : std::initializer_list<std::size_t>{1, 2, 3}) {
         use_threads(n);
         maps.emplace_back(z.tokens * z.tokens);
         cpu::channel_map(e.matrices, over, square_of(maps.back(), z.tokens));
@@ -225,7 +225,7 @@ TEST_CASE("a map over channels is the same bit for bit with one, two and three t
 
 TEST_CASE("a long sequence has the same errors as a short one") {
   const sizes z{1100, 2, 3, 4};  // squares of more than one block between a row and its node's middle
-  for (const std::size_t k : {0, 4, 8}) {
+  for (const std::size_t k : std::initializer_list<std::size_t>{0, 4, 8}) {
     const example e(z, kinds[k], 11);
     cpu::allow_amx(false);
     for (const over_channels over : every) CHECK(difference(e, z, over) < 2e-6);

@@ -144,7 +144,7 @@ TEST_CASE("a vector function gives a number the same result at every place") {
   x.resize(519);
   for (code f = 0; f < function_table.size(); ++f) {
     CAPTURE(function_table[f].meaning);
-    for (const std::size_t n : {1, 3, 15, 16, 17, 40, 517}) {
+    for (const std::size_t n : std::initializer_list<std::size_t>{1, 3, 15, 16, 17, 40, 517}) {
       std::vector<float> y(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(n) + 1);
       cpu::function_on_strips(f)(y.data() + 1, y.data() + 1, n - (n == 517 ? 1 : 0));
       std::size_t wrong = 0;

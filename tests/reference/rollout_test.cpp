@@ -98,7 +98,7 @@ TEST_CASE("results are the same bit for bit with any number of threads") {
       const with_threads t(1);
       one = answers(name);
     }
-    for (const std::size_t n : {2, 3, 7}) {
+    for (const std::size_t n : std::initializer_list<std::size_t>{2, 3, 7}) {
       const with_threads t(n);
       CHECK(answers(name) == one);
     }
