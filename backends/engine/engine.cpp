@@ -158,6 +158,7 @@ typename engine<T>::division engine<T>::divided(node_index p, const extents& res
 }
 
 /// One window with kernels that only count: finds every stream that must be there whole, and the extents of the result.
+/// It also makes these streams ask for their carried states before the operator does, whatever the number of tokens.
 template <class T>
 extents engine<T>::dry(node_index p, const source& from, bool transposed, const window& w) {
   const work_of_kernels before = counted_work();
@@ -219,13 +220,6 @@ extents engine<T>::result_of(node_index p, const source& from, bool transposed) 
 
 template <class T>
 tensor<T> engine<T>::pass(node_index p, const source& from, bool transposed) {
-  if (tokens() == 1) {  // a step of decoding: one window, nothing to share out
-    evaluation<T> e(*this, k_, carry_);
-    const tensor<T> x = from.stream != absent ? e.value(from.stream, everything()) : from.x,
-                    y = transposed ? e.adjoint(p, x, everything()) : e.apply(p, x, everything());
-    arena_.held_beside(e.memory().count().peak);
-    return y;
-  }
   const extents size = result_of(p, from, transposed);
   const division d = divided(p, size, from.stream != absent ? shapes_.of(from.stream) : from.x.v.size);
   const tensor<T> y = arena_.make(size);
