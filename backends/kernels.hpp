@@ -16,7 +16,8 @@ struct factored final {
   view<const T> u, v;
 };
 
-/// h_t = a_t h_{t-1} + b_t x_t, y_t = sum over the state of c_t h_t, or of c_t h_{t-1} if exclusive.
+/// h_t = a_t h_{t-1} + b_t x_t, y_t = sum over the state of c_t h_t, or of c_t h_{t-1} if exclusive. Sizes: x and y
+/// [T, lanes], h [lanes, state], u [T, lanes] and v [T, lanes, state], lanes being any other axes (paper Eq. 5-7).
 template <class T>
 struct recurrence final {
   factored<T> decay;         ///< log a if logarithmic, else a - 1: either is exact where a is close to 1
@@ -26,14 +27,14 @@ struct recurrence final {
 };
 
 /// The same with a transition A_t = Diag(a_t) + p_t q_t' on the state (DeltaNet, RWKV-7): A h = a h + p (sum over the
-/// state of q h).
+/// state of q h), the same for all channels of a head: no stream but x and y has the axis `chan`. Sizes as above.
 template <class T>
 struct rank_one_recurrence final {
   recurrence<T> diagonal;
   factored<T> p, q;
 };
 
-/// One matrix [T, T] a channel, H_c = (read Scan(decay) write + Diag(skip)) Filter.
+/// C matrices [T, T], one a channel, H_c = (read Scan(decay) write + Diag(skip)) Filter.
 template <class T>
 struct channel_matrices final {
   recurrence<T> core;    ///< on axes token, chan and state
@@ -86,13 +87,16 @@ struct kernels final {
   void (*recur)(in change, in x, out h, out y);
   /// h <- h + g_t, y_t = h, h <- a_t h, from the last token to the first: the transpose of recur.
   void (*recur_adjoint)(in change, in g, out h, out y);
+  /// y of the recurrence; `h` holds the state before the first token, and after the last one when it is done.
   void (*unrolled)(const recurrence<T>&, in x, out h, out y);
   /// From the last token to the first: h <- h + c_t g_t, y_t = sum over the state of b_t h, h <- a_t h; if exclusive
   /// y_t = sum of b_t h comes first, then h <- a_t h + c_t g_t.
   void (*unrolled_adjoint)(const recurrence<T>&, in g, out h, out y);
+  /// The same with a transition of rank one; transposed, h <- a_t h + q_t (sum over the state of p_t h) for h <- a_t h.
   void (*rank_one)(const rank_one_recurrence<T>&, in x, out h, out y);
   void (*rank_one_adjoint)(const rank_one_recurrence<T>&, in g, out h, out y);
-  /// Adds to `map` [T, column T] what is taken over the channels (or raises it to the maximum).
+  /// Adds to `map` [T, column T] what is taken over the channels, or raises it to the maximum; entries above the
+  /// diagonal stay as they are.
   void (*channel_map)(const channel_matrices<T>&, over_channels, out map);
 
   /// y_t = sum_{t-window < s <= t} a_ts x_s with a_ts = exp(sum over the state of q_t k_s), each row divided by its sum
@@ -118,6 +122,6 @@ class entered final {
 };
 
 const kernels<double>& reference_kernels();  ///< sequential, double, the truth
-const kernels<float>& cpu_kernels();         ///< float32, Eigen
+const kernels<float>& cpu_kernels();         ///< float32, vector code chosen at run time
 
 }  // namespace alphaform

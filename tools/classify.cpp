@@ -5,15 +5,13 @@
 #include <alphaform/architectures/checkpoint/quote.hpp>
 #include <alphaform/architectures/images/image_input.hpp>
 #include <alphaform/backends/model/model.hpp>
+#include <alphaform/backends/parallel.hpp>
 #include <alphaform/explain/output/json.hpp>
 #include <alphaform/explain/output/utf8.hpp>
 #include <alphaform/tools/command.hpp>
 #include <alphaform/tools/input.hpp>
 #include <atomic>
 #include <cmath>
-#include <exception>
-#include <mutex>
-#include <thread>
 
 namespace alphaform::tools {
 
@@ -71,32 +69,15 @@ class progress final {
   bool shown_;
 };
 
-/// The first `count` images, each by whichever thread is free. The first error ends all and is thrown here.
+/// The first `count` images, each by whichever thread is free.
 std::vector<verdict> verdicts_of(const model<float>& m, const image_input& as, const images& all, std::size_t count) {
   std::vector<verdict> verdicts(count);
-  std::atomic<std::size_t> next = 0, finished = 0;
-  std::exception_ptr error;
-  std::mutex of_error;
+  std::atomic<std::size_t> finished = 0;
   const progress shown(count);
-  const auto work = [&] {
-    try {
-      for (std::size_t i = next++; i < count; i = next++) {
-        verdicts[i] = verdict_of(m, as, all, i);
-        shown.done(++finished);
-      }
-    } catch (...) {
-      const std::lock_guard lock(of_error);
-      if (!error) error = std::current_exception();
-      next = count;
-    }
-  };
-  {
-    std::vector<std::jthread> others(std::min<std::size_t>(count, std::max(1U, std::thread::hardware_concurrency())) -
-                                     1);
-    for (std::jthread& t : others) t = std::jthread(work);
-    work();
-  }
-  if (error) std::rethrow_exception(error);
+  parallel(count, [&](std::size_t i) {
+    verdicts[i] = verdict_of(m, as, all, i);
+    shown.done(++finished);
+  });
   return verdicts;
 }
 

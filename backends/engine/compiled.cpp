@@ -49,13 +49,14 @@ class assembler final {
   value inverse(value a) { return put({.is = operation::inverse}, {a, none, none}); }
   std::size_t size() const { return code_.size(); }
 
-  pointwise finished(std::size_t operands) {
+  /// Everything that `result` needs; it comes last, as what it needs comes before it.
+  pointwise finished(value result, std::size_t operands) {
     std::vector<std::size_t> uses(code_.size(), 0);
     for (const line& l : code_)
       for (const value v : l.from)
         if (v != none) ++uses[v];
     fuse_products(uses);
-    drop_unused();
+    drop_unused(result);
     return with_registers(operands);
   }
 
@@ -79,9 +80,9 @@ class assembler final {
       }
     }
   }
-  void drop_unused() {
+  void drop_unused(value result) {
     std::vector<bool> needed(code_.size(), false);
-    needed.back() = true;
+    needed[result] = true;
     for (std::size_t i = code_.size(); i-- > 0;)
       if (needed[i])
         for (const value v : code_[i].from)
@@ -150,10 +151,9 @@ class compilation final {
         reads_.pop_back();  // the caller brings it, as the last operand
       }
     }
-    static_cast<void>(result);
     compiled_stream c;
     c.size = size_;
-    c.program = code_.finished(reads_.size() + (what == made_of::product_with ? 1 : 0));
+    c.program = code_.finished(result, reads_.size() + (what == made_of::product_with ? 1 : 0));
     c.reads = reads_;
     return c;
   }

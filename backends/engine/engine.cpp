@@ -189,7 +189,7 @@ void engine<T>::each_task(std::size_t tasks, std::size_t entries, const std::fun
   arena_.held_beside(most * std::min(tasks, threads()));
 }
 
-/// P x or P' x, each window handed to take(division, task, window, part).
+/// P x or P' x, each window handed to take(number of its part of the lanes, window, result).
 template <class T>
 template <class Take>
 void engine<T>::each_window(node_index p, const source& from, bool transposed, const division& d, const Take& take) {
@@ -199,11 +199,12 @@ void engine<T>::each_window(node_index p, const source& from, bool transposed, c
     evaluation<T> e(*this, k_, carry);
     const std::size_t place = decodes() ? carry_->place() : 0, windows = d.in_order ? d.token_parts() : 1;
     for (std::size_t k = 0; k < windows; ++k) {
-      const std::size_t token = d.in_order ? (transposed ? windows - 1 - k : k) : i % d.token_parts();
-      const window w = d.part(d.in_order ? i : i / d.token_parts(), token);
+      const std::size_t token = d.in_order ? (transposed ? windows - 1 - k : k) : i % d.token_parts(),
+                        lanes = d.in_order ? i : i / d.token_parts();
+      const window w = d.part(lanes, token);
       if (carry != nullptr) carry->go_to(place);
       const tensor<T> x = from.stream != absent ? e.value(from.stream, w) : w.of(from.x);
-      take(i, w, transposed ? e.adjoint(p, x, w) : e.apply(p, x, w));
+      take(lanes, w, transposed ? e.adjoint(p, x, w) : e.apply(p, x, w));
       e.next_window();
     }
     return e.memory().count().peak;
@@ -228,16 +229,17 @@ tensor<T> engine<T>::pass(node_index p, const source& from, bool transposed) {
   return y;
 }
 
-/// Every task has a sum of its own; these are added in order.
+/// The lanes of every task have a sum of their own; these are added in order. Windows of the same lanes write to
+/// different tokens of it.
 template <class T>
 tensor<T> engine<T>::lane_mean(node_index p, const tensor<T>& x, bool transposed) {
   const extents size = result_of(p, {x}, transposed), line = stream_extents(tokens(), 1);
   const division d = divided(p, size, x.v.size);
   const T weight = T(1) / static_cast<T>(lanes_of(size));
   std::vector<tensor<T>> sums;
-  for (std::size_t i = 0; i < tasks_of(d); ++i) sums.push_back(arena_.filled(line, 0));
-  each_window(p, {x}, transposed, d, [&](std::size_t i, const window& w, const tensor<T>& part) {
-    const tensor<T> to = sums[i].slice(axis::token, w.token_begin, w.token_end);
+  for (std::size_t i = 0; i < d.lane_parts(); ++i) sums.push_back(arena_.filled(line, 0));
+  each_window(p, {x}, transposed, d, [&](std::size_t lanes, const window& w, const tensor<T>& part) {
+    const tensor<T> to = sums[lanes].slice(axis::token, w.token_begin, w.token_end);
     if (part.v.of(axis::token) == to.v.of(axis::token))
       k_.total(weight, false, part, to);
     else  // the same for every token
@@ -245,6 +247,15 @@ tensor<T> engine<T>::lane_mean(node_index p, const tensor<T>& x, bool transposed
   });
   for (std::size_t i = 1; i < sums.size(); ++i) k_.plus(sums[0], sums[i], sums[0]);
   return sums[0];
+}
+
+/// A copy in the engine's own memory, which counts it for as long as it lives.
+template <class T>
+tensor<T> engine<T>::moved_here(evaluation<T>& e, const tensor<T>& part) {
+  const tensor<T> y = arena_.make(part.v.size);
+  k_.copy(part, y);
+  arena_.held_beside(e.memory().count().peak);
+  return y;
 }
 
 /// A pointwise stream, windows of tokens side by side.
@@ -255,9 +266,7 @@ tensor<T> engine<T>::in_windows(node_index i) {
   dry(absent, {.stream = i}, false, at_once ? everything() : window{0, std::min<std::size_t>(2, tokens())});
   if (at_once) {
     evaluation<T> e(*this, k_, carry_);
-    const tensor<T> part = e.value(i, everything()), y = arena_.make(part.v.size);
-    k_.copy(part, y);
-    return y;
+    return moved_here(e, e.value(i, everything()));
   }
   const division d = divided(absent, size, size);
   const tensor<T> y = arena_.make(size);
@@ -285,7 +294,7 @@ const tensor<T>& engine<T>::kept(node_index i) {
     y = in_windows(i);
   } else if (n.is<terms::peak>() || n.is<terms::prior_peak>()) {
     evaluation<T> e(*this, k_, carry_);
-    y = e.peaks(n);
+    y = moved_here(e, e.peaks(n));
   } else {
     y = pass(n.a, {.stream = n.b}, false);
   }

@@ -72,6 +72,7 @@ class engine final {
   static std::size_t tasks_of(const division&);
   extents result_of(node_index p, const source&, bool transposed);
   tensor<T> pass(node_index p, const source&, bool transposed);
+  tensor<T> moved_here(evaluation<T>&, const tensor<T>& part);
   tensor<T> in_windows(node_index pointwise);
   bool within_tokens(node_index p) const;
   bool streams(node_index p) const;

@@ -15,9 +15,6 @@ struct definition final {
   using out = view<T>;
   static constexpr axis time = axis::token;
 
-  static in token(in v, std::size_t t) { return v.slice(time, t, t + 1); }
-  static out token(out v, std::size_t t) { return v.slice(time, t, t + 1); }
-
   static constexpr auto functions_in_t =
       tabulate(functions_tuple, [](auto f) -> T (*)(const T&) { return &decltype(f)::template value<T>; });
 

@@ -27,6 +27,12 @@ void each(const extents& size, F f, const view<T>&... v) {
   walk<0>(size, f, cursor<T>{v.data, &v.stride}...);
 }
 
+/// The entries of one token.
+template <class T>
+view<T> token(const view<T>& v, std::size_t t) {
+  return v.slice(axis::token, t, t + 1);
+}
+
 /// The extents without the token axis: what one token holds.
 constexpr extents one_token(extents size) {
   at(size, axis::token) = 1;

@@ -13,8 +13,6 @@ struct recurrences final {
   using out = view<T>;
   static constexpr axis time = axis::token;
 
-  static in token(in v, std::size_t t) { return v.slice(time, t, t + 1); }
-  static out token(out v, std::size_t t) { return v.slice(time, t, t + 1); }
   static void clear(out y) {
     each(
         y.size, [](T& y_) { y_ = 0; }, y);

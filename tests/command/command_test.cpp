@@ -388,6 +388,48 @@ TEST_CASE("attention: text is what its bytes are and a plan is printed without w
   CHECK_FALSE(std::filesystem::exists(planned));
 }
 
+TEST_CASE("attention: a plan as JSON has the sums of its steps, and its peak is a limit that suffices") {
+  const temporary_folder folder;
+  const std::string file = folder.path() / "plan.json", map = folder.path() / "map.npy";
+  const std::vector<std::string> line{"attention", mamba, "--ids", ids, "--layer", "0"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), line.begin(), line.end());
+    return more;
+  };
+  output_of(with({"--plan", "-o", file}));
+  const nlohmann::json plan = nlohmann::json::parse(bytes_of_file(file));
+  double flops = 0, calls = 0;
+  for (const auto& [kernel, work] : plan["steps"].items()) {
+    flops += work["flops"].get<double>();
+    calls += work["calls"].get<double>();
+  }
+  CHECK(flops == doctest::Approx(plan["all"]["flops"].get<double>()).epsilon(1e-12));
+  CHECK(calls == plan["all"]["calls"].get<double>());
+  CHECK(plan["steps"].contains("channel_map"));
+  const std::size_t peak = plan["peak_bytes"].get<std::size_t>();
+  output_of(with({"--max-memory", std::to_string(peak), "-o", map}));
+  CHECK(std::filesystem::exists(map));
+}
+
+// ---- bench
+
+TEST_CASE("bench runs every case at small sizes and prints ratios") {
+  const temporary_folder folder;
+  const std::string file = folder.path() / "times.json";
+  const outcome o = run_command({"bench", "--small", "--json", file});
+  if (o.status == 2) {
+    MESSAGE("skipped: alphaform was built without Google Benchmark");
+    CHECK(contains(o.err, "libbenchmark-dev"));
+    return;
+  }
+  CHECK(o.status == 0);
+  for (const char* name : {"mamba/apply", "mamba/map-max", "griffin/apply", "gla/apply", "hyena/apply",
+                           "model/tiny-gradient", "rollout/4096"})
+    CHECK(contains(o.out, name));
+  CHECK(nlohmann::json::parse(bytes_of_file(file)).size() > 0);
+  CHECK(run_command({"bench", "no-such-case"}).status == 2);
+}
+
 // ---- explain
 
 TEST_CASE("explain writes a report, pictures and numbers that agree and prints the prediction") {

@@ -233,6 +233,11 @@ TEST_CASE("layers channels and rows that do not exist are refused before anythin
   asked({"--layer", "0", "--row", "3"}, "tokens 0 to 2");
   asked({"--layer", "0", "--row", "first"}, "first");
   asked({"--layer", "0", "--row", "-1"}, "-1");
+  asked({"--layer", "0", "--max-memory", "much"}, "'much'");
+  asked({"--layer", "0", "--max-memory", "20E"}, "'20E'");
+  check_refusal(
+      {"attention", rwkv4, "--ids", "1,2,3", "--layer", "0", "--max-memory", "1K", "-o", place.file("map.png")},
+      "at most 1024");
   asked({"--layer", "0", "--row", ""}, "--row");
 }
 

@@ -246,8 +246,8 @@ TEST_CASE("heads of 65536 tokens stay accurate in windows of any length") {
           CAPTURE(window);
           CAPTURE(one_decay);
           // A window leaves its state in float. One token a window rounds it 65536 times, and the same way where what
-          // is written hardly changes: up to 6e-4 for a float sum of constants.
-          const double bound = window == 1 ? 1e-3 : 1e-5;
+          // is written hardly changes: 3e-5 was found; a float sum of constants is off by up to 6e-4.
+          const double bound = window == 1 ? 1e-4 : 1e-5;
           CHECK(error(p.y.data, should) < bound);
           CHECK(error(p.h.data, state) < bound);
         }

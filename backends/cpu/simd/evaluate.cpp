@@ -1,13 +1,13 @@
 #include <alphaform/backends/cpu/simd/evaluate.hpp>
-#include <alphaform/backends/cpu/simd/evaluation.hpp>
+#include <alphaform/backends/cpu/simd/program_run.hpp>
 #include <array>
 
 namespace alphaform::cpu {
 namespace {
 
 /// Memory is kept for the next call.
-evaluation& mine() {
-  thread_local evaluation e;
+program_run& mine() {
+  thread_local program_run e;
   return e;
 }
 
@@ -40,7 +40,7 @@ struct held final {
 
 void evaluate(const pointwise& program, std::span<const view<const float>> operands, view<float> y) {
   if (volume(y.size) == 0) return;
-  evaluation& e = mine();
+  program_run& e = mine();
   e.begin(operands, y);
   e.make_places(program.registers, program.instructions.size());
   std::array<held, 256> registers;

@@ -27,7 +27,7 @@ enum class lie : std::uint8_t {
   mixed        ///< neither: it is spread out into a register
 };
 
-/// One instruction with its arguments as places in `evaluation::where`.
+/// One instruction with its arguments as places in `program_run::where`.
 struct step final {
   strip_loop loop;
   strip_function function;  ///< if not null instead of loop
@@ -43,7 +43,7 @@ struct step final {
 
 /// The axes of the operands and of y, adjacent ones joined where all allow it, innermost first; the inner ones make a
 /// block, which is evaluated strip by strip: a few rows of the block's last axis.
-class evaluation final {
+class program_run final {
  public:
   void begin(std::span<const view<const float>> operands, const view<float>& y) {
     count_ = operands.size() + 1;
