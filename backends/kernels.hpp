@@ -34,6 +34,23 @@ struct rank_one_recurrence final {
   factored<T> p, q;
 };
 
+/// One of the sums that derivatives of an unrolled recurrence consist of. With its states h_t and those of its
+/// transpose, z_t = a_{t+1} z_{t+1} + c_t g_t (c_{t+1} g_{t+1} if exclusive), to_t is the sum of weight q_t over all
+/// axes that `to` lacks.
+template <class T>
+struct state_sum final {
+  enum class kind : std::uint8_t {
+    written,      ///< q_t = z_t: what is written, and the factors of write
+    decayed,      ///< q_t = a_t h_{t-1} z_t: log a
+    kept,         ///< q_t = h_{t-1} z_t: a
+    read,         ///< q_t = g_t h_t: the factors of read
+    read_before,  ///< q_t = g_t h_{t-1}: the same of an exclusive one
+  };
+  kind of = kind::written;
+  factored<T> weight;  ///< u [T, lanes], v [T, lanes, state], as in a recurrence
+  view<T> to;
+};
+
 /// C matrices [T, T], one a channel, H_c = (read Scan(decay) write + Diag(skip)) Filter.
 template <class T>
 struct channel_matrices final {
@@ -92,7 +109,11 @@ struct kernels final {
   /// From the last token to the first: h <- h + c_t g_t, y_t = sum over the state of b_t h, h <- a_t h; if exclusive
   /// y_t = sum of b_t h comes first, then h <- a_t h + c_t g_t.
   void (*unrolled_adjoint)(const recurrence<T>&, in g, out h, out y);
-  /// The same with a transition of rank one; transposed, h <- a_t h + q_t (sum over the state of p_t h) for h <- a_t h.
+  /// Sums for the gradients of decay, write, read and x, of all tokens at once: states are 0 before the first and after
+  /// the last.
+  void (*unrolled_gradient)(const recurrence<T>&, in x, in g, std::span<const state_sum<T>>);
+  /// An unrolled recurrence with a transition of rank one; transposed, h <- a_t h + q_t (sum over the state of p_t h)
+  /// for h <- a_t h.
   void (*rank_one)(const rank_one_recurrence<T>&, in x, out h, out y);
   void (*rank_one_adjoint)(const rank_one_recurrence<T>&, in g, out h, out y);
   /// Adds to `map` [T, column T] what is taken over the channels, or raises it to the maximum; entries above the

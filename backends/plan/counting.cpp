@@ -41,6 +41,20 @@ void count_recurrence(std::string_view kernel, const recurrence<T>& r, double pe
            r.read.u, r.read.v, x, y);
 }
 
+/// States forward twice and backward once.
+template <class T>
+void count_gradient(const recurrence<T>& r, view<const T> x, view<const T> g, std::span<const state_sum<T>> sums) {
+  extents all = single;
+  for (const view<const T>& v : {r.decay.u, r.decay.v, r.write.v, r.read.v, x, g})
+    for (std::size_t a = 0; a < axis_count; ++a) all[a] = std::max(all[a], v.size[a]);
+  const auto states = static_cast<double>(volume(all));
+  count<T>("unrolled_gradient", (12 + 3 * static_cast<double>(sums.size())) * states, r.logarithmic ? 2 * states : 0,
+           r.decay.u, r.decay.v, r.write.u, r.write.v, r.read.u, r.read.v, x, g);
+  for (const state_sum<T>& s : sums)
+    counted_work()["unrolled_gradient"].bytes +=
+        sizeof(T) * (entries(s.weight.u) + entries(s.weight.v) + entries(s.to));
+}
+
 template <class T>
 void count_attention(view<const T> q, view<const T> key, std::size_t window, view<const T> x, view<T> y) {
   extents heads = single;
@@ -120,6 +134,7 @@ kernels<T> make_table() {
   k.unrolled_adjoint = [](const recurrence<T>& r, in g, out h, out y) {
     count_recurrence<T>("unrolled_adjoint", r, 6, g, h, y);
   };
+  k.unrolled_gradient = count_gradient<T>;
   k.rank_one = [](const rank_one_recurrence<T>& r, in x, out h, out y) {
     count_recurrence<T>("rank_one", r.diagonal, 10, x, h, y);
   };

@@ -248,6 +248,7 @@ struct definition final {
         .recur_adjoint = recurrences<T>::recur_adjoint,
         .unrolled = recurrences<T>::unrolled,
         .unrolled_adjoint = recurrences<T>::unrolled_adjoint,
+        .unrolled_gradient = recurrences<T>::unrolled_gradient,
         .rank_one = recurrences<T>::rank_one,
         .rank_one_adjoint = recurrences<T>::rank_one_adjoint,
         .channel_map = recurrences<T>::channel_map,

@@ -74,6 +74,62 @@ struct recurrences final {
     }
   }
 
+  /// Every state that it needs is kept.
+  static void unrolled_gradient(const recurrence<T>& r, in x, in g, std::span<const state_sum<T>> sums) {
+    const extents size = state_extents(r, x, g);
+    const std::size_t tokens = at(size, time), each_token = volume(one_token(size));
+    std::vector<T> before((tokens + 1) * each_token, T(0)), z((tokens + 1) * each_token, T(0)), product(each_token);
+    const auto states = [&](std::vector<T>& of, std::size_t t) {
+      return out{of.data() + t * each_token, one_token(size), contiguous(one_token(size))};
+    };
+    const auto copy = [](in from, out to) {
+      each(
+          to.size, [](const T& a, T& b) { b = a; }, from, to);
+    };
+    for (std::size_t t = 0; t < tokens; ++t) {
+      const out h = states(before, t + 1);
+      copy(states(before, t), h);
+      fade(r, t, h);
+      add(r.write, t, x, h);
+    }
+    for (std::size_t t = tokens; t-- > 0;) {
+      const out here = states(z, t);
+      if (t + 1 < tokens) {
+        copy(states(z, t + 1), here);
+        fade(r, t + 1, here);
+        if (r.exclusive) add(r.read, t + 1, g, here);
+      }
+      if (!r.exclusive) add(r.read, t, g, here);
+    }
+    for (const state_sum<T>& s : sums) {
+      clear(s.to);
+      for (std::size_t t = 0; t < tokens; ++t) {
+        const out q = states_of(product, size);
+        copy(s.of == state_sum<T>::kind::written ? states(z, t) : states(before, t), q);
+        using kind = typename state_sum<T>::kind;
+        if (s.of == kind::read) copy(states(before, t + 1), q);
+        if (s.of == kind::decayed) fade(r, t, q);
+        if (s.of == kind::decayed || s.of == kind::kept) times(states(z, t), q);
+        if (s.of == kind::read || s.of == kind::read_before) times(token(g, t), q);
+        sum(s.weight, t, q, token(s.to, t));
+      }
+    }
+  }
+  static void times(in x, out y) {
+    each(
+        y.size, [](const T& a, T& b) { b *= a; }, x, y);
+  }
+  static out states_of(std::vector<T>& numbers, const extents& size) {
+    return {numbers.data(), one_token(size), contiguous(one_token(size))};
+  }
+  /// The state of every token.
+  static extents state_extents(const recurrence<T>& r, in x, in g) {
+    extents all = single;
+    for (const in& v : {r.decay.u, r.decay.v, r.write.u, r.write.v, r.read.u, r.read.v, x, g})
+      for (std::size_t a = 0; a < axis_count; ++a) all[a] = std::max(all[a], v.size[a]);
+    return all;
+  }
+
   /// h <- a h + to (sum over the state of from h)
   static void correct(const rank_one_recurrence<T>& r, std::size_t t, const factored<T>& from, const factored<T>& to,
                       out h) {
