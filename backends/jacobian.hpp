@@ -71,6 +71,8 @@ class true_derivative final {
   const environment<T>& env() const { return env_; }
   /// The most memory that these evaluations have used, beyond parameters and inputs.
   std::size_t peak_bytes() const { return engine_.count().peak; }
+  /// What is kept for the next evaluation.
+  std::size_t held_bytes() const { return engine_.count().now; }
 
  private:
   tensor<T> whole(const tensor<T>& x, const extents& size);

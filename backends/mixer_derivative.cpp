@@ -53,6 +53,13 @@ tensor<T> mixer_derivative<T>::output() {
 }
 
 template <class T>
+std::size_t mixer_derivative<T>::held_bytes() const {
+  std::size_t all = attention_->held_bytes() + output_->held_bytes();
+  for (const derivative& input : inputs_) all += input->held_bytes();
+  return all;
+}
+
+template <class T>
 tensor<T> mixer_derivative<T>::through_output(const tensor<T>& y) {
   return output_->forward(of_output, heads_side_by_side(y));
 }

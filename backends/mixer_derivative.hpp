@@ -40,6 +40,7 @@ class mixer_derivative final {
   tensor<T> implicit_forward(const tensor<T>& v);
   tensor<T> implicit_backward(const tensor<T>& g);
 
+  std::size_t held_bytes() const;
   /// The derivative of the attention, on the inputs that u gives it.
   true_derivative<T>& attention() { return *attention_; }
 

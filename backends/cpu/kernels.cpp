@@ -2,6 +2,7 @@
 // from the definitions.
 #include <algorithm>
 #include <alphaform/backends/cpu/filter.hpp>
+#include <alphaform/backends/cpu/gradient.hpp>
 #include <alphaform/backends/cpu/heads.hpp>
 #include <alphaform/backends/cpu/linear.hpp>
 #include <alphaform/backends/cpu/long_filter.hpp>
@@ -188,6 +189,7 @@ kernels<T> make_table() {
   k.unrolled_adjoint = [](const recurrence<T>& r, in g, out h, out y) {
     in_chunks(r, g) ? cpu::unrolled_heads_adjoint(r, g, h, y) : cpu::unrolled_channels_adjoint(r, g, h, y);
   };
+  k.unrolled_gradient = cpu::unrolled_gradient;
   k.rank_one = cpu::rank_one;
   k.rank_one_adjoint = cpu::rank_one_adjoint;
   k.channel_map = [](const channel_matrices<T>& m, over_channels over, out map) {

@@ -6,7 +6,7 @@
 namespace alphaform {
 
 namespace {
-constexpr std::size_t fewest_lanes = 16, usual_lanes = 256, fewest_tokens = 32, most_tokens = 256;
+constexpr std::size_t fewest_tokens = 32, most_tokens = 256;
 
 std::size_t lanes_of(const extents& size) {
   return at(size, axis::group) * at(size, axis::head) * at(size, axis::chan);
@@ -75,6 +75,11 @@ bool engine<T>::streams(node_index p) const {
 }
 
 template <class T>
+bool engine<T>::in_token_windows(node_index p, bool transposed) {
+  return streams(p) && !(transposed && !decodes() && sums_states(p));
+}
+
+template <class T>
 std::optional<std::size_t> engine<T>::reach(node_index p) const {
   constexpr std::size_t most = 16;
   const node& n = g_[p];
@@ -123,10 +128,11 @@ std::size_t engine<T>::tasks_of(const division& d) {
 }
 
 template <class T>
-typename engine<T>::division engine<T>::divided(node_index p, const extents& result, const extents& operand) const {
+typename engine<T>::division engine<T>::divided(node_index p, const extents& result, const extents& operand,
+                                                bool transposed) {
   division d;
   d.tokens = tokens();
-  const bool in_windows = p == absent || streams(p), within = p == absent || within_tokens(p);
+  const bool in_windows = p == absent || in_token_windows(p, transposed), within = p == absent || within_tokens(p);
   d.in_order = !within;
   const extents size = alphaform::together(result, operand);
   const std::size_t all = lanes_of(size),
@@ -213,7 +219,7 @@ void engine<T>::each_window(node_index p, const source& from, bool transposed, c
 
 template <class T>
 extents engine<T>::result_of(node_index p, const source& from, bool transposed) {
-  const window first = streams(p) ? window{0, std::min<std::size_t>(2, tokens())} : everything();
+  const window first = in_token_windows(p, transposed) ? window{0, std::min<std::size_t>(2, tokens())} : everything();
   extents size = dry(p, from, transposed, first);
   if (at(size, axis::token) == first.tokens()) at(size, axis::token) = tokens();
   return size;
@@ -222,7 +228,7 @@ extents engine<T>::result_of(node_index p, const source& from, bool transposed) 
 template <class T>
 tensor<T> engine<T>::pass(node_index p, const source& from, bool transposed) {
   const extents size = result_of(p, from, transposed);
-  const division d = divided(p, size, from.stream != absent ? shapes_.of(from.stream) : from.x.v.size);
+  const division d = divided(p, size, from.stream != absent ? shapes_.of(from.stream) : from.x.v.size, transposed);
   const tensor<T> y = arena_.make(size);
   each_window(p, from, transposed, d,
               [&](std::size_t, const window& w, const tensor<T>& part) { k_.copy(part, w.of(y)); });
@@ -234,7 +240,7 @@ tensor<T> engine<T>::pass(node_index p, const source& from, bool transposed) {
 template <class T>
 tensor<T> engine<T>::lane_mean(node_index p, const tensor<T>& x, bool transposed) {
   const extents size = result_of(p, {x}, transposed), line = stream_extents(tokens(), 1);
-  const division d = divided(p, size, x.v.size);
+  const division d = divided(p, size, x.v.size, transposed);
   const T weight = T(1) / static_cast<T>(lanes_of(size));
   std::vector<tensor<T>> sums;
   for (std::size_t i = 0; i < d.lane_parts(); ++i) sums.push_back(arena_.filled(line, 0));
@@ -268,7 +274,7 @@ tensor<T> engine<T>::in_windows(node_index i) {
     evaluation<T> e(*this, k_, carry_);
     return moved_here(e, e.value(i, everything()));
   }
-  const division d = divided(absent, size, size);
+  const division d = divided(absent, size, size, false);
   const tensor<T> y = arena_.make(size);
   each_task(d.token_parts(), d.entries, [&](std::size_t k) {
     evaluation<T> e(*this, k_, nullptr);
@@ -321,7 +327,7 @@ tensor<T> engine<T>::apply(node_index p, const tensor<T>& x) {
 }
 template <class T>
 tensor<T> engine<T>::adjoint(node_index p, const tensor<T>& g) {
-  return pass(p, {g}, true);
+  return needs_stages(p) ? adjoint_in_stages(p, g) : pass(p, {g}, true);
 }
 
 template <class T>

@@ -51,7 +51,7 @@ class engine final {
   arena<T>& memory() { return arena_; }
   const memory_count& count() const { return arena_.count(); }
   /// Entries of one stream in a window of one thread. Fewer take less memory and more time.
-  static constexpr std::size_t usual_window = 32768;
+  static constexpr std::size_t usual_window = 32768, fewest_lanes = 16, usual_lanes = 256;
   void use_windows_of(std::size_t entries) { window_entries_ = entries; }
   compiler<T>& programs() { return programs_; }
   bool decodes() const { return carry_ != nullptr; }
@@ -76,9 +76,19 @@ class engine final {
   tensor<T> in_windows(node_index pointwise);
   bool within_tokens(node_index p) const;
   bool streams(node_index p) const;
+  bool in_token_windows(node_index p, bool transposed);
   bool has_matrix(node_index p) const;
   extents dry(node_index p, const source&, bool transposed, const window&);
-  division divided(node_index p, const extents& result, const extents& operand) const;
+  division divided(node_index p, const extents& result, const extents& operand, bool transposed);
+
+  bool sums_states(node_index p);
+  bool needs_stages(node_index p);
+  bool begins_apart(node_index p, axes) const;
+  std::size_t lanes_along(axes);
+  axes lane_of_stage(node_index p);
+  tensor<T> together(const tensor<T>& a, const tensor<T>& b);
+  std::vector<std::pair<node_index, tensor<T>>> stage(node_index p, const tensor<T>& g, axes lane);
+  tensor<T> adjoint_in_stages(node_index p, const tensor<T>& g);
 
   const workspace& g_;
   const environment<T>& env_;
@@ -88,6 +98,7 @@ class engine final {
   arena<T> arena_;
   carried<T>* carry_;
   std::map<node_index, tensor<T>> kept_;
+  std::map<node_index, bool> sums_states_;
   std::mutex keeping_;
   std::size_t window_entries_ = usual_window;
   std::vector<bool> shared_;  // nodes that several others have as an argument

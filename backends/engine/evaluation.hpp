@@ -4,6 +4,7 @@
 #include <alphaform/backends/engine/compiled.hpp>
 #include <alphaform/backends/engine/forms.hpp>
 #include <alphaform/backends/engine/shapes.hpp>
+#include <alphaform/backends/engine/state_branches.hpp>
 #include <alphaform/backends/engine/window.hpp>
 #include <unordered_map>
 
@@ -28,6 +29,7 @@ class evaluation final {
   /// them
   tensor<T> apply(node_index p, tensor<T> x, const window&);
   tensor<T> adjoint(node_index p, tensor<T> g, const window&);
+  class sweep;
   /// The product of streams.
   tensor<T> product(const streams&, const window&);
   /// Decay, write and read of an Unrolled within a window; `keep` holds what they refer to.
@@ -57,9 +59,11 @@ class evaluation final {
   factored<T> control(const streams&, const window&, std::vector<tensor<T>>& keep);
 
   tensor<T> applied(node_index p, operand&);
-  tensor<T> transposed(node_index p, tensor<T> g, const window&);
   tensor<T> step(node_index p, tensor<T> x, const window&, bool transposed);
   bool fits(const unrolled_form&, const tensor<T>& x);
+  bool fits(const state_branches&, const tensor<T>& g);
+  extents extents_of(const state_branches&);
+  std::vector<tensor<T>> state_sums(const state_branches&, const tensor<T>& g, const window&);
   tensor<T> unrolled(const unrolled_form&, const tensor<T>& x, const window&, bool transposed);
   void unrolled_part(const unrolled_form&, const tensor<T>& x, const tensor<T>& h, const tensor<T>& y, const window&,
                      bool transposed);

@@ -1,28 +1,13 @@
-// Operators and their transposes, term by term. A sum of products is a graph in which subterms occur many times (the
-// derivative of one stream in the derivatives of all that depend on it); each is evaluated once: forward because it
-// meets the same operand, transposed because what comes back to it is added up first.
+// Operators term by term. A sum of products is a graph in which subterms occur many times (the derivative of one stream
+// in the derivatives of all that depend on it); each that meets the same operand is evaluated once.
 #include <fmt/core.h>
 
 #include <alphaform/backends/engine/engine.hpp>
+#include <alphaform/backends/engine/state_branches.hpp>
 
 namespace alphaform {
 
 namespace {
-
-/// The factors of a product; `suffix[k]` is the node of the product from factor k on, or absent.
-struct spine final {
-  std::vector<node_index> factors, suffix;
-  spine(const workspace& g, node_index p) {
-    for (; g[p].is<terms::product>(); p = g[p].b) {
-      for (const node_index f : factors_of(g, g[p].a)) factors.push_back(f);
-      suffix.push_back(p);
-      suffix.resize(factors.size(), absent);
-    }
-    factors.push_back(p);
-    suffix.push_back(p);
-  }
-  std::size_t size() const { return factors.size(); }
-};
 
 /// The streams of Diags.
 streams diagonals_of(const workspace& g, const std::vector<node_index>& factors, std::size_t begin, std::size_t end) {
@@ -30,8 +15,6 @@ streams diagonals_of(const workspace& g, const std::vector<node_index>& factors,
   for (std::size_t k = begin; k < end; ++k) list.push_back(g[factors[k]].a);
   return list;
 }
-
-bool branches(const node& n) { return one_of<terms::product, terms::sum, terms::paths>(n.term); }
 
 }  // namespace
 
@@ -47,11 +30,6 @@ template <class T>
 tensor<T> evaluation<T>::apply(node_index p, tensor<T> x, const window& w) {
   operand o{std::move(x), w};
   return applied(p, o);
-}
-
-template <class T>
-tensor<T> evaluation<T>::adjoint(node_index p, tensor<T> g, const window& w) {
-  return transposed(p, std::move(g), w);
 }
 
 template <class T>
@@ -98,53 +76,6 @@ tensor<T> evaluation<T>::applied(node_index p, operand& o) {
   }
   keep(p, y);
   return y;
-}
-
-template <class T>
-tensor<T> evaluation<T>::transposed(node_index p, tensor<T> g, const window& w) {
-  if (!branches(g_[p])) return step(p, std::move(g), w, true);
-  using sum = std::optional<tensor<T>>;
-  sum result;
-  std::map<node_index, sum, std::greater<>> pending;  // later nodes first: their arguments come before them
-  const auto add = [this](sum& s, const tensor<T>& term) { s = s ? together(*s, term) : term; };
-  pending[p] = std::move(g);
-  while (!pending.empty()) {
-    const node_index at = pending.begin()->first;
-    tensor<T> y = std::move(*pending.begin()->second);
-    pending.erase(pending.begin());
-    if (!g_[at].template is<terms::product>()) {
-      if (branches(g_[at])) {
-        add(pending[g_[at].a], y);
-        add(pending[g_[at].b], y);
-      } else {
-        add(result, step(at, std::move(y), w, true));
-      }
-      continue;
-    }
-    const spine s(g_, at);
-    for (std::size_t k = 0;;) {
-      if (k == s.size()) {
-        add(result, y);
-        break;
-      }
-      const bool last = k + 1 == s.size();
-      if (k > 0 && s.suffix[k] != absent && (whole_.shared(s.suffix[k]) || (last && branches(g_[s.factors[k]])))) {
-        add(pending[s.suffix[k]], y);
-        break;
-      }
-      if (const auto u = unrolled_from(g_, s.factors, k); u && fits(*u, y)) {
-        y = unrolled(*u, y, w, true);
-        k += u->factors;
-      } else if (is_softmax(g_, s.factors, k)) {
-        y = attended(g_[s.factors[k + 1]], true, std::move(y), w, true);
-        k += 2;
-      } else {
-        y = adjoint(s.factors[k], std::move(y), w);
-        k += 1;
-      }
-    }
-  }
-  return *result;
 }
 
 /// One operator that is no sum or product.

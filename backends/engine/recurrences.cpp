@@ -97,6 +97,52 @@ tensor<T> evaluation<T>::read_bonus(const unrolled_form& u, const streams& bonus
   return summed(product(all, w), alphaform::state);
 }
 
+// ---- branches through states
+
+/// One kernel sums them where the streams store the state and what is summed over, and x and g have no state.
+template <class T>
+bool evaluation<T>::fits(const state_branches& b, const tensor<T>& g) {
+  if (g.v.of(axis::state) != 1 || (b.x != absent && at(shapes_.of(b.x), axis::state) != 1)) return false;
+  const extents size = alphaform::together(g.v.size, extents_of(b));
+  for (const state_branch& branch : b.list)
+    for (const axis_letter& a : axis_letters)
+      if (branch.over.contains(a.axis) && at(size, slot(a.axis)) == 1) return false;
+  return at(size, axis::state) != 1;
+}
+
+/// Of the states, for all tokens and lanes.
+template <class T>
+extents evaluation<T>::extents_of(const state_branches& b) {
+  extents size = b.x == absent ? single : shapes_.of(b.x);
+  for (const streams* list : {&b.core.decay, &b.core.write, &b.core.read})
+    for (const node_index i : *list) size = alphaform::together(size, shapes_.of(i));
+  return size;
+}
+
+template <class T>
+std::vector<tensor<T>> evaluation<T>::state_sums(const state_branches& b, const tensor<T>& g, const window& w) {
+  std::vector<tensor<T>> keep, results;
+  const recurrence<T> r = controls(b.core, w, keep);
+  const tensor<T> x = b.x == absent ? arena_.filled(single, 0) : with_tokens(value(b.x, w), w),
+                  back = with_tokens(g, w);
+  const extents size = alphaform::together(back.v.size, w.of(extents_of(b)));
+  std::vector<state_sum<T>> sums;
+  for (const state_branch& branch : b.list) {
+    if (branch.of == state_branch::kind::stateless) {
+      results.push_back(summed(scaled(branch.weight, back, w), branch.over));
+      continue;
+    }
+    extents left = size;
+    for (const axis_letter& a : axis_letters)
+      if (branch.over.contains(a.axis)) at(left, slot(a.axis)) = 1;
+    results.push_back(arena_.make(left));
+    sums.push_back(
+        {static_cast<typename state_sum<T>::kind>(branch.of), control(branch.weight, w, keep), results.back()});
+  }
+  k_.unrolled_gradient(r, x, back, sums);
+  return results;
+}
+
 template <class T>
 tensor<T> evaluation<T>::scan(node_index p, tensor<T> x, const window& w, bool transposed) {
   x = with_tokens(std::move(x), w);

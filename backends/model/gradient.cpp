@@ -4,8 +4,6 @@
 
 namespace alphaform {
 
-namespace {
-
 /// The derivative of an expression of "x" at x.
 template <class T>
 class at_x final {
@@ -14,6 +12,7 @@ class at_x final {
       : derivative_(f, with_x(std::move(env), x), k) {}
   tensor<T> value() { return derivative_.output(); }
   tensor<T> backward(const tensor<T>& g) { return derivative_.backward("x", g); }
+  std::size_t held_bytes() const { return derivative_.held_bytes(); }
 
  private:
   static environment<T> with_x(environment<T> env, const tensor<T>& x) {
@@ -22,6 +21,8 @@ class at_x final {
   }
   true_derivative<T> derivative_;
 };
+
+namespace {
 
 template <class T>
 tensor<T> sum(const tensor<T>& a, const tensor<T>& b, const kernels<T>& k) {
@@ -42,73 +43,111 @@ model_gradient<T>::model_gradient(const model<T>& m)
   for (const expression& e : m.feed_) feed_.push_back(derivatives_of({e.g, e.root}));
 }
 
+/// The parts of one layer, each with what it was evaluated on.
 template <class T>
-gradients<T> model_gradient<T>::of_logits(std::span<const std::int64_t> ids, const tensor<T>& g) const {
-  m_.needs_ids(ids);
-  const kernels<T>& k = m_.backend_;
-  const entered<T> on(k);
-  const std::size_t layers = m_.layers();
-  const tensor<T> half = arena<T>(k).filled(single, T(0.5));
-  const auto rescales = [&](std::size_t i) {
-    const std::size_t every = m_.binder_.rescale_every();
-    return every > 0 && (i + 1) % every == 0;
-  };
+struct model_gradient<T>::block final {
+  std::unique_ptr<at_x<T>> norm;
+  std::unique_ptr<mixer_derivative<T>> mixer;
+  std::vector<std::unique_ptr<at_x<T>>> feed;
+  tensor<T> after;  ///< the stream that the next layer gets
 
-  // Forward: every part keeps what it was evaluated on.
-  using piece = std::unique_ptr<at_x<T>>;
-  const auto make = [&](const bound_derivatives& f, const environment<T>& env, const tensor<T>& x) {
+  std::size_t bytes() const {
+    std::size_t all = mixer->held_bytes() + (norm ? norm->held_bytes() : 0);
+    for (const auto& f : feed) all += f->held_bytes();
+    return all;
+  }
+};
+
+template <class T>
+bool model_gradient<T>::rescales(std::size_t layer) const {
+  const std::size_t every = m_.binder_.rescale_every();
+  return every > 0 && (layer + 1) % every == 0;
+}
+
+template <class T>
+typename model_gradient<T>::block model_gradient<T>::block_on(std::size_t i, const tensor<T>& before,
+                                                              const shared_streams<T>& shared) const {
+  const kernels<T>& k = m_.backend_;
+  const auto on = [&k](const bound_derivatives& f, const environment<T>& env, const tensor<T>& x) {
     return std::make_unique<at_x<T>>(f, env, x, k);
   };
-  struct block final {
-    piece norm;
-    std::unique_ptr<mixer_derivative<T>> mixer;
-    std::vector<piece> feed;
-  };
-  std::vector<piece> first;
-  std::vector<block> blocks(layers);
+  block b;
+  if (norm_) b.norm = on(*norm_, m_.blocks_[i].norm, before);
+  b.mixer = std::make_unique<mixer_derivative<T>>(mixer(i, b.norm ? b.norm->value() : before, shared));
+  b.after = m_.family_.residual ? sum(before, b.mixer->output(), k) : b.mixer->output();
+  for (std::size_t f = 0; f < feed_.size(); ++f) {
+    b.feed.push_back(on(feed_[f], m_.blocks_[i].feed[f], b.after));
+    b.after = sum(b.after, b.feed.back()->value(), k);
+  }
+  if (rescales(i)) k.times(b.after, half(), b.after);
+  return b;
+}
+
+template <class T>
+tensor<T> model_gradient<T>::half() const {
+  return arena<T>(m_.backend_).filled(single, T(0.5));
+}
+
+/// The gradient with respect to the last layer's stream. @param g  on the logits of the tokens from `first` on
+template <class T>
+tensor<T> model_gradient<T>::through_head(const tensor<T>& h, const tensor<T>& g, std::size_t first) const {
+  const kernels<T>& k = m_.backend_;
+  const std::size_t tokens = h.v.of(axis::token);
+  at_x<T> last(last_, m_.last_env_, m_.classifier_ ? m_.pooled(h, k) : h.slice(axis::token, first, tokens), k),
+      head(head_, m_.head_env_, last.value(), k);
+  const extents size = head.value().v.size;
+  if (g.v.size != size)
+    throw user_error(fmt::format("the gradient on the logits should be [{}, {}], but is [{}, {}]",
+                                 at(size, axis::token), at(size, axis::chan), g.v.of(axis::token), g.v.of(axis::chan)));
+  const tensor<T> of_head = logits_ ? at_x<T>(*logits_, m_.logits_env_, head.value(), k).backward(g) : g,
+                  back = last.backward(head.backward(of_head)), all = arena<T>(k).filled(h.v.size, 0);
+  if (!m_.classifier_)
+    k.copy(back, all.slice(axis::token, first, tokens));
+  else if (m_.pooling_.is == pooling::kind::mean)
+    k.times(back, arena<T>(k).filled(single, T(1) / static_cast<T>(tokens)), all);
+  else
+    k.copy(back, m_.pooled(all, k));
+  return all;
+}
+
+template <class T>
+gradients<T> model_gradient<T>::backwards(std::span<const std::int64_t> ids, const tensor<T>& g,
+                                          std::size_t first) const {
+  const kernels<T>& k = m_.backend_;
+  const std::size_t layers = m_.layers();
+
+  // Forward: layers are kept as long as memory allows, and built again on their way back otherwise.
+  std::vector<std::unique_ptr<at_x<T>>> before_layers;
+  std::vector<tensor<T>> before(layers);
+  std::vector<std::optional<block>> blocks(layers);
   shared_streams<T> shared, shared_back;  // what later layers read of the first one, and its gradient
+  std::size_t held = 0;
   tensor<T> h = m_.embedded(ids, k);
   for (std::size_t f = 0; f < first_.size(); ++f) {
-    first.push_back(make(first_[f], m_.first_env_[f], h));
-    h = first.back()->value();
+    before_layers.push_back(std::make_unique<at_x<T>>(first_[f], m_.first_env_[f], h, k));
+    h = before_layers.back()->value();
   }
   for (std::size_t i = 0; i < layers; ++i) {
-    block& b = blocks[i];
-    if (norm_) b.norm = make(*norm_, m_.blocks_[i].norm, h);
-    b.mixer = std::make_unique<mixer_derivative<T>>(mixer(i, b.norm ? b.norm->value() : h, shared));
+    before[i] = h;
+    block b = block_on(i, h, shared);
     if (i == 0)
       for (const auto& kind : m_.kinds_)
         for (const shared_input& s : kind->of->shared) shared[std::string(s.of_first)] = b.mixer->input(s.of_first);
-    h = m_.family_.residual ? sum(h, b.mixer->output(), k) : b.mixer->output();
-    for (std::size_t f = 0; f < feed_.size(); ++f) {
-      b.feed.push_back(make(feed_[f], m_.blocks_[i].feed[f], h));
-      h = sum(h, b.feed.back()->value(), k);
-    }
-    if (rescales(i)) k.times(h, half, h);
+    h = b.after;
+    const std::size_t bytes = b.bytes();
+    if (held + bytes > most_bytes_) continue;
+    held += bytes;
+    blocks[i] = std::move(b);
   }
-  const tensor<T> pooled = m_.classifier_ ? m_.pooled(h, k) : h;
-  const piece end = make(last_, m_.last_env_, pooled), head = make(head_, m_.head_env_, end->value());
-  const piece shown = logits_ ? make(*logits_, m_.logits_env_, head->value()) : nullptr;
-  if (const extents size = head->value().v.size; g.v.size != size)
-    throw user_error(fmt::format("the gradient on the logits should be [{}, {}], but is [{}, {}]",
-                                 at(size, axis::token), at(size, axis::chan), g.v.of(axis::token), g.v.of(axis::chan)));
 
   // Backward.
-  tensor<T> back = end->backward(head->backward(shown ? shown->backward(g) : g));
-  if (m_.classifier_ && ids.size() > 1) {
-    const tensor<T> all = arena<T>(k).filled(stream_extents(ids.size(), m_.width()), 0);
-    if (m_.pooling_.is == pooling::kind::mean)
-      k.times(back, arena<T>(k).filled(single, T(1) / static_cast<T>(ids.size())), all);
-    else
-      k.copy(back, m_.pooled(all, k));
-    back = all;
-  }
+  tensor<T> back = through_head(h, g, first);
   gradients<T> result;
   result.mixer_in.resize(layers);
   result.mixer_out.resize(layers);
   for (std::size_t i = layers; i-- > 0;) {
-    block& b = blocks[i];
-    if (rescales(i)) k.times(back, half, back);
+    block b = blocks[i] ? *std::exchange(blocks[i], std::nullopt) : block_on(i, before[i], shared);
+    if (rescales(i)) k.times(back, half(), back);
     for (std::size_t f = b.feed.size(); f-- > 0;) back = sum(back, b.feed[f]->backward(back), k);
     result.mixer_out[i] = back;
     result.mixer_in[i] = b.mixer->backward(back);
@@ -122,11 +161,18 @@ gradients<T> model_gradient<T>::of_logits(std::span<const std::int64_t> ids, con
         result.mixer_in[0] = sum(result.mixer_in[0], b.mixer->backward_from(input, other), k);
     const tensor<T> through = b.norm ? b.norm->backward(result.mixer_in[i]) : result.mixer_in[i];
     back = m_.family_.residual ? sum(back, through, k) : through;
-    b = {};  // what was kept for this layer
+    before[i] = {};
   }
-  for (std::size_t f = first.size(); f-- > 0;) back = first[f]->backward(back);
+  for (std::size_t f = before_layers.size(); f-- > 0;) back = before_layers[f]->backward(back);
   result.embedded = back;
   return result;
+}
+
+template <class T>
+gradients<T> model_gradient<T>::of_logits(std::span<const std::int64_t> ids, const tensor<T>& g) const {
+  m_.needs_ids(ids);
+  const entered<T> on(m_.backend_);
+  return backwards(ids, g, 0);
 }
 
 template <class T>
@@ -146,10 +192,10 @@ gradients<T> model_gradient<T>::of_last_logit(std::span<const std::int64_t> ids,
   const std::size_t outputs = m_.classifier_ ? m_.labels().size() : m_.vocabulary();
   if (output >= outputs)
     throw user_error(fmt::format("output {} was asked for, but the model has outputs 0 to {}", output, outputs - 1));
-  const std::size_t rows = m_.classifier_ ? 1 : ids.size();
-  const tensor<T> g = arena<T>(m_.backend_).filled(stream_extents(rows, outputs), 0);
-  m_.backend_.fill(1, g.slice(axis::token, rows - 1, rows).slice(axis::chan, output, output + 1));
-  return of_logits(ids, g);
+  const entered<T> on(m_.backend_);
+  const tensor<T> g = arena<T>(m_.backend_).filled(stream_extents(1, outputs), 0);
+  m_.backend_.fill(1, g.slice(axis::chan, output, output + 1));
+  return backwards(ids, g, ids.size() - 1);
 }
 
 template class model_gradient<float>;

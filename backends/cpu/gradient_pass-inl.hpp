@@ -1,0 +1,234 @@
+// One pass over all tokens for a tile of channels and some of their states: forward, leaving the states before every
+// block of tokens, and then from the last block to the first.
+#if defined(ALPHAFORM_CPU_GRADIENT_PASS_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef ALPHAFORM_CPU_GRADIENT_PASS_INL
+#undef ALPHAFORM_CPU_GRADIENT_PASS_INL
+#else
+#define ALPHAFORM_CPU_GRADIENT_PASS_INL
+#endif
+
+#include <alphaform/backends/cpu/gradient_block-inl.hpp>
+
+HWY_BEFORE_NAMESPACE();
+namespace alphaform::cpu::HWY_NAMESPACE {
+
+class gradient_pass final {
+ public:
+  gradient_pass(const gradient_window& w, const gradient_plan& plan, float* memory, const pass_part& part)
+      : w_(w), plan_(plan), memory_(memory), part_(part), block_(w, plan, memory, part) {}
+
+  void run() {
+    const std::size_t blocks = gradient_plan::blocks(w_), all = part_.vectors() * plan_.states * width;
+    block_.begin_pass();
+    for (const planned_sum& s : plan_.sums)
+      if (s.over_tokens())
+        for (const std::size_t at : {s.at, s.lost}) std::fill_n(memory_ + at, numbers_of(s), 0.0f);
+
+    std::fill_n(checkpoint(0), all, 0.0f);
+    std::fill_n(memory_ + plan_.low, all, 0.0f);
+    for (std::size_t b = 0; b + 1 < blocks; ++b) forward(b);
+    std::fill_n(checkpoint(blocks), all, 0.0f);
+    std::fill_n(memory_ + plan_.low, all, 0.0f);
+    for (std::size_t b = blocks; b-- > 0;) backward(b, checkpoint(blocks));
+    for (const planned_sum& s : plan_.sums)
+      if (s.over_tokens()) add_over_tokens(s);
+  }
+
+ private:
+  float* checkpoint(std::size_t block) const {
+    return memory_ + plan_.checkpoints + block * plan_.vectors * plan_.states * width;
+  }
+  std::size_t numbers_of(const planned_sum& s) const {
+    return part_.vectors() * width * (s.over_states() ? 1 : plan_.states);
+  }
+  template <class F>
+  void each_group(F f) const {
+    for (std::size_t n = 0, some = 0; n < part_.states; n += some) f(n, some = states_at_once(part_.states - n));
+  }
+
+  /// Where a scan's state is: high + low, which it leaves in the same way.
+  struct carried final {
+    const float* high;
+    float *next, *low;
+  };
+  template <class F>
+  void carry(gradient_steps& s, std::size_t vector, std::size_t n, std::size_t some, const carried& c, F scan) const {
+    const lanes d;
+    HWY_ALIGN float state[most_states * width], base[most_states * width];
+    block_.choose_bases(s, vector, n, some, c.high, c.low, state, base);
+    s.state = state, s.base = base;
+    scan();
+    for (std::size_t j = 0; j < some * width; j += width) {
+      // The sum and what it loses.
+      const vec from = hn::Load(d, base + j), moved = hn::Load(d, state + j);
+      const vec sum = hn::Add(from, moved), of_moved = hn::Sub(sum, from);
+      hn::Store(sum, d, c.next + j);
+      hn::Store(hn::Add(hn::Sub(from, hn::Sub(sum, of_moved)), hn::Sub(moved, of_moved)), d, c.low + j);
+    }
+  }
+
+  void forward(std::size_t b) {
+    block_.begin(b, false);
+    each_group([&](std::size_t n, std::size_t some) {
+      for (std::size_t v = 0; v < part_.vectors(); ++v) {
+        const std::size_t at = (v * plan_.states + n) * width;
+        gradient_steps s = block_.steps(v, n, some, false);
+        const decays from = block_.source(v, n, some);
+        carry(s, v, n, some, {checkpoint(b) + at, checkpoint(b + 1) + at, memory_ + plan_.low + at},
+              [&] { scan_forward(some, from, s); });
+      }
+    });
+  }
+
+  void backward(std::size_t b, float* z) {
+    block_.begin(b, true);
+    for (const state_total& t : plan_.totals) std::fill_n(memory_ + t.at, part_.vectors() * line_steps * width, 0.0f);
+    each_group([&](std::size_t n, std::size_t some) {
+      for (const planned_sum& s : plan_.sums)
+        if (is_over_channels(s)) clear(s, some);
+      for (std::size_t v = 0; v < part_.vectors(); ++v) {
+        const std::size_t at = (v * plan_.states + n) * width;
+        gradient_steps s = block_.steps(v, n, some, true);
+        const decays from = block_.source(v, n, some);
+        std::copy_n(checkpoint(b) + at, some * width, s.h);
+        scan_again(some, from, s);
+        carry(s, v, n, some, {z + at, z + at, memory_ + plan_.low + at},
+              [&] { scan_backward(some, from, w_.exclusive, s); });
+        add_sums(s, v, n, some);
+      }
+      for (const planned_sum& s : plan_.sums)
+        if (is_over_channels(s)) add_over_channels(s, n, some);
+    });
+    for (const planned_sum& s : plan_.sums)
+      if (s.over_states()) add_total(s);
+  }
+
+  static bool is_over_channels(const planned_sum& s) {
+    return s.over_channels() && !s.over_tokens() && !s.over_states();
+  }
+  void clear(const planned_sum& s, std::size_t some) const {
+    std::fill_n(memory_ + s.at, in_fours(block_.count() * some) * width, 0.0f);
+  }
+  static summand summand_of(state_sum<float>::kind of, const gradient_steps& s, std::size_t some) {
+    using kind = state_sum<float>::kind;
+    const float *z = s.power, *before = s.h, *after = s.h + some * width;
+    switch (of) {
+      case kind::written:
+        return {z, nullptr};
+      case kind::decayed:
+        return {z, s.decayed};
+      case kind::kept:
+        return {z, before};
+      case kind::read:
+        return {after, nullptr};
+      case kind::read_before:
+        return {before, nullptr};
+    }
+    return {z, nullptr};
+  }
+
+  void add_sums(const gradient_steps& s, std::size_t v, std::size_t n, std::size_t some) const {
+    for (const state_total& t : plan_.totals)
+      sum_states(some, s.count, summand_of(t.of, s, some), block_.factor(t.factor, v, n, some),
+                 memory_ + t.at + v * line_steps * width);
+    for (const planned_sum& p : plan_.sums) {
+      if (p.over_states()) continue;
+      const summand q = summand_of(p.is->of, s, some);
+      const float* const u = block_.line(p.line, v);
+      const state_factor factor = block_.factor(p.factor, v, n, some);
+      const std::size_t at = (v * plan_.states + n) * width;
+      if (p.over_tokens()) {
+        sum_tokens(some, s.count, q, u, factor, memory_ + p.at + at, memory_ + p.lost + at);
+        continue;
+      }
+      if (!p.over_channels()) clear(p, some);
+      add_channels(some, s.count, q, u, factor, memory_ + p.at);
+      if (!p.over_channels()) add_each(p, v, n, some);
+    }
+  }
+
+  float* result(const planned_sum& p, std::size_t i, std::size_t v, std::size_t n) const {
+    return p.is->to + offset(p.is->token, block_.token(i)) + offset(p.is->chan, part_.first_channel + v * width) +
+           offset(p.is->state, part_.first_state + n);
+  }
+  /// A sum over nothing.
+  void add_each(const planned_sum& p, std::size_t v, std::size_t n, std::size_t some) const {
+    const state_factor f = block_.factor(p.factor, v, n, some);
+    const float* from = memory_ + p.at;
+    for (std::size_t i = 0; i < block_.count(); ++i)
+      for (std::size_t k = 0; k < some; ++k, from += width) {
+        float* const to = result(p, i, v, n + k);
+        const float by = f.wide ? 1.0f : f.data[i * f.step + k];
+        for (std::size_t c = 0; c < part_.lanes_of(v); ++c) to[offset(p.is->chan, c)] += by * from[c];
+      }
+  }
+  void add_over_channels(const planned_sum& p, std::size_t n, std::size_t some) const {
+    const state_factor f = block_.factor(p.factor, 0, n, some);
+    float* const sums = memory_ + plan_.row;
+    sum_lanes(block_.count() * some, memory_ + p.at, sums);
+    for (std::size_t i = 0; i < block_.count(); ++i)
+      for (std::size_t k = 0; k < some; ++k)
+        *result(p, i, 0, n + k) += sums[i * some + k] * (f.wide ? 1.0f : f.data[i * f.step + k]);
+  }
+  void add_total(const planned_sum& p) const {
+    const lanes d;
+    const float* const total = memory_ + plan_.totals[p.total].at;
+    float *const sums = memory_ + plan_.row, *const by_lane = sums + in_fours(block_steps);
+    if (p.over_channels()) std::fill_n(by_lane, in_fours(block_steps) * width, 0.0f);
+    for (std::size_t v = 0; v < part_.vectors(); ++v) {
+      const float *const u = block_.line(p.line, v), *const t = total + v * line_steps * width;
+      vec over_tokens = hn::Zero(d);
+      for (std::size_t i = 0; i < block_.count(); ++i) {
+        const vec sum = hn::Mul(hn::Load(d, u + i * width), hn::Load(d, t + i * width));
+        if (p.over_tokens())
+          over_tokens = hn::Add(over_tokens, sum);
+        else if (p.over_channels())
+          hn::Store(hn::Add(hn::Load(d, by_lane + i * width), sum), d, by_lane + i * width);
+        else
+          add_lanes(sum, part_.lanes_of(v), result(p, i, v, 0), p.is->chan);
+      }
+      if (p.over_tokens()) add_exactly(over_tokens, memory_ + p.at + v * width, memory_ + p.lost + v * width);
+    }
+    if (p.over_tokens() || !p.over_channels()) return;
+    sum_lanes(block_.count(), by_lane, sums);
+    for (std::size_t i = 0; i < block_.count(); ++i) *result(p, i, 0, 0) += sums[i];
+  }
+  static HWY_INLINE void add_lanes(vec sum, std::size_t count, float* to, std::ptrdiff_t step) {
+    const lanes d;
+    if (step == 1 && count == width) return hn::StoreU(hn::Add(sum, hn::LoadU(d, to)), d, to);
+    HWY_ALIGN float numbers[width];
+    hn::Store(sum, d, numbers);
+    for (std::size_t c = 0; c < count; ++c) to[offset(step, c)] += numbers[c];
+  }
+
+  void add_over_tokens(const planned_sum& p) const {
+    const std::size_t states = p.over_states() ? 1 : part_.states, step = p.over_states() ? 1 : plan_.states;
+    for (std::size_t n = 0; n < states; ++n) {
+      double all = 0;
+      for (std::size_t v = 0; v < part_.vectors(); ++v)
+        for (std::size_t c = 0; c < part_.lanes_of(v); ++c) {
+          const std::size_t k = (v * step + n) * width + c;
+          const double sum = static_cast<double>(memory_[p.at + k]) + static_cast<double>(memory_[p.lost + k]);
+          if (p.over_channels())
+            all += sum;
+          else
+            p.is->to[offset(p.is->chan, part_.first_channel + v * width + c) + state_offset(p, n)] +=
+                static_cast<float>(sum);
+        }
+      if (p.over_channels()) p.is->to[state_offset(p, n)] += static_cast<float>(all);
+    }
+  }
+  std::ptrdiff_t state_offset(const planned_sum& p, std::size_t n) const {
+    return offset(p.is->state, part_.first_state + n);
+  }
+
+  const gradient_window& w_;
+  const gradient_plan& plan_;
+  float* memory_;
+  pass_part part_;
+  gradient_block block_;
+};
+
+}  // namespace alphaform::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

@@ -1,0 +1,172 @@
+// The transpose of an operator that keeps no lanes apart from end to end, because matrices stand between recurrences:
+// each stage that does is divided along lanes, what comes out of it is whole, and the matrices get that.
+#include <alphaform/backends/engine/sweep.hpp>
+#include <alphaform/backends/plan/counting.hpp>
+
+namespace alphaform {
+
+namespace {
+
+constexpr std::array lane_axes{group, head, chan};
+
+bool is_sum(const node& n) { return one_of<terms::sum, terms::paths>(n.term); }
+
+/// All operators that occur in some of them, these included.
+void take_parts(const workspace& g, node_index p, std::set<node_index>& all) {
+  const node& n = g[p];
+  if (!all.insert(p).second) return;
+  if (!is_sum(n) && !n.is<terms::product>()) return;
+  take_parts(g, n.a, all);
+  take_parts(g, n.b, all);
+}
+
+}  // namespace
+
+/// Does P' sum over states, so that it wants all tokens at once?
+template <class T>
+bool engine<T>::sums_states(node_index p) {
+  const auto [known, is_new] = sums_states_.try_emplace(p, false);
+  if (!is_new) return known->second;
+  std::set<node_index> parts;
+  take_parts(g_, p, parts);
+  bool any = false;
+  for (const node_index i : parts) {
+    if (!g_[i].template is<terms::product>()) continue;
+    const spine s(g_, i);
+    for (std::size_t k = 0; k < s.size() && !any; ++k)
+      any = !unrolled_from(g_, s.factors, k) && state_branches_from(g_, s, k);
+  }
+  return sums_states_[p] = any;
+}
+
+/// Lanes that are kept apart at every stage need no stages.
+template <class T>
+bool engine<T>::needs_stages(node_index p) {
+  if (decodes() || !sums_states(p)) return false;
+  std::set<node_index> parts;
+  take_parts(g_, p, parts);
+  for (const node_index i : parts)  // of products in products the rest has no name
+    if (g_[i].template is<terms::product>() && g_[g_[i].a].template is<terms::product>()) return false;
+  for (const axes a : lane_axes)
+    if (lanes_along(a) > 1 && keeps_apart(p, a)) return false;
+  return true;
+}
+
+template <class T>
+std::size_t engine<T>::lanes_along(axes a) {
+  std::size_t most = 1;
+  for (const auto& [name, x] : env_.inputs) most = std::max(most, x.v.of(slot(a)));
+  return most;
+}
+
+/// Does P' begin with what keeps an axis apart?
+template <class T>
+bool engine<T>::begins_apart(node_index p, axes a) const {
+  const node& n = g_[p];
+  if (is_sum(n)) return begins_apart(n.a, a) && begins_apart(n.b, a);
+  return n.is<terms::product>() ? begins_apart(n.a, a) : keeps_apart(p, a);
+}
+
+template <class T>
+axes engine<T>::lane_of_stage(node_index p) {
+  for (const axes a : lane_axes)
+    if (lanes_along(a) > 1 && begins_apart(p, a)) return a;
+  return no_axes;
+}
+
+template <class T>
+tensor<T> engine<T>::adjoint_in_stages(node_index p, const tensor<T>& g) {
+  std::map<node_index, tensor<T>, std::greater<>> pending{{p, g}};
+  tensor<T> result;
+  const auto arrive = [&](node_index at, const tensor<T>& y) {
+    tensor<T>& there = at == absent ? result : pending[at];
+    there = there ? together(there, y) : y;
+  };
+  while (!pending.empty()) {
+    const auto [at, y] = *pending.begin();
+    pending.erase(pending.begin());
+    const node& n = g_[at];
+    if (const axes lane = lane_of_stage(at); lane != no_axes) {
+      for (const auto& [end, back] : stage(at, y, lane)) arrive(end, back);
+    } else if (is_sum(n)) {
+      arrive(n.a, y);
+      arrive(n.b, y);
+    } else {
+      const bool factor = n.is<terms::product>();
+      evaluation<T> e(*this, k_, nullptr);
+      arrive(factor ? n.b : absent, moved_here(e, e.adjoint(factor ? n.a : at, y, everything())));
+    }
+  }
+  return result;
+}
+
+template <class T>
+tensor<T> engine<T>::together(const tensor<T>& a, const tensor<T>& b) {
+  const tensor<T> y = arena_.make(alphaform::together(a.v.size, b.v.size));
+  k_.plus(a, b, y);
+  return y;
+}
+
+/// From P on as far as the lanes are kept apart: what came back to the subterms where that ends.
+template <class T>
+std::vector<std::pair<node_index, tensor<T>>> engine<T>::stage(node_index p, const tensor<T>& g, axes lane) {
+  using sweep = typename evaluation<T>::sweep;
+  const axis lanes = slot(lane);
+  const auto dry_ends = [&](const std::set<node_index>* later) {
+    const work_of_kernels before = counted_work();
+    evaluation<T> e(*this, counting_kernels<T>(), nullptr);
+    const auto ends = sweep(e, everything(), {lane, later}).run(p, g);
+    counted_work() = before;
+    return ends;
+  };
+  std::set<node_index> later;
+  for (const auto& [end, y] : dry_ends(nullptr))
+    if (end.at != absent) take_parts(g_, end.at, later);
+  const auto ends = dry_ends(&later);
+
+  // A task takes several parts one after the other, and has a sum of its own; how many there are depends on sizes only.
+  constexpr std::size_t most_tasks = 16;
+  std::size_t all = lanes_along(lane), behind = 1, at_once = 0;
+  for (const axes a : lane_axes)
+    if (slot(a) > lanes) behind *= lanes_along(a);
+  at_once = std::max<std::size_t>(2, std::clamp(window_entries_ / tokens(), fewest_lanes, usual_lanes) / behind);
+  while (at_once < all && all % at_once == 1) ++at_once;  // one entry alone would seem repeated
+  at_once = std::min(at_once, all);
+  const std::size_t parts = (all + at_once - 1) / at_once, tasks = std::min(parts, most_tasks);
+
+  std::map<sweep_end, tensor<T>> whole;
+  std::map<sweep_end, std::vector<tensor<T>>> sums;
+  for (const auto& [end, y] : ends) {
+    if (end.summed)
+      for (std::size_t i = 0; i < tasks; ++i) sums[end].push_back(arena_.filled(y.v.size, 0));
+    else
+      whole[end] = arena_.make(y.v.size);
+  }
+  each_task(tasks, volume(g.v.size), [&](std::size_t i) {
+    evaluation<T> e(*this, k_, nullptr);
+    for (std::size_t j = parts * i / tasks; j < parts * (i + 1) / tasks; ++j) {
+      const window w = everything().with_lanes(lanes, j * at_once, std::min((j + 1) * at_once, all));
+      for (const auto& [end, y] : sweep(e, w, {lane, &later}).run(p, w.of(g))) {
+        if (end.summed)
+          k_.plus(sums[end][i], y, sums[end][i]);
+        else if (j == 0 || y.v.of(lanes) != 1)  // else it is the same for every lane
+          k_.copy(y, w.of(whole[end]));
+      }
+      e.next_window();
+    }
+    return e.memory().count().peak;
+  });
+
+  std::vector<std::pair<node_index, tensor<T>>> results;
+  for (const auto& [end, y] : whole) results.emplace_back(end.at, y);
+  for (const auto& [end, list] : sums) {
+    for (std::size_t i = 1; i < list.size(); ++i) k_.plus(list[0], list[i], list[0]);
+    results.emplace_back(end.at, list[0]);
+  }
+  return results;
+}
+
+template class engine<float>;
+template class engine<double>;
+
+}  // namespace alphaform

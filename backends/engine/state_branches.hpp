@@ -1,0 +1,34 @@
+// What stands right of Contract over the state in a derivative: branches through states, and through what controls
+// them.
+#pragma once
+#include <alphaform/backends/engine/forms.hpp>
+
+namespace alphaform {
+
+/// The factors of a product; `suffix[k]` is the node of the product from factor k on, or absent.
+struct spine final {
+  std::vector<node_index> factors, suffix;
+  spine(const workspace& g, node_index p);
+  std::size_t size() const { return factors.size(); }
+};
+
+/// Diags, a Scan perhaps, and an Expand that ends them; the Diags may hold states, h or Delay h.
+struct state_branch final {
+  /// What its transpose sums: the kinds of a `state_sum`, in that order, or nothing that has a state.
+  enum class kind : std::uint8_t { written, decayed, kept, read, read_before, stateless };
+  kind of = kind::stateless;
+  streams weight;
+  axes over;                 ///< what the Expand repeats along
+  node_index rest = absent;  ///< what is right of it, if anything
+};
+/// All branches of one Contract; their states are those of one recurrence, so that one pass over the tokens serves all.
+struct state_branches final {
+  unrolled_form core;       ///< decay, write, read and whether it is exclusive
+  node_index x = absent;    ///< what is written; absent if no branch holds a state
+  bool reads_scan = false;  ///< some branch has a Scan
+  std::vector<state_branch> list;
+};
+/// The branches right of the Contract at place `k` of a product, or nothing if there is something else.
+std::optional<state_branches> state_branches_from(const workspace& g, const spine& s, std::size_t k);
+
+}  // namespace alphaform

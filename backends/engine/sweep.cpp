@@ -1,0 +1,103 @@
+#include <alphaform/backends/engine/sweep.hpp>
+
+namespace alphaform {
+
+namespace {
+bool branches(const node& n) { return one_of<terms::product, terms::sum, terms::paths>(n.term); }
+}  // namespace
+
+template <class T>
+tensor<T> evaluation<T>::adjoint(node_index p, tensor<T> g, const window& w) {
+  if (!branches(g_[p])) return step(p, std::move(g), w, true);
+  return sweep(*this, w).run(p, std::move(g)).begin()->second;
+}
+
+template <class T>
+typename evaluation<T>::sweep::ends evaluation<T>::sweep::run(node_index p, tensor<T> g) {
+  pending_[p] = std::move(g);
+  while (!pending_.empty()) {
+    const node_index at = pending_.begin()->first;
+    tensor<T> y = std::move(pending_.begin()->second);
+    pending_.erase(pending_.begin());
+    const node& n = g_[at];
+    if (n.is<terms::product>()) {
+      through_product(at, std::move(y));
+    } else if (branches(n)) {
+      arrive(n.a, y);
+      arrive(n.b, y);
+    } else if (crosses_lanes(at)) {
+      add(ends_, {at}, std::move(y));
+    } else {
+      arrive(absent, e_.step(at, std::move(y), w_, true));
+    }
+  }
+  return std::move(ends_);
+}
+
+template <class T>
+bool evaluation<T>::sweep::crosses_lanes(node_index p) const {
+  return limits_.lane != no_axes && !e_.whole_.keeps_apart(p, limits_.lane);
+}
+
+template <class T>
+void evaluation<T>::sweep::add(ends& to, sweep_end at, tensor<T> y) {
+  const auto [found, is_new] = to.try_emplace(at, y);
+  if (!is_new) found->second = e_.together(found->second, y);
+}
+
+template <class T>
+void evaluation<T>::sweep::arrive(node_index at, tensor<T> y, bool summed) {
+  if (at == absent || summed || (limits_.later != nullptr && limits_.later->contains(at)))
+    return add(ends_, {at, summed}, std::move(y));
+  const auto [found, is_new] = pending_.try_emplace(at, y);
+  if (!is_new) found->second = e_.together(found->second, y);
+}
+
+template <class T>
+bool evaluation<T>::sweep::has_all_tokens() const {
+  return e_.carry_ == nullptr && w_.token_begin == 0 && w_.token_end == e_.whole_.tokens();
+}
+
+/// All branches right of a Contract at once.
+template <class T>
+bool evaluation<T>::sweep::through_branches(const spine& s, std::size_t k, const tensor<T>& y) {
+  if (!has_all_tokens()) return false;
+  const auto b = state_branches_from(g_, s, k);
+  if (!b || !e_.fits(*b, y)) return false;
+  const std::vector<tensor<T>> sums = e_.state_sums(*b, y, w_);
+  for (std::size_t i = 0; i < sums.size(); ++i) arrive(b->list[i].rest, sums[i], b->list[i].over.touches(limits_.lane));
+  return true;
+}
+
+template <class T>
+void evaluation<T>::sweep::through_product(node_index p, tensor<T> y) {
+  const spine s(g_, p);
+  for (std::size_t k = 0; k < s.size();) {
+    const node_index f = s.factors[k];
+    const bool branching = k + 1 == s.size() && branches(g_[f]), crosses = !branching && crosses_lanes(f),
+               sums = crosses && g_[f].template is<terms::expand>();
+    if (crosses && !sums) return add(ends_, {s.suffix[k]}, std::move(y));
+    if (k > 0 && s.suffix[k] != absent && (branching || e_.whole_.shared(s.suffix[k])))
+      return arrive(s.suffix[k], std::move(y));
+    if (const auto u = unrolled_from(g_, s.factors, k); u && e_.fits(*u, y)) {
+      y = e_.unrolled(*u, y, w_, true);
+      k += u->factors;
+    } else if (is_softmax(g_, s.factors, k)) {
+      y = e_.attended(g_[s.factors[k + 1]], true, std::move(y), w_, true);
+      k += 2;
+    } else if (through_branches(s, k, y)) {
+      return;
+    } else {
+      const bool of_all_lanes = sums && y.v.of(slot(limits_.lane)) == 1;
+      y = e_.adjoint(f, std::move(y), w_);
+      k += 1;
+      if (sums && !of_all_lanes) return arrive(k == s.size() ? absent : s.suffix[k], std::move(y), true);
+    }
+  }
+  arrive(absent, std::move(y));
+}
+
+template class evaluation<float>;
+template class evaluation<double>;
+
+}  // namespace alphaform
