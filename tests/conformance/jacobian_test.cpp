@@ -122,6 +122,34 @@ TEST_CASE("<g, J v> = <J' g, v> and the transpose by the rules is the transpose 
   });
 }
 
+// More lanes than one window has at once at this many tokens: they are divided, between matrices where need be.
+TEST_CASE("<g, J v> = <J' g, v> where lanes are divided, and float32 agrees with double") {
+  constexpr witness_sizes sizes{
+      .tokens = 260, .heads = 2, .channels = 130, .states = 4, .ranks = 2, .taps = 4, .groups = 1};
+  for (const architecture& a : registry) {
+    CAPTURE(a.name);
+    const bound_derivatives formula = derivatives_of(stabilised(a.attention));
+    const random_mixer m = random_mixer(a, sizes, 23).slow().rounded();
+    true_derivative<double> d(formula, m.bound(backend), backend);
+    true_derivative<float> single_precision(formula, m.bound(cpu_kernels()), cpu_kernels());
+    const tensor<double> y = d.output(), g = random_like(y.v.size, "g");
+    const tensor<float> g_float = arena<float>(cpu_kernels()).make(y.v.size);
+    for (std::size_t k = 0; k < volume(y.v.size); ++k)
+      g.v.data[k] = g_float.v.data[k] = static_cast<float>(g.v.data[k]);
+    for (const derivative_formula& f : formula.of) {
+      CAPTURE(f.name);
+      const tensor<double> back = d.backward(f.name, g), v = random_like(back.v.size, "v");
+      const numbers forward = of(d.forward(f.name, v));
+      double scale = 0;
+      for (std::size_t k = 0; k < forward.size(); ++k) scale += std::abs(forward[k] * g.v.data[k]);
+      CHECK(std::abs(dot(forward, of(g)) - dot(of(back), of(v))) <= rounding * std::max(scale, 1e-3));
+      const tensor<float> found = single_precision.backward(f.name, g_float);
+      const numbers wide(found.v.data, found.v.data + volume(found.v.size));
+      CHECK(miss(wide, of(back)) <= 2e-5);
+    }
+  }
+}
+
 TEST_CASE("J is the implicit attention and the paths through its controls") {
   for_every_mixer([](const random_mixer& m, true_derivative<double>& d) {
     const derivative_formula& f = d.formula().with_respect_to(value_input);

@@ -6,6 +6,7 @@
 #include <alphaform/backends/model/gradient.hpp>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 
 #include "goldens.hpp"
 
@@ -96,6 +97,42 @@ TEST_CASE("the gradient of a model whose layers share a stream is the central di
   }
   CHECK(std::abs(expected) > 1e-9);
   CHECK(std::abs(through - own - expected) <= 1e-6 * std::abs(expected));
+}
+
+TEST_CASE("gradients are the same bit for bit whether layers are kept or built again") {
+  for (const char* name : {"mamba", "rwkv7", "griffin"}) {
+    CAPTURE(name);
+    const model<float> m(checkpoint::open(golden / name), cpu_kernels());
+    const checkpoint record = checkpoint::open(golden / name / "reference.safetensors");
+    const std::vector<std::int64_t> ids = values<std::int64_t>(record.at("input_ids"));
+    const std::span<const std::int64_t> text = std::span(ids).first(32);
+    model_gradient<float> kept(m), built_again(m);
+    kept.use_at_most(std::numeric_limits<std::size_t>::max());
+    built_again.use_at_most(0);
+    const gradients<float> a = kept.of_last_logit(text, 3), b = built_again.of_last_logit(text, 3);
+    const auto same = [](const tensor<float>& x, const tensor<float>& y) {
+      return std::equal(x.v.data, x.v.data + volume(x.v.size), y.v.data);
+    };
+    CHECK(same(a.embedded, b.embedded));
+    for (std::size_t i = 0; i < m.layers(); ++i) {
+      CHECK(same(a.mixer_in[i], b.mixer_in[i]));
+      CHECK(same(a.mixer_out[i], b.mixer_out[i]));
+    }
+  }
+}
+
+TEST_CASE("the gradient of one logit is that of all logits of which the others do not count") {
+  const model<double> m(checkpoint::open(golden / "mamba"), reference_kernels());
+  const model_gradient<double> gradient(m);
+  const checkpoint record = checkpoint::open(golden / "mamba" / "reference.safetensors");
+  const std::vector<std::int64_t> ids = values<std::int64_t>(record.at("input_ids"));
+  const std::span<const std::int64_t> text = std::span(ids).first(20);
+  const tensor<double> g = arena<double>(reference_kernels()).filled(stream_extents(20, m.vocabulary()), 0);
+  g.v.data[19 * m.vocabulary() + 5] = 1;
+  const gradients<double> one = gradient.of_last_logit(text, 5), all = gradient.of_logits(text, g);
+  for (std::size_t i = 0; i < m.layers(); ++i)
+    for (std::size_t k = 0; k < volume(one.mixer_in[i].v.size); ++k)
+      CHECK(one.mixer_in[i].v.data[k] == doctest::Approx(all.mixer_in[i].v.data[k]).epsilon(1e-12));
 }
 
 /// J of a mixer on one text, beside central differences.
