@@ -14,6 +14,7 @@ struct pointwise final {
     plus,        ///< a + b
     larger,      ///< max(a, b)
     times_plus,  ///< a b + c
+    lost,        ///< a b - c exactly, for c = a b rounded: what that has lost
     inverse      ///< 1 / a, and 0 where a is 0
   };
   /// Arguments are registers but for load's; every instruction writes to the register `to`, which may be one of its

@@ -25,7 +25,6 @@ using benchmarks::measurement;
 
 struct bench_options final {
   benchmarks::request of;
-  std::size_t threads = 0;
   std::optional<std::string> json, peers;
   bool list = false, markdown = false;
 };
@@ -160,7 +159,6 @@ int run(const bench_options& o) {
     for (const benchmarks::case_name& c : cases) fmt::print("{:<32} {}\n", c.name, c.what);
     return 0;
   }
-  if (o.threads > 0) use_threads(o.threads);
   const peer_times peers = o.peers ? read_peers(*o.peers) : peer_times{};
   const std::vector<measurement> all =
       o.of.growth ? benchmarks::measure(o.of, [](const auto&) {}) : measure_and_print(o, peers);
@@ -182,7 +180,6 @@ subcommand add_bench(CLI::App& app) {
   c->add_option("cases", o.of.names, "Cases, or groups such as mamba; all if none is given");
   c->add_flag("--list", o.list, "Print the names of the cases and what they do");
   c->add_flag("--growth", o.of.growth, "How times grow with tokens T, channels C and states N");
-  c->add_option("--threads", o.threads, "Threads; as many as the machine has by default")->check(CLI::PositiveNumber);
   c->add_option("--repetitions", o.of.repetitions, "The shortest of so many counts")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

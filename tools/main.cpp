@@ -2,6 +2,7 @@
 // file or the system was at fault; 3: alphaform was.
 #include <fmt/core.h>
 
+#include <alphaform/backends/parallel.hpp>
 #include <alphaform/error.hpp>
 #include <alphaform/explain/output/utf8.hpp>
 #include <alphaform/tools/command.hpp>
@@ -13,6 +14,10 @@ int main(int argc, char** argv) {
   CLI::App app{"alphaform: implicit attention of gated linear RNNs, derived, evaluated and explained", "alphaform"};
   app.require_subcommand(1);
   app.set_version_flag("--version", ALPHAFORM_VERSION);
+  std::size_t threads = 0;
+  app.add_option("--threads", threads, "Threads to compute with; as many as the machine has unless it is given")
+      ->check(CLI::Range(1, 4096));
+  app.fallthrough();  // it may stand behind the subcommand too
   const std::vector<tools::subcommand> all{
       tools::add_list(app),    tools::add_derive(app),   tools::add_rules(app),  tools::add_compare(app),
       tools::add_inspect(app), tools::add_convert(app),  tools::add_verify(app), tools::add_attention(app),
@@ -29,6 +34,7 @@ int main(int argc, char** argv) {
     return status;
   };
   try {
+    if (threads > 0) use_threads(threads);
     for (const tools::subcommand& s : all)
       if (s.app->parsed()) return s.run();
   } catch (const internal_error& e) {

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <alphaform/backends/cpu/gradient.hpp>
 #include <alphaform/backends/cpu/gradient_window.hpp>
-#include <alphaform/backends/cpu/runs.hpp>
 #include <alphaform/backends/reference/recurrences.hpp>
 #include <deque>
 #include <limits>
@@ -22,17 +21,23 @@ struct problem final {
   recurrence<float> r;
   in x, g;
   std::vector<sum> sums;
+  std::vector<bool> is_first;  ///< of each sum, as results start with what is first
 };
 
 factored<float> entry(const factored<float>& f, axis a, std::size_t k) {
   return {f.u.slice(a, k, k + 1), f.v.slice(a, k, k + 1)};
 }
 problem entry(const problem& p, axis a, std::size_t k) {
-  problem one{p.r, p.x.slice(a, k, k + 1), p.g.slice(a, k, k + 1), p.sums};
+  problem one{p.r, p.x.slice(a, k, k + 1), p.g.slice(a, k, k + 1), p.sums, p.is_first};
   one.r.decay = entry(p.r.decay, a, k);
   one.r.write = entry(p.r.write, a, k);
   one.r.read = entry(p.r.read, a, k);
-  for (sum& s : one.sums) s.weight = entry(s.weight, a, k), s.to = s.to.slice(a, k, k + 1);
+  for (std::size_t i = 0; i < one.sums.size(); ++i) {
+    sum& s = one.sums[i];
+    if (s.to.of(a) == 1 && k > 0) one.is_first[i] = false;
+    s.weight = entry(s.weight, a, k);
+    s.to = s.to.slice(a, k, k + 1);
+  }
   return one;
 }
 
@@ -46,8 +51,8 @@ struct layout final {
   }
   strided of(const in& v) const { return {v.data, step(v, time), step(v, lane), step(v, state)}; }
   strided_factors of(const factored<float>& f) const { return {of(f.u), of(f.v)}; }
-  window_sum of(const sum& s) const {
-    return {s.of, of(s.weight), s.to.data, step(s.to, time), step(s.to, lane), step(s.to, state)};
+  window_sum of(const sum& s, bool is_first) const {
+    return {s.of, is_first, of(s.weight), s.to.data, step(s.to, time), step(s.to, lane), step(s.to, state)};
   }
 };
 
@@ -55,7 +60,7 @@ void add_window(const extents& size, const problem& p) {
   const bool one_channel = at(size, axis::chan) == 1;
   const layout in_window{one_channel ? axis::state : axis::chan, one_channel ? axis::chan : axis::state};
   std::vector<window_sum> sums;
-  for (const sum& s : p.sums) sums.push_back(in_window.of(s));
+  for (std::size_t k = 0; k < p.sums.size(); ++k) sums.push_back(in_window.of(p.sums[k], p.is_first[k]));
   add_sums({.tokens = at(size, time),
             .channels = at(size, in_window.lane),
             .states = at(size, in_window.state),
@@ -126,10 +131,8 @@ bool is_regular(const recurrence<float>& r, in x, in g, std::span<const sum> sum
 
 void unrolled_gradient(const recurrence<float>& r, in x, in g, std::span<const sum> sums) {
   if (!is_regular(r, x, g, sums)) return in_double().run(r, x, g, sums);
-  for (const sum& s : sums)
-    runs(
-        s.to.size, [](std::size_t n, float* to, std::size_t) { std::fill_n(to, n, 0.0f); }, s.to);
-  add_each(0, reference::recurrences<float>::state_extents(r, x, g), {r, x, g, {sums.begin(), sums.end()}});
+  add_each(0, reference::recurrences<float>::state_extents(r, x, g),
+           {r, x, g, {sums.begin(), sums.end()}, std::vector<bool>(sums.size(), true)});
 }
 
 }  // namespace alphaform::cpu

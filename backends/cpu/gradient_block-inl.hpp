@@ -45,6 +45,7 @@ class gradient_block final {
       float* const to = memory_ + plan_.rates + v * plan_.states * width;
       load(w_.decay.v, 0, v, 0, part_.states, to);
       each_vector(part_.states, to, [this](vec x) HWY_ATTR { return as_rate(x); });
+      find_fastest(v);
     }
   }
   /// What scans take, or everything that sums take as well.
@@ -75,7 +76,7 @@ class gradient_block final {
 
   /// The scans of the states n ... of one vector; packs what changes with every step.
   gradient_steps steps(std::size_t vector, std::size_t n, std::size_t some, bool everything) const {
-    for (std::size_t k = 0; k < plan_.factors.size(); ++k) {
+    for (std::size_t k = 0; plan_.varies_widely && k < plan_.factors.size(); ++k) {
       const packed_factor& f = plan_.factors[k];
       if ((everything || k == plan_.write_factor) && !f.constant() && f.wide()) pack_wide(f, vector, n, some);
     }
@@ -96,22 +97,44 @@ class gradient_block final {
             .power = memory_ + plan_.power,
             .scale = memory_ + plan_.scale,
             .decayed = memory_ + plan_.decayed,
-            .h = memory_ + plan_.h};
+            .h = memory_ + plan_.h,
+            .h_step = plan_.keeps_states ? some * width : 0,
+            .ahead = {}};
+  }
+
+  /// Two rows a step of what another block takes of one vector, and of where results of this one go: pair number k.
+  void look_ahead(std::size_t k, std::size_t block, std::size_t vector, bool everything, rows_ahead& rows) const {
+    const std::size_t taken = everything ? plan_.streams.size() : plan_.forward_streams,
+                      all = taken + (everything ? plan_.results.size() : 0);
+    for (std::size_t j = 0; j < 2; ++j) {
+      const std::size_t i = 2 * k + j;
+      rows.row[j] = memory_, rows.step[j] = 0;
+      if (i >= all) continue;
+      const bool is_taken = i < taken;
+      const strided& s = is_taken ? plan_.streams[i] : plan_.results[i - taken];
+      rows.row[j] =
+          s.data + offset(s.token, is_taken ? block * block_steps : begin_) + part_.first_channel + vector * width;
+      rows.step[j] = s.token;
+    }
   }
 
   /// For the decays of `steps`.
   decays source(std::size_t vector, std::size_t n, std::size_t some) const {
     const lanes d;
     if (plan_.decays_shared) return shared_split_ ? decays::shared_split : decays::shared;
-    vec most = hn::Zero(d);
-    for (std::size_t k = 0; k < some; ++k) most = hn::Max(most, changes(vector, n, k, some).longest);
-    const float z = hn::GetLane(hn::MaxOfLanes(d, most));
-    if (!w_.logarithmic) return z <= 0.5f ? decays::near : decays::change;
-    return z <= 0.75f ? decays::few : z <= 2.5f ? decays::some : decays::any;
+    vec z = hn::Zero(d);
+    if (plan_.decays_vary)
+      for (std::size_t k = 0; k < some; ++k) z = hn::Max(z, changes(vector, n, k, some).longest);
+    else
+      z = hn::Mul(hn::Load(d, memory_ + plan_.longest + vector * width),
+                  hn::Load(d, memory_ + plan_.fastest + (vector * plan_.states + n) * width));
+    const auto within = [=](float bound) HWY_ATTR { return hn::AllTrue(d, hn::Le(z, hn::Set(d, bound))); };
+    if (!w_.logarithmic) return within(0.5f) ? decays::near : decays::change;
+    return within(0.75f) ? decays::few : within(2.5f) ? decays::some : decays::any;
   }
   /// States that decay little over the block are followed from where they are, the others from 0.
-  void choose_bases(const gradient_steps&, std::size_t vector, std::size_t n, std::size_t some, const float* high,
-                    const float* low, float* state, float* base) const {
+  void choose_bases(std::size_t vector, std::size_t n, std::size_t some, const float* high, const float* low,
+                    float* state, float* base) const {
     const lanes d;
     const float little = w_.logarithmic ? 2.0f : 0.75f;  // what a quarter is left of
     for (std::size_t k = 0; k < some; ++k) {
@@ -137,33 +160,33 @@ class gradient_block final {
   const float* row(const strided& s, std::size_t i, float* buffer) const {
     return HWY_NAMESPACE::row(entry(s, i) + offset(s.chan, part_.first_channel), s.chan, part_.channels, buffer);
   }
+  void pack(const packed_line& l) const {
+    if (l.a.chan == 0)
+      l.b.data == nullptr ? pack<true, false>(l) : pack<true, true>(l);
+    else
+      l.b.data == nullptr ? pack<false, false>(l) : pack<false, true>(l);
+  }
   /// Lanes without a channel are 0, so that sums over lanes are sums over channels.
-  void pack(const packed_line& l) {
+  template <bool RepeatedA, bool HasB>
+  void pack(const packed_line& l) const {
     const lanes d;
     float* const buffer = memory_ + plan_.row;
     const std::size_t end = part_.channels / width * width, vector_step = line_steps * width;
     const auto last = hn::FirstN(d, part_.channels - end);
-    const auto each = [&](std::size_t i, auto f) HWY_ATTR {
-      float* to = memory_ + l.at + i * width;
-      for (std::size_t c = 0; c < end; c += width, to += vector_step) hn::Store(f(c), d, to);
-      if (end < part_.channels) hn::Store(hn::IfThenElseZero(last, f(end)), d, to);
-    };
     for (std::size_t i = 0; i < count_; ++i) {
-      const bool repeated = l.a.chan == 0;
-      const float* const a = repeated ? entry(l.a, i) : row(l.a, i, buffer);
-      const vec one_a = hn::Set(d, *a);
-      if (l.b.data == nullptr) {
-        if (repeated)
-          each(i, [=](std::size_t) HWY_ATTR { return one_a; });
-        else
-          each(i, [=](std::size_t c) HWY_ATTR { return hn::LoadU(lanes(), a + c); });
-        continue;
-      }
-      const float* const b = row(l.b, i, buffer + plan_.vectors * width);
-      if (repeated)
-        each(i, [=](std::size_t c) HWY_ATTR { return hn::Mul(one_a, hn::LoadU(lanes(), b + c)); });
-      else
-        each(i, [=](std::size_t c) HWY_ATTR { return hn::Mul(hn::LoadU(lanes(), a + c), hn::LoadU(lanes(), b + c)); });
+      const float *const a = RepeatedA ? entry(l.a, i) : row(l.a, i, buffer), *const b =
+                                                                                  HasB ? row(l.b, i,
+                                                                                             buffer +
+                                                                                                 plan_.vectors * width)
+                                                                                       : a;
+      const vec of_all = hn::Set(d, *a);
+      const auto product = [=](std::size_t c) HWY_ATTR {
+        const vec of_a = RepeatedA ? of_all : hn::LoadU(lanes(), a + c);
+        return HasB ? hn::Mul(of_a, hn::LoadU(lanes(), b + c)) : of_a;
+      };
+      float* to = memory_ + l.at + i * width;
+      for (std::size_t c = 0; c < end; c += width, to += vector_step) hn::Store(product(c), d, to);
+      if (end < part_.channels) hn::Store(hn::IfThenElseZero(last, product(end)), d, to);
     }
   }
   void pack_narrow(const packed_factor& f) {
@@ -206,15 +229,28 @@ class gradient_block final {
   /// Sums and maxima of |u| over the block.
   void measure() {
     const lanes d;
+    const vec finite_most = hn::Set(d, std::numeric_limits<float>::max());
     for (std::size_t v = 0; v < part_.vectors(); ++v) {
       const float* const u = line(gradient_plan::decay_line, v);
       vec sum = hn::Zero(d), most = sum;
       for (std::size_t i = 0; i < count_; ++i) {
-        const vec size = hn::Abs(finite(hn::Load(d, u + i * width)));
+        const vec size = hn::Min(hn::Abs(hn::Load(d, u + i * width)), finite_most);
         sum = hn::Add(sum, size), most = hn::Max(most, size);
       }
       hn::Store(sum, d, memory_ + plan_.amount + v * width);
       hn::Store(most, d, memory_ + plan_.longest + v * width);
+    }
+  }
+  /// The largest rate of each group of states.
+  void find_fastest(std::size_t vector) const {
+    const lanes d;
+    const std::size_t at = vector * plan_.states * width;
+    for (std::size_t n = 0, some = 0; n < part_.states; n += some) {
+      some = states_at_once(part_.states - n);
+      vec most = hn::Zero(d);
+      for (std::size_t k = n; k < n + some; ++k)
+        most = hn::Max(most, hn::Abs(hn::Load(d, memory_ + plan_.rates + at + k * width)));
+      hn::Store(most, d, memory_ + plan_.fastest + at + n * width);
     }
   }
   struct extent final {

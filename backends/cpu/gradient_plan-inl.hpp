@@ -71,12 +71,16 @@ struct gradient_plan final {
   std::size_t vectors, states;  ///< most of a pass
   places memory;
   std::vector<packed_line> lines;
+  std::vector<strided> streams, results;  ///< whose rows are apart: what the next block takes is fetched on the way
+  std::size_t forward_streams;
   std::vector<packed_factor> factors;
   std::vector<state_total> totals;
   std::vector<planned_sum> sums;
   std::size_t write_factor, read_factor;
   bool decays_shared, decays_vary;
-  std::size_t rates, amount, longest, shared_power, shared_scale, shared_amount;
+  bool keeps_states;   ///< or only a_t h_{t-1}, to which what is written is added again
+  bool varies_widely;  ///< some wide factor changes with every step
+  std::size_t rates, fastest, amount, longest, shared_power, shared_scale, shared_amount;
   std::size_t power, scale, decayed, h, low, checkpoints, row;
 
   static constexpr std::size_t decay_line = 0, write_line = 1, read_line = 2;
@@ -90,13 +94,23 @@ struct gradient_plan final {
     lines.push_back({w.write.u, w.x, take_line()});
     lines.push_back({w.read.u, w.g, take_line()});
     write_factor = add_factor(w.write.v, false), read_factor = add_factor(w.read.v, false);
+    for (const strided& s : {w.decay.u, w.write.u, w.x}) add_stream(s);
+    forward_streams = streams.size();
+    for (const strided& s : {w.read.u, w.g}) add_stream(s);
     for (const window_sum& s : w.sums) add_sum(w, s);
+
+    using kind = state_sum<float>::kind;
+    keeps_states = std::any_of(w.sums.begin(), w.sums.end(), [&](const window_sum& s) {
+      return s.of == kind::kept || s.of == kind::read_before || (s.of == kind::read && factors[write_factor].wide());
+    });
+    varies_widely =
+        std::any_of(factors.begin(), factors.end(), [](const packed_factor& f) { return f.wide() && !f.constant(); });
 
     const std::size_t block = block_steps * most_states * width, all = vectors * states * width;
     power = memory.take(block), scale = memory.take(block), decayed = memory.take(block);
     h = memory.take(block + most_states * width);
     low = memory.take(all);
-    rates = memory.take(decays_vary ? block : all);
+    rates = memory.take(decays_vary ? block : all), fastest = memory.take(all);
     amount = memory.take(vectors * width), longest = memory.take(vectors * width);
     shared_power = memory.take(decays_shared ? block_steps * states : 0);
     shared_scale = memory.take(decays_shared ? block_steps * states : 0);
@@ -114,6 +128,11 @@ struct gradient_plan final {
     states = (w.states + passes - 1) / passes;
     const std::size_t fit = most_floats / (blocks(w) * states * width);
     vectors = std::clamp<std::size_t>(fit, 1, std::min(most_vectors, (w.channels + width - 1) / width));
+  }
+  void add_stream(const strided& s) {
+    if (s.token != 0 && s.chan == 1 &&
+        std::none_of(streams.begin(), streams.end(), [&](const strided& other) { return same(s, other); }))
+      streams.push_back(s);
   }
   std::size_t take_line() { return memory.take(vectors * line_steps * width); }
   std::size_t add_line(const strided& a, const strided& b) {
@@ -142,6 +161,8 @@ struct gradient_plan final {
     using kind = state_sum<float>::kind;
     const bool times_g = s.of == kind::read || s.of == kind::read_before;
     planned_sum p{};
+    add_stream(s.weight.u);
+    if (s.token != 0 && s.chan == 1 && s.state == 0) results.push_back({s.to, s.token, s.chan, 0});
     p.is = &s;
     // One order of the two, that of the line which the backward scan takes.
     p.line = add_line(s.weight.u, times_g ? w.g : strided{nullptr, 0, 0, 0});

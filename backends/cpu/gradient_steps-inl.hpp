@@ -10,6 +10,7 @@
 
 #include <alphaform/backends/cpu/states_rows-inl.hpp>
 #include <alphaform/backends/cpu/states_steps-inl.hpp>
+#include <array>
 
 HWY_BEFORE_NAMESPACE();
 namespace alphaform::cpu::HWY_NAMESPACE {
@@ -32,6 +33,19 @@ struct state_factor final {
   bool wide;
 };
 
+/// Rows of what comes later, of which one is fetched at each step.
+struct rows_ahead final {
+  std::array<const float*, 2> row;
+  std::array<std::ptrdiff_t, 2> step;
+
+  HWY_INLINE void fetch() {
+    for (std::size_t k = 0; k < 2; ++k) {
+      __builtin_prefetch(row[k], 0, 2);
+      row[k] += step[k];
+    }
+  }
+};
+
 /// Buffers are [step, state, lane], with as many states as there are at once, or [step, lane].
 struct gradient_steps final {
   std::size_t count;
@@ -44,6 +58,8 @@ struct gradient_steps final {
   const float* base;     ///< added to state
   float *power, *scale;  ///< decays, as the scan that keeps them leaves them; z takes the place of power
   float *decayed, *h;    ///< a_t h_{t-1}, and h from before the first step on
+  std::size_t h_step;    ///< 0 if only the last h is kept
+  rows_ahead ahead;
 };
 
 struct split_decay_vector final {
@@ -134,6 +150,7 @@ HWY_NOINLINE void scan_forward(const gradient_steps& s, std::index_sequence<N...
   const std::size_t count = s.count;
   const float *xs = s.x, *const base = s.base;
   const state_factor write = s.write;
+  rows_ahead ahead = s.ahead;
   vec state[] = {hn::Load(d, s.state + N * width)...};
   for (std::size_t i = 0; i < count; ++i) {
     const vec u = a.of_step(i), x = hn::Load(d, xs + i * width);
@@ -142,6 +159,7 @@ HWY_NOINLINE void scan_forward(const gradient_steps& s, std::index_sequence<N...
       return faded<is_split>(a.at(u, i, n), from, h, base + n * width, factor_at<Wide>(write, i, n), x);
     };
     ((state[N] = step(state[N], N)), ...);
+    ahead.fetch();
   }
   (hn::Store(state[N], d, s.state + N * width), ...);
 }
@@ -156,10 +174,12 @@ HWY_NOINLINE void scan_again(const gradient_steps& s, std::index_sequence<N...>)
   const std::size_t count = s.count;
   const float* xs = s.x;
   const state_factor write = s.write;
+  const std::size_t h_step = s.h_step;
+  rows_ahead ahead = s.ahead;
   float *power = s.power, *scale = s.scale, *decayed = s.decayed, *hs = s.h;
   vec h[] = {hn::Load(d, hs + N * width)...};
   for (std::size_t i = 0; i < count; ++i, power += row, scale += row, decayed += row) {
-    hs += row;
+    hs += h_step;
     const vec u = a.of_step(i), x = hn::Load(d, xs + i * width);
     const auto step = [&](vec from, std::size_t n) HWY_ATTR {
       const split_decay_vector by = a.at(u, i, n);
@@ -173,6 +193,7 @@ HWY_NOINLINE void scan_again(const gradient_steps& s, std::index_sequence<N...>)
       return to;
     };
     ((h[N] = step(h[N], N)), ...);
+    ahead.fetch();
   }
 }
 
@@ -184,6 +205,7 @@ HWY_NOINLINE void scan_backward(const gradient_steps& s, std::index_sequence<N..
   const float *const shared_power = s.shared_power, *const shared_scale = s.shared_scale, *const gs = s.g,
                      *const scale = s.scale, *const base = s.base;
   const state_factor read = s.read;
+  rows_ahead ahead = s.ahead;
   float* const zs = s.power;
   vec state[] = {hn::Load(d, s.state + N * width)...};
   for (std::size_t i = s.count; i-- > 0;) {
@@ -207,6 +229,7 @@ HWY_NOINLINE void scan_backward(const gradient_steps& s, std::index_sequence<N..
         return faded<Split>(a, from, z, base + n * width);
     };
     ((state[N] = step(state[N], N)), ...);
+    ahead.fetch();
   }
   (hn::Store(state[N], d, s.state + N * width), ...);
 }

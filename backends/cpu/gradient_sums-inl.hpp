@@ -12,32 +12,38 @@
 HWY_BEFORE_NAMESPACE();
 namespace alphaform::cpu::HWY_NAMESPACE {
 
-/// x y, or x if y is null.
+/// What is summed: x, or x y, or x and what is written, the factor y of a step and narrow b of a state.
 struct summand final {
+  enum class kind : std::uint8_t { one, product, moved };
+  kind is;
   const float *x, *y;
+  state_factor b;
 };
-template <bool Two>
-HWY_INLINE vec summed(const summand& q, std::size_t at) {
+template <summand::kind Kind, std::size_t States>
+HWY_INLINE vec summed(const summand& q, std::size_t i, std::size_t n) {
   const lanes d;
+  const std::size_t at = (i * States + n) * width;
   const vec x = hn::Load(d, q.x + at);
-  if constexpr (Two)
+  if constexpr (Kind == summand::kind::one)
+    return x;
+  else if constexpr (Kind == summand::kind::product)
     return hn::Mul(x, hn::Load(d, q.y + at));
   else
-    return x;
+    return hn::MulAdd(factor_at<false>(q.b, i, n), hn::Load(d, q.y + i * width), x);
 }
 
-/// sums [step, lane] += sum over the states of v q
-template <bool Two, bool Wide, std::size_t... N>
+/// sums [step, lane] += sum over the states of v q; what is first does not ask for what was there
+template <summand::kind Kind, bool Wide, bool First, std::size_t... N>
 HWY_NOINLINE void sum_states(std::size_t count, summand q, state_factor v, float* sums, std::index_sequence<N...>) {
   const lanes d;
   for (std::size_t i = 0; i < count; ++i) {
-    vec sum = hn::Load(d, sums + i * width);
-    ((sum = hn::MulAdd(summed<Two>(q, (i * sizeof...(N) + N) * width), factor_at<Wide>(v, i, N), sum)), ...);
+    vec sum = First ? hn::Zero(d) : hn::Load(d, sums + i * width);
+    ((sum = hn::MulAdd(summed<Kind, sizeof...(N)>(q, i, N), factor_at<Wide>(v, i, N), sum)), ...);
     hn::Store(sum, d, sums + i * width);
   }
 }
 /// sums [step, state, lane] += u q, times v if that is wide
-template <bool Two, bool Wide, std::size_t... N>
+template <summand::kind Kind, bool Wide, bool First, std::size_t... N>
 HWY_NOINLINE void add_channels(std::size_t count, summand q, const float* u, state_factor v, float* sums,
                                std::index_sequence<N...>) {
   const lanes d;
@@ -46,7 +52,8 @@ HWY_NOINLINE void add_channels(std::size_t count, summand q, const float* u, sta
     const auto add = [&](std::size_t n) HWY_ATTR {
       const std::size_t at = (i * sizeof...(N) + n) * width;
       const vec w = Wide ? hn::Mul(weight, factor_at<true>(v, i, n)) : weight;
-      hn::Store(hn::MulAdd(summed<Two>(q, at), w, hn::Load(d, sums + at)), d, sums + at);
+      const vec x = summed<Kind, sizeof...(N)>(q, i, n);
+      hn::Store(First ? hn::Mul(x, w) : hn::MulAdd(x, w, hn::Load(d, sums + at)), d, sums + at);
     };
     (add(N), ...);
   }
@@ -60,44 +67,59 @@ HWY_INLINE void add_exactly(vec x, float* sum, float* lost) {
   hn::Store(hn::Add(hn::Load(d, lost), hn::Add(hn::Sub(before, hn::Sub(after, part)), hn::Sub(x, part))), d, lost);
 }
 /// sum [state, lane] += sum over the steps of u v q
-template <bool Two, bool Wide, std::size_t... N>
+template <summand::kind Kind, bool Wide, std::size_t... N>
 HWY_NOINLINE void sum_tokens(std::size_t count, summand q, const float* u, state_factor v, float* sum, float* lost,
                              std::index_sequence<N...>) {
   const lanes d;
   vec sums[] = {(static_cast<void>(N), hn::Zero(d))...};
   for (std::size_t i = 0; i < count; ++i) {
     const vec weight = hn::Load(d, u + i * width);
-    ((sums[N] = hn::MulAdd(summed<Two>(q, (i * sizeof...(N) + N) * width), hn::Mul(weight, factor_at<Wide>(v, i, N)),
-                           sums[N])),
+    ((sums[N] = hn::MulAdd(summed<Kind, sizeof...(N)>(q, i, N), hn::Mul(weight, factor_at<Wide>(v, i, N)), sums[N])),
      ...);
   }
   (add_exactly(sums[N], sum + N * width, lost + N * width), ...);
 }
 
-inline void sum_states(std::size_t states, std::size_t count, const summand& q, const state_factor& v, float* sums) {
+template <class F>
+HWY_INLINE void with_kind(summand::kind is, F f) {
+  switch (is) {
+    case summand::kind::one:
+      return f.template operator()<summand::kind::one>();
+    case summand::kind::product:
+      return f.template operator()<summand::kind::product>();
+    case summand::kind::moved:
+      return f.template operator()<summand::kind::moved>();
+  }
+}
+inline void sum_states(std::size_t states, std::size_t count, const summand& q, const state_factor& v, bool first,
+                       float* sums) {
   with_states(states, [&](auto n) {
-    with_bool(q.y != nullptr, [&](auto two) {
-      with_bool(v.wide,
-                [&](auto wide) { sum_states<decltype(two)::value, decltype(wide)::value>(count, q, v, sums, n); });
+    with_kind(q.is, [&]<summand::kind Kind>() {
+      with_bool(v.wide, [&](auto wide) {
+        with_bool(first, [&](auto is_first) {
+          sum_states<Kind, decltype(wide)::value, decltype(is_first)::value>(count, q, v, sums, n);
+        });
+      });
     });
   });
 }
 inline void add_channels(std::size_t states, std::size_t count, const summand& q, const float* u, const state_factor& v,
-                         float* sums) {
+                         bool first, float* sums) {
   with_states(states, [&](auto n) {
-    with_bool(q.y != nullptr, [&](auto two) {
-      with_bool(v.wide,
-                [&](auto wide) { add_channels<decltype(two)::value, decltype(wide)::value>(count, q, u, v, sums, n); });
+    with_kind(q.is, [&]<summand::kind Kind>() {
+      with_bool(v.wide, [&](auto wide) {
+        with_bool(first, [&](auto is_first) {
+          add_channels<Kind, decltype(wide)::value, decltype(is_first)::value>(count, q, u, v, sums, n);
+        });
+      });
     });
   });
 }
 inline void sum_tokens(std::size_t states, std::size_t count, const summand& q, const float* u, const state_factor& v,
                        float* sum, float* lost) {
   with_states(states, [&](auto n) {
-    with_bool(q.y != nullptr, [&](auto two) {
-      with_bool(v.wide, [&](auto wide) {
-        sum_tokens<decltype(two)::value, decltype(wide)::value>(count, q, u, v, sum, lost, n);
-      });
+    with_kind(q.is, [&]<summand::kind Kind>() {
+      with_bool(v.wide, [&](auto wide) { sum_tokens<Kind, decltype(wide)::value>(count, q, u, v, sum, lost, n); });
     });
   });
 }

@@ -262,6 +262,9 @@ void evaluate(const pointwise& p, std::span<const view<const T>> operands, view<
         case operation::times_plus:
           result = r[n.a] * r[n.b] + r[n.c];
           break;
+        case operation::lost:
+          result = std::fma(r[n.a], r[n.b], -r[n.c]);
+          break;
         case operation::inverse:
           result = r[n.a] == 0 ? T(0) : 1 / r[n.a];
           break;

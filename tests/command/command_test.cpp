@@ -411,6 +411,15 @@ TEST_CASE("attention: a plan as JSON has the sums of its steps, and its peak is 
   CHECK(std::filesystem::exists(map));
 }
 
+TEST_CASE("results do not depend on --threads, before or behind the subcommand, and 0 threads are refused") {
+  const temporary_folder folder;
+  const std::string one = folder.path() / "one.npy", three = folder.path() / "three.npy";
+  output_of({"--threads", "1", "attention", mamba, "--ids", ids, "--layer", "0", "-o", one});
+  output_of({"attention", mamba, "--ids", ids, "--layer", "0", "-o", three, "--threads", "3"});
+  CHECK(bytes_of_file(one) == bytes_of_file(three));
+  CHECK(run_command({"list", "--threads", "0"}).status == 2);
+}
+
 // ---- bench
 
 TEST_CASE("bench runs every case at small sizes and prints ratios") {

@@ -206,6 +206,9 @@ float interpreted(const pointwise& p, const std::vector<float>& operands, bool f
         to = fused ? std::fma(a, b, c) : product + c;
         break;
       }
+      case operation::lost:
+        to = std::fma(a, b, -c);
+        break;
       case operation::inverse:
         to = a == 0 ? 0 : 1 / a;
         break;
@@ -282,6 +285,25 @@ TEST_CASE("programs over streams are what their instructions are one number at a
     CHECK(wrong == 0);
     for (std::size_t o = 0; o < before.size(); ++o)
       if (!written[o] && !same(before[o], y.numbers[o])) FAIL_CHECK("written outside of the result");
+  }
+}
+
+TEST_CASE("what a product has lost is exact") {
+  using operation = pointwise::operation;
+  std::mt19937 random(5);
+  std::uniform_real_distribution<float> number(-1e5f, 1e5f);
+  std::vector<float> a(1000), b(1000), y(1000);
+  for (std::size_t i = 0; i < 1000; ++i) a[i] = number(random), b[i] = i < 3 ? 0 : number(random) * 1e-6f;
+  const pointwise p{
+      {{operation::load, 0, 0}, {operation::load, 1, 1}, {operation::times, 2, 0, 1}, {operation::lost, 2, 0, 1, 2}},
+      3,
+      2};
+  const extents size = stream_extents(1000, 1);
+  const view<const float> operands[]{{a.data(), size, contiguous(size)}, {b.data(), size, contiguous(size)}};
+  cpu::evaluate(p, operands, view<float>{y.data(), size, contiguous(size)});
+  for (std::size_t i = 0; i < 1000; ++i) {
+    const double exact = static_cast<double>(a[i]) * static_cast<double>(b[i]);
+    CHECK(static_cast<double>(y[i]) == exact - static_cast<double>(a[i] * b[i]));
   }
 }
 

@@ -20,6 +20,7 @@ std::size_t arguments_of(pointwise::operation o) {
     case pointwise::operation::inverse:
       return 1;
     case pointwise::operation::times_plus:
+    case pointwise::operation::lost:
       return 3;
     default:
       return 2;
