@@ -189,16 +189,23 @@ class gradient_block final {
       if (end < part_.channels) hn::Store(hn::IfThenElseZero(last, product(end)), d, to);
     }
   }
-  void pack_narrow(const packed_factor& f) {
+  /// The numbers of a group of states, without a call.
+  static HWY_INLINE void copy_group(std::size_t some, const float* from, float* to) {
     const hn::CappedTag<float, 4> few;
+    if (some == 1)
+      *to = *from;
+    else
+      for (std::size_t k = 0; k < some; k += hn::Lanes(few)) hn::StoreU(hn::LoadU(few, from + k), few, to + k);
+  }
+  void pack_narrow(const packed_factor& f) {
     float* to = memory_ + f.at;
     for (std::size_t n = 0, some = 0; n < part_.states; n += some) {
       some = states_at_once(part_.states - n);
       to = memory_ + f.at + n * block_steps;
       for (std::size_t i = 0; i < count_; ++i, to += some) {
         const float* const from = entry(f.v, i) + offset(f.v.state, part_.first_state + n);
-        if (f.v.state == 1 && some % hn::Lanes(few) == 0)
-          for (std::size_t k = 0; k < some; k += hn::Lanes(few)) hn::StoreU(hn::LoadU(few, from + k), few, to + k);
+        if (f.v.state == 1)
+          copy_group(some, from, to);
         else
           for (std::size_t k = 0; k < some; ++k) to[k] = from[offset(f.v.state, k)];
         if (f.is_finite)
@@ -281,7 +288,10 @@ class gradient_block final {
     vec most = hn::Zero(d);
     for (std::size_t i = 0; i < count_; ++i) {
       const float* const from = entry(w_.decay.v, i) + offset(w_.decay.v.state, part_.first_state);
-      for (std::size_t n = 0; n < part_.states; ++n) v[n] = from[offset(w_.decay.v.state, n)];
+      if (w_.decay.v.state == 1)
+        for (std::size_t n = 0; n < part_.states; ++n) v[n] = from[n];
+      else
+        for (std::size_t n = 0; n < part_.states; ++n) v[n] = from[offset(w_.decay.v.state, n)];
       const vec u = finite(hn::Set(d, *entry(w_.decay.u, i)));
       for (std::size_t n = 0; n < part_.states; n += width) {
         const vec rate = as_rate(hn::Load(d, v + n)), z = hn::Mul(u, rate), size = hn::Abs(z);
@@ -298,8 +308,8 @@ class gradient_block final {
       for (std::size_t n = 0, some = 0; n < part_.states; n += some) {
         some = states_at_once(part_.states - n);
         const std::size_t to = n * block_steps + i * some;
-        std::copy_n(power + n, some, memory_ + plan_.shared_power + to);
-        std::copy_n(scale + n, some, memory_ + plan_.shared_scale + to);
+        copy_group(some, power + n, memory_ + plan_.shared_power + to);
+        copy_group(some, scale + n, memory_ + plan_.shared_scale + to);
       }
     }
     std::copy_n(sum, part_.states, memory_ + plan_.shared_amount);

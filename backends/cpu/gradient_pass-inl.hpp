@@ -47,6 +47,10 @@ class gradient_pass final {
       f(number++, n, some = states_at_once(part_.states - n));
   }
 
+  static void fetch(const float* states, std::size_t some) {
+    for (std::size_t k = 0; k < some; ++k) __builtin_prefetch(states + k * width);
+  }
+
   /// Where a scan's state is: high + low, which it leaves in the same way.
   struct carried final {
     const float* high;
@@ -75,6 +79,7 @@ class gradient_pass final {
         const std::size_t at = (v * plan_.states + n) * width;
         gradient_steps s = block_.steps(v, n, some, false);
         block_.look_ahead(part, b + 1, v, false, s.ahead);
+        fetch(checkpoint(b + 2) + at, some);
         const decays from = block_.source(v, n, some);
         carry(s, v, n, some, {checkpoint(b) + at, checkpoint(b + 1) + at, memory_ + plan_.low + at},
               [&] { scan_forward(some, from, s); });
@@ -91,6 +96,7 @@ class gradient_pass final {
         gradient_steps s = block_.steps(v, n, some, true);
         block_.look_ahead(2 * part, before, v, true, s.ahead);
         const decays from = block_.source(v, n, some);
+        fetch(checkpoint(before) + at, some);
         std::copy_n(checkpoint(b) + at, some * width, s.h);
         scan_again(some, from, s);
         block_.look_ahead(2 * part + 1, before, v, true, s.ahead);
