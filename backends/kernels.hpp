@@ -34,19 +34,19 @@ struct rank_one_recurrence final {
   factored<T> p, q;
 };
 
-/// One of the sums that derivatives of an unrolled recurrence consist of. With its states h_t and those of its
-/// transpose, z_t = a_{t+1} z_{t+1} + c_t g_t (c_{t+1} g_{t+1} if exclusive), to_t is the sum of weight q_t over all
-/// axes that `to` lacks.
+/// What derivatives of an unrolled recurrence are sums of, by its states h_t and those of its transpose,
+/// z_t = a_{t+1} z_{t+1} + c_t g_t (c_{t+1} g_{t+1} if exclusive).
+enum class state_product : std::uint8_t {
+  written,      ///< z_t: for what is written, and the factors of write
+  decayed,      ///< a_t h_{t-1} z_t: for log a
+  kept,         ///< h_{t-1} z_t: for a
+  read,         ///< g_t h_t: for the factors of read
+  read_before,  ///< g_t h_{t-1}: the same of an exclusive one
+};
+/// to_t is the sum of weight times such a product over all axes that `to` lacks.
 template <class T>
 struct state_sum final {
-  enum class kind : std::uint8_t {
-    written,      ///< q_t = z_t: what is written, and the factors of write
-    decayed,      ///< q_t = a_t h_{t-1} z_t: log a
-    kept,         ///< q_t = h_{t-1} z_t: a
-    read,         ///< q_t = g_t h_t: the factors of read
-    read_before,  ///< q_t = g_t h_{t-1}: the same of an exclusive one
-  };
-  kind of = kind::written;
+  state_product of = state_product::written;
   factored<T> weight;  ///< u [T, lanes], v [T, lanes, state], as in a recurrence
   view<T> to;
 };

@@ -90,8 +90,7 @@ class in_double final {
  public:
   void run(const recurrence<float>& r, in x, in g, std::span<const sum> sums) {
     std::vector<state_sum<double>> wide;
-    for (const sum& s : sums)
-      wide.push_back({static_cast<state_sum<double>::kind>(s.of), factors(s.weight), zeros(s.to.size)});
+    for (const sum& s : sums) wide.push_back({s.of, factors(s.weight), zeros(s.to.size)});
     reference::recurrences<double>::unrolled_gradient(
         {factors(r.decay), factors(r.write), factors(r.read), r.logarithmic, r.exclusive}, numbers(x), numbers(g),
         wide);

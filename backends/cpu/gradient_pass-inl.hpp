@@ -114,8 +114,8 @@ class gradient_pass final {
   static bool is_over_channels(const planned_sum& s) {
     return s.over_channels() && !s.over_tokens() && !s.over_states();
   }
-  summand summand_of(state_sum<float>::kind of, const gradient_steps& s) const {
-    using kind = state_sum<float>::kind;
+  summand summand_of(state_product of, const gradient_steps& s) const {
+    using kind = state_product;
     using form = summand::kind;
     const float *z = s.power, *before = s.h, *after = s.h + s.h_step;
     switch (of) {

@@ -54,7 +54,7 @@ struct packed_factor final {
 };
 /// Sums over the states of v q, as [vector, step, lane].
 struct state_total final {
-  state_sum<float>::kind of;
+  state_product of;
   std::size_t factor, at;
 };
 /// A sum of the window and what it takes: a total if it is over states. `at` are its own numbers: [step, state, lane]
@@ -99,7 +99,7 @@ struct gradient_plan final {
     for (const strided& s : {w.read.u, w.g}) add_stream(s);
     for (const window_sum& s : w.sums) add_sum(w, s);
 
-    using kind = state_sum<float>::kind;
+    using kind = state_product;
     keeps_states = std::any_of(w.sums.begin(), w.sums.end(), [&](const window_sum& s) {
       return s.of == kind::kept || s.of == kind::read_before || (s.of == kind::read && factors[write_factor].wide());
     });
@@ -151,14 +151,14 @@ struct gradient_plan final {
     factors.push_back(f);
     return factors.size() - 1;
   }
-  std::size_t add_total(state_sum<float>::kind of, std::size_t factor) {
+  std::size_t add_total(state_product of, std::size_t factor) {
     for (std::size_t k = 0; k < totals.size(); ++k)
       if (totals[k].of == of && totals[k].factor == factor) return k;
     totals.push_back({of, factor, take_line()});
     return totals.size() - 1;
   }
   void add_sum(const gradient_window& w, const window_sum& s) {
-    using kind = state_sum<float>::kind;
+    using kind = state_product;
     const bool times_g = s.of == kind::read || s.of == kind::read_before;
     planned_sum p{};
     add_stream(s.weight.u);

@@ -9,7 +9,7 @@ namespace alphaform::cpu {
 
 /// What a result is, or what is added to it, whose strides are 0 along axes that it is a sum over.
 struct window_sum final {
-  state_sum<float>::kind of;
+  state_product of;
   bool is_first;  ///< what the result was is not added to
   strided_factors weight;
   float* to;

@@ -128,7 +128,7 @@ std::vector<tensor<T>> evaluation<T>::state_sums(const state_branches& b, const 
   const extents size = alphaform::together(back.v.size, w.of(extents_of(b)));
   std::vector<state_sum<T>> sums;
   for (const state_branch& branch : b.list) {
-    if (branch.of == state_branch::kind::stateless) {
+    if (!branch.of) {
       results.push_back(summed(scaled(branch.weight, back, w), branch.over));
       continue;
     }
@@ -136,8 +136,7 @@ std::vector<tensor<T>> evaluation<T>::state_sums(const state_branches& b, const 
     for (const axis_letter& a : axis_letters)
       if (branch.over.contains(a.axis)) at(left, slot(a.axis)) = 1;
     results.push_back(arena_.make(left));
-    sums.push_back(
-        {static_cast<typename state_sum<T>::kind>(branch.of), control(branch.weight, w, keep), results.back()});
+    sums.push_back({*branch.of, control(branch.weight, w, keep), results.back()});
   }
   k_.unrolled_gradient(r, x, back, sums);
   return results;

@@ -113,13 +113,13 @@ class search final {
 
   bool end(axes over, node_index rest, bool last, path& p) {
     if (rest == absent && !last) return false;
-    using kind = state_branch::kind;
-    state_branch b{kind::stateless, {}, over, rest};
+    using product = state_product;
+    state_branch b{std::nullopt, {}, over, rest};
     if (p.held) {
       if (!agrees(has_decay_, found.core.decay, p.held->decay) ||
           !agrees(has_write_, found.core.write, p.held->write) || !agrees(has_x_, found.x, p.held->x))
         return false;
-      b.of = p.held->delayed ? kind::read_before : kind::read;
+      b.of = p.held->delayed ? product::read_before : product::read;
     }
     b.weight = p.after;
     if (p.scanned) {
@@ -127,7 +127,7 @@ class search final {
       std::sort(p.before.begin(), p.before.end());
       if (!agrees(found.reads_scan, found.core.read, p.before) || !agrees(has_lag_, found.core.exclusive, p.exclusive))
         return false;
-      b.of = !p.held ? kind::written : take_decay(b.weight) ? kind::decayed : kind::kept;
+      b.of = !p.held ? product::written : take_decay(b.weight) ? product::decayed : product::kept;
     } else {
       b.weight.insert(b.weight.end(), p.before.begin(), p.before.end());
     }

@@ -2,6 +2,7 @@
 // them.
 #pragma once
 #include <alphaform/backends/engine/forms.hpp>
+#include <alphaform/backends/kernels.hpp>
 
 namespace alphaform {
 
@@ -14,12 +15,10 @@ struct spine final {
 
 /// Diags, a Scan perhaps, and an Expand that ends them; the Diags may hold states, h or Delay h.
 struct state_branch final {
-  /// What its transpose sums: the kinds of a `state_sum`, in that order, or nothing that has a state.
-  enum class kind : std::uint8_t { written, decayed, kept, read, read_before, stateless };
-  kind of = kind::stateless;
-  streams weight;
-  axes over;                 ///< what the Expand repeats along
-  node_index rest = absent;  ///< what is right of it, if anything
+  std::optional<state_product> of;  ///< what its transpose sums; nothing where there is no state
+  streams weight;                   ///< times this
+  axes over;                        ///< what the Expand repeats along
+  node_index rest = absent;         ///< what is right of it, if anything
 };
 /// All branches of one Contract; their states are those of one recurrence, so that one pass over the tokens serves all.
 struct state_branches final {

@@ -105,8 +105,8 @@ struct recurrences final {
       clear(s.to);
       for (std::size_t t = 0; t < tokens; ++t) {
         const out q = states_of(product, size);
-        copy(s.of == state_sum<T>::kind::written ? states(z, t) : states(before, t), q);
-        using kind = typename state_sum<T>::kind;
+        copy(s.of == state_product::written ? states(z, t) : states(before, t), q);
+        using kind = state_product;
         if (s.of == kind::read) copy(states(before, t + 1), q);
         if (s.of == kind::decayed) fade(r, t, q);
         if (s.of == kind::decayed || s.of == kind::kept) times(states(z, t), q);

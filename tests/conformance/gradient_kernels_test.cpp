@@ -16,7 +16,7 @@ namespace alphaform {
 namespace {
 
 using reference::each;
-using kind = state_sum<float>::kind;
+using kind = state_product;
 constexpr axis time = axis::token;
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
@@ -88,7 +88,7 @@ struct problem final {
   void add_sum(kind k, const axes& u, const axes& v, const axes& to, std::size_t larger, F number) {
     state_sum<float> s;
     state_sum<double> e;
-    s.of = k, e.of = static_cast<state_sum<double>::kind>(k);
+    s.of = k, e.of = k;
     factors(s.weight, e.weight, u, v, larger, number, number);
     share_sum(s, e, to, larger);
   }
@@ -181,12 +181,11 @@ void fill_selective(problem& p, const strength& s, std::size_t larger) {
   const auto x = p.stream(channels, larger, normal), g = p.stream(channels, larger, normal);
   p.x = x.in_float, p.exact_x = x.in_double;
   p.g = g.in_float, p.exact_g = g.in_double;
-  p.share_sum({kind::written, p.r.write, {}}, {state_sum<double>::kind::written, p.exact_r.write, {}}, channels,
-              larger);
-  p.share_sum({kind::written, {p.x, p.r.write.v}, {}},
-              {state_sum<double>::kind::written, {p.exact_x, p.exact_r.write.v}, {}}, channels, larger);
+  p.share_sum({kind::written, p.r.write, {}}, {state_product::written, p.exact_r.write, {}}, channels, larger);
+  p.share_sum({kind::written, {p.x, p.r.write.v}, {}}, {state_product::written, {p.exact_x, p.exact_r.write.v}, {}},
+              channels, larger);
   p.share_sum({kind::decayed, {p.r.read.u, p.r.decay.v}, {}},
-              {state_sum<double>::kind::decayed, {p.exact_r.read.u, p.exact_r.decay.v}, {}}, channels, larger);
+              {state_product::decayed, {p.exact_r.read.u, p.exact_r.decay.v}, {}}, channels, larger);
   p.add_sum(kind::written, channels, nothing, states, larger, normal);
   p.add_sum(p.r.exclusive ? kind::read_before : kind::read, channels, nothing, states, larger, normal);
   p.add_sum(p.r.logarithmic ? kind::decayed : kind::kept, channels, nothing, rates, larger, normal);
@@ -203,7 +202,7 @@ void fill_heads(problem& p, const strength& s) {
   const auto x = p.stream(streams, 0, size), g = p.stream(streams, 0, size);
   p.x = x.in_float, p.exact_x = x.in_double;
   p.g = g.in_float, p.exact_g = g.in_double;
-  p.share_sum({kind::written, p.r.write, {}}, {state_sum<double>::kind::written, p.exact_r.write, {}}, streams, 0);
+  p.share_sum({kind::written, p.r.write, {}}, {state_product::written, p.exact_r.write, {}}, streams, 0);
   p.add_sum(kind::written, streams, nothing, states, 0, size);
   p.add_sum(p.r.exclusive ? kind::read_before : kind::read, nothing, nothing, states, 0, size);
   p.add_sum(p.r.logarithmic ? kind::decayed : kind::kept, nothing, nothing, of_decay, 0, one);
@@ -320,7 +319,7 @@ TEST_CASE("nothing of a large state or gradient is left on the other side of a r
         const axes states{true, false, true, true};
         p.add_sum(kind::written, nothing, nothing, states, 0, one);
         p.share_sum({kind::read, {p.r.read.u, p.r.read.v}, {}},
-                    {state_sum<double>::kind::read, {p.exact_r.read.u, p.exact_r.read.v}, {}}, states, 0);
+                    {state_product::read, {p.exact_r.read.u, p.exact_r.read.v}, {}}, states, 0);
         p.run();
         reference::recurrences<double>::unrolled_gradient(p.exact_r, p.exact_x, p.exact_g, p.exact_sums);
         double worst = 0;
@@ -411,16 +410,16 @@ TEST_CASE("the definition's sums are derivatives") {
       const auto x = p.stream(streams, 0, normal), g = p.stream(streams, 0, normal);
       p.exact_x = x.in_double, p.exact_g = g.in_double;
       const view<const double> unit = p.exact_r.read.u;
-      const exact::kind decays = logarithmic ? exact::kind::decayed : exact::kind::kept,
-                        reads = exclusive ? exact::kind::read_before : exact::kind::read;
+      const state_product decays = logarithmic ? state_product::decayed : state_product::kept,
+                          reads = exclusive ? state_product::read_before : state_product::read;
       // What is varied, and the sum that is the derivative by it.
       struct varied final {
         view<const double> by;
         exact is;
         axes to;
       };
-      const varied cases[]{{p.exact_x, {exact::kind::written, p.exact_r.write, {}}, streams},
-                           {p.exact_r.write.v, {exact::kind::written, {p.exact_x, unit}, {}}, all},
+      const varied cases[]{{p.exact_x, {state_product::written, p.exact_r.write, {}}, streams},
+                           {p.exact_r.write.v, {state_product::written, {p.exact_x, unit}, {}}, all},
                            {p.exact_r.decay.u, {decays, {unit, p.exact_r.decay.v}, {}}, streams},
                            {p.exact_r.decay.v, {decays, {p.exact_r.decay.u, unit}, {}}, states},
                            {p.exact_r.read.v, {reads, {unit, unit}, {}}, states}};
