@@ -6,6 +6,7 @@
 #include <alphaform/backends/cpu/linear.hpp>
 #include <alphaform/backends/cpu/long_filter.hpp>
 #include <alphaform/backends/cpu/maps.hpp>
+#include <alphaform/backends/cpu/memory.hpp>
 #include <alphaform/backends/cpu/rank_one.hpp>
 #include <alphaform/backends/cpu/recur.hpp>
 #include <alphaform/backends/cpu/runs.hpp>
@@ -14,10 +15,6 @@
 #include <alphaform/backends/reference/definition.hpp>
 #include <cstdlib>
 #include <limits>
-#include <new>
-#if __has_include(<sys/mman.h>)
-#include <sys/mman.h>
-#endif
 #if defined(__SSE__)
 #include <xmmintrin.h>
 #endif
@@ -29,21 +26,6 @@ using cpu::runs;
 using T = float;
 using in = view<const T>;
 using out = view<T>;
-
-/// Whole cache lines, as vectors want them; large ones on large pages, without which the system's work for each 4 KiB
-/// of fresh memory takes longer than a kernel's.
-T* allocate(std::size_t n) {
-  constexpr std::size_t line = 64, large = std::size_t{2} << 20;
-  const std::size_t bytes = n * sizeof(T), unit = bytes >= 2 * large ? large : line,
-                    rounded = std::max(unit, (bytes + unit - 1) / unit * unit);
-  if (rounded < bytes) throw std::bad_alloc();
-  void* const p = std::aligned_alloc(unit, rounded);
-  if (p == nullptr) throw std::bad_alloc();
-#if defined(MADV_HUGEPAGE)
-  if (unit == large) madvise(p, rounded, MADV_HUGEPAGE);  // only a wish
-#endif
-  return static_cast<T*>(p);
-}
 
 void unit(std::size_t token, out y) {
   runs(
@@ -141,8 +123,8 @@ bool is_long(in taps, in x) { return cpu::worth_transforming(taps.of(axis::tap),
 kernels<T> make_table() {
   kernels<T> k = reference::definition<T>::table();
   k.name = "cpu (float32)";
-  k.allocate = allocate;
-  k.release = [](T* p) { std::free(p); };
+  k.allocate = cpu::allocate;
+  k.release = cpu::release;
 #if defined(__SSE__)
   // Decaying states run into denormal numbers, which are twenty times slower; they are 0 here.
   k.enter = [] {
