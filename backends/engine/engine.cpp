@@ -27,15 +27,7 @@ engine<T>::engine(const workspace& g, const environment<T>& env, const kernels<T
       programs_(g, shapes_),
       arena_(k),
       carry_(carry),
-      shared_(g.size, false) {
-  std::vector<bool> seen(g.size, false);
-  for (node_index i = 0; i < g.size; ++i)
-    for (const node_index argument : {g[i].a, g[i].b}) {
-      if (argument == absent) continue;
-      shared_[argument] = seen[argument];
-      seen[argument] = true;
-    }
-}
+      shared_(needed_often(g)) {}
 
 // ---- what an operator allows
 
