@@ -8,11 +8,13 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 // clang-format on
+#include <hwy/cache_control.h>
 
 #include <algorithm>
 #include <alphaform/backends/cpu/filter.hpp>
 #include <alphaform/backends/cpu/runs.hpp>
 #include <alphaform/backends/reference/loops.hpp>
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -62,12 +64,18 @@ void filter_rows(const filtered_rows& f) {
   const hn::ScalableTag<float> d;
   const hn::CappedTag<float, 1> one;
   const std::size_t width = hn::Lanes(d);
+  // Rows of a part of a larger stream's lanes lie apart: nothing else foresees them.
+  constexpr std::ptrdiff_t ahead = 8;
+  constexpr std::size_t line = 64 / sizeof(float);
+  const bool apart = !f.x_repeats && std::abs(f.x_token) != static_cast<std::ptrdiff_t>(f.channels);
   for (std::size_t first = 0; first < f.channels; first += tile) {
     const std::size_t end = std::min(first + tile, f.channels);
     for (std::size_t t = 0; t < f.tokens; ++t) {
       const std::size_t taps = std::min(f.width, t + 1);
       const auto token = static_cast<std::ptrdiff_t>(t);
       std::size_t i = first;
+      if (apart)
+        for (std::size_t j = first; j < end; j += line) hwy::Prefetch(f.x + (token + ahead) * f.x_token + j);
       const auto entries = [&](auto vectors, auto tag) HWY_ATTR {
         filter_entries(tag, f, taps, f.taps + (f.taps_repeat ? 0 : i), f.x + token * f.x_token + (f.x_repeats ? 0 : i),
                        f.y + token * f.y_token + i, vectors);
@@ -133,6 +141,11 @@ void filter_lines(std::ptrdiff_t direction, in taps, in x, out y) {
 std::vector<float> latest_first(in taps, const extents& tap_size) {
   const std::size_t width = taps.of(axis::tap), filters = volume(tap_size), channels = taps.of(axis::chan);
   std::vector<float> turned(width * filters);
+  if (taps.stride == contiguous(taps.size) && (width == 1 || taps.step(axis::tap) == 1)) {  // filter after filter
+    for (std::size_t i = 0; i < filters; ++i)
+      for (std::size_t k = 0; k < width; ++k) turned[(width - 1 - k) * filters + i] = taps.data[i * width + k];
+    return turned;
+  }
   for (std::size_t k = 0; k < width; ++k) {
     const in tap = taps.slice(axis::tap, width - 1 - k, width - k);
     float* const to = turned.data() + k * filters;

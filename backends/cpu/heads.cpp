@@ -18,13 +18,17 @@ namespace alphaform::cpu::HWY_NAMESPACE {
 /// Memory of one thread: a chunk's rows, and the state as panels [state, tile_columns()] of channels.
 struct head_memory final {
   hwy::AlignedFreeUniquePtr<float[]> kept;
-  std::size_t size = 0;
+  std::size_t size = 0, rows = 0;
 
-  float* at_least(std::size_t count) {
+  /// Numbers of which the first `zeros` are 0 but for what was written to rows of the same form before.
+  float* at_least(std::size_t count, std::size_t form, std::size_t zeros) {
     if (count > size) {
       kept = hwy::AllocateAligned<float>(count);
       size = count;
+      rows = 0;
     }
+    if (rows != form) std::fill_n(kept.get(), zeros, 0.0f);
+    rows = form;
     return kept.get();
   }
 };
@@ -34,13 +38,13 @@ struct head_workspace final {
   float *x, *state;
 };
 
-HWY_INLINE head_workspace workspace_of(std::size_t states, std::size_t channels) {
+/// @param way  in which rows are made, from 0 to 2
+HWY_INLINE head_workspace workspace_of(std::size_t states, std::size_t channels, std::size_t way) {
   static thread_local head_memory memory;
   const std::size_t step = (states + 15) / 16 * 16 + 16, rows = chunk_tokens * step, wide = tile_columns();
   const std::size_t panels = (channels + wide - 1) / wide;
   const std::size_t before = 7 * rows + chunk_tokens * score_step + 2 * step + (step + chunk_tokens) * wide;
-  float* p = memory.at_least(before + panels * states * wide);
-  std::fill_n(p, before, 0.0f);  // rows end in zeros
+  float* p = memory.at_least(before + panels * states * wide, 1 + 3 * states + way, before);  // rows end in zeros
   const auto take = [&p](std::size_t count) { return std::exchange(p, p + count); };
   head_workspace w;
   w.chunk.step = step;
@@ -93,7 +97,7 @@ HWY_INLINE void advance_panel(const head& p, const head_chunk& c, const float* x
 HWY_INLINE void head_by_chunks(const head& p) {
   const lanes d;
   const std::size_t wide = tile_columns();
-  const head_workspace w = workspace_of(p.states, p.channels);
+  const head_workspace w = workspace_of(p.states, p.channels, p.one_decay ? 0 : 1);
   for (std::size_t k = 0; k < p.channels; k += wide)
     transpose(d, p.h + k * p.h_chan, p.h_chan, std::min(wide, p.channels - k), p.states, w.state + k * p.states, wide);
   for (std::size_t first = 0; first < p.tokens; first += chunk_tokens) {
@@ -145,7 +149,7 @@ HWY_INLINE void head_by_tokens(const head& p) {
   const lanes d;
   const hn::CappedTag<float, 4> few;
   const hn::CappedTag<float, 1> one;
-  const head_chunk c = workspace_of(p.states, 0).chunk;
+  const head_chunk c = workspace_of(p.states, 0, 2).chunk;
   for (std::size_t i = 0; i < p.tokens; ++i) {
     float* const logs = c.logs + i * c.step;
     p.reader.row(i, p.states, 1, c.reads + i * c.step);

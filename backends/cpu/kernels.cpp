@@ -7,6 +7,7 @@
 #include <alphaform/backends/cpu/linear.hpp>
 #include <alphaform/backends/cpu/long_filter.hpp>
 #include <alphaform/backends/cpu/maps.hpp>
+#include <alphaform/backends/cpu/memory.hpp>
 #include <alphaform/backends/cpu/rank_one.hpp>
 #include <alphaform/backends/cpu/recur.hpp>
 #include <alphaform/backends/cpu/runs.hpp>
@@ -15,10 +16,6 @@
 #include <alphaform/backends/reference/definition.hpp>
 #include <cstdlib>
 #include <limits>
-#include <new>
-#if __has_include(<sys/mman.h>)
-#include <sys/mman.h>
-#endif
 #if defined(__SSE__)
 #include <xmmintrin.h>
 #endif
@@ -30,21 +27,6 @@ using cpu::runs;
 using T = float;
 using in = view<const T>;
 using out = view<T>;
-
-/// Whole cache lines, as vectors want them; large ones on large pages, without which the system's work for each 4 KiB
-/// of fresh memory takes longer than a kernel's.
-T* allocate(std::size_t n) {
-  constexpr std::size_t line = 64, large = std::size_t{2} << 20;
-  const std::size_t bytes = n * sizeof(T), unit = bytes >= 2 * large ? large : line,
-                    rounded = std::max(unit, (bytes + unit - 1) / unit * unit);
-  if (rounded < bytes) throw std::bad_alloc();
-  void* const p = std::aligned_alloc(unit, rounded);
-  if (p == nullptr) throw std::bad_alloc();
-#if defined(MADV_HUGEPAGE)
-  if (unit == large) madvise(p, rounded, MADV_HUGEPAGE);  // only a wish
-#endif
-  return static_cast<T*>(p);
-}
 
 void unit(std::size_t token, out y) {
   runs(
@@ -80,39 +62,45 @@ void shift(std::ptrdiff_t lag, in x, out y) {
        y.slice(axis::token, later ? by : 0, later ? tokens : tokens - by));
 }
 
-void total(T weight, bool absolute, in x, out y) {
+/// The sum of n numbers. Partial sums side by side: one after the other would wait for each addition.
+template <class Entry>
+T sum_of(std::size_t n, const Entry& entry) {
+  constexpr std::size_t lanes = 16;
+  T sums[lanes] = {};
+  std::size_t i = 0;
+  for (; i + lanes <= n; i += lanes)
+    for (std::size_t k = 0; k < lanes; ++k) sums[k] += entry(i + k);
+  for (; i < n; ++i) sums[0] += entry(i);
+  for (std::size_t half = lanes / 2; half > 0; half /= 2)
+    for (std::size_t k = 0; k < half; ++k) sums[k] += sums[k + half];
+  return sums[0];
+}
+
+/// y += weight times entries of x as `value` has them.
+template <class Value>
+void total_of(T weight, in x, out y, const Value& value) {
   runs(
       x.size,
-      [=](std::size_t n, const T* a, T* b, std::size_t a_step, std::size_t b_step) {
-        const auto entry = [=](std::size_t i) { return absolute ? std::abs(a[i * a_step]) : a[i * a_step]; };
-        if (b_step == 1) {
-          for (std::size_t i = 0; i < n; ++i) b[i] += weight * entry(i);
+      [&](std::size_t n, const T* a, T* b, std::size_t a_step, std::size_t b_step) {
+        const auto entry = [&](std::size_t i) { return value(a[i]); };
+        if (a_step == 0) {
+          if (b_step == 0)
+            *b += weight * static_cast<T>(n) * value(*a);
+          else
+            for (std::size_t i = 0; i < n; ++i) b[i] += weight * value(*a);
+        } else if (b_step == 0) {
+          *b += weight * sum_of(n, entry);
         } else {
-          // Partial sums side by side: one after the other would wait for each addition.
-          constexpr std::size_t lanes = 16;
-          T sums[lanes] = {};
-          std::size_t i = 0;
-          for (; i + lanes <= n; i += lanes)
-            for (std::size_t k = 0; k < lanes; ++k) sums[k] += entry(i + k);
-          for (; i < n; ++i) sums[0] += entry(i);
-          T sum = 0;
-          for (const T s : sums) sum += s;
-          *b += weight * sum;
+          for (std::size_t i = 0; i < n; ++i) b[i] += weight * entry(i);
         }
       },
       x, y);
 }
-
-/// Asks for a window of a larger stream before it is read: its rows lie apart, so that no hardware foresees them.
-void fetch(in x) {
-  constexpr std::size_t line = 64 / sizeof(T), fewest = 1024;
-  if (x.stride == contiguous(x.size) || volume(x.size) < fewest) return;
-  runs(
-      x.size,
-      [](std::size_t n, const T* a, std::size_t step) {
-        for (std::size_t i = 0; i < n * step; i += line) __builtin_prefetch(a + i, 0, 2);
-      },
-      x);
+void total(T weight, bool absolute, in x, out y) {
+  if (absolute)
+    total_of(weight, x, y, [](T a) { return std::abs(a); });
+  else
+    total_of(weight, x, y, [](T a) { return a; });
 }
 
 /// Every decay is between 0 and 1, as sums of logarithms need it. Declarations may have others: a rotation by -1, say.
@@ -121,15 +109,25 @@ bool fades(const recurrence<T>& r) {
   for (std::size_t a = 0; a < axis_count; ++a) size[a] = std::max(r.decay.u.size[a], r.decay.v.size[a]);
   const T least = r.logarithmic ? -std::numeric_limits<T>::infinity() : T(-1);
   bool all = true;
+  const auto look = [&](std::size_t n, const auto& decay) {
+    constexpr std::size_t lanes = 16;  // side by side, as vectors
+    const auto outside = [&](std::size_t i) { return int{decay(i) > 0} | int{decay(i) < least}; };
+    int found[lanes] = {};
+    std::size_t i = 0;
+    for (; i + lanes <= n; i += lanes)
+      for (std::size_t k = 0; k < lanes; ++k) found[k] |= outside(i + k);
+    for (; i < n; ++i) found[0] |= outside(i);
+    for (const int f : found) all = all && f == 0;
+  };
   runs(
       size,
       [&](std::size_t n, const T* u, const T* v, std::size_t u_step, std::size_t v_step) {
-        std::size_t outside = 0;
-        for (std::size_t i = 0; i < n; ++i) {
-          const T decay = u[i * u_step] * v[i * v_step];
-          outside += decay > 0 || decay < least;
-        }
-        all = all && outside == 0;
+        if (u_step == 0 && v_step == 1)
+          look(n, [u = *u, v](std::size_t i) { return u * v[i]; });
+        else if (u_step == 1 && v_step == 0)
+          look(n, [u, v = *v](std::size_t i) { return u[i] * v; });
+        else
+          look(n, [=](std::size_t i) { return u[i * u_step] * v[i * v_step]; });
       },
       r.decay.u, r.decay.v);
   return all;
@@ -142,8 +140,8 @@ bool is_long(in taps, in x) { return cpu::worth_transforming(taps.of(axis::tap),
 kernels<T> make_table() {
   kernels<T> k = reference::definition<T>::table();
   k.name = "cpu (float32)";
-  k.allocate = allocate;
-  k.release = [](T* p) { std::free(p); };
+  k.allocate = cpu::allocate;
+  k.release = cpu::release;
 #if defined(__SSE__)
   // Decaying states run into denormal numbers, which are twenty times slower; they are 0 here.
   k.enter = [] {
@@ -159,30 +157,18 @@ kernels<T> make_table() {
   k.total = total;
   k.shift = shift;
   k.map = cpu::map;
-  k.evaluate = [](const pointwise& p, std::span<const in> operands, out y) {
-    for (const in& x : operands) fetch(x);
-    cpu::evaluate(p, operands, y);
-  };
+  k.evaluate = cpu::evaluate;
   k.times = cpu::times;
   k.plus = cpu::plus;
   k.larger = cpu::larger;
   k.linear = cpu::linear;
   k.linear_adjoint = cpu::linear_adjoint;
-  k.fir = [](in w, in x, out y) {
-    fetch(x);
-    is_long(w, x) ? cpu::long_filter(w, x, y) : cpu::fir(w, x, y);
-  };
+  k.fir = [](in w, in x, out y) { is_long(w, x) ? cpu::long_filter(w, x, y) : cpu::fir(w, x, y); };
   k.fir_adjoint = [](in w, in g, out y) {
     is_long(w, g) ? cpu::long_filter_adjoint(w, g, y) : cpu::fir_adjoint(w, g, y);
   };
-  k.recur = [](in change, in x, out h, out y) {
-    fetch(x);
-    cpu::recur(change, x, h, y);
-  };
-  k.recur_adjoint = [](in change, in g, out h, out y) {
-    fetch(g);
-    cpu::recur_adjoint(change, g, h, y);
-  };
+  k.recur = cpu::recur;
+  k.recur_adjoint = cpu::recur_adjoint;
   k.unrolled = [](const recurrence<T>& r, in x, out h, out y) {
     in_chunks(r, x) ? cpu::unrolled_heads(r, x, h, y) : cpu::unrolled_channels(r, x, h, y);
   };

@@ -27,18 +27,21 @@ void runs(const extents& size, F f, const view<T>&... v) {
   while (k > 0 && ((run_step(v, size, k - 1) < 2) && ...)) --k;
   std::size_t length = 1;
   for (std::size_t a = k; a < axis_count; ++a) length *= size[a];
-  extents i{};
-  for (;;) {
-    const auto offset = [&](const auto& w) {
-      std::size_t o = 0;
-      for (std::size_t a = 0; a < k; ++a) o += i[a] * w.stride[a];
-      return o;
-    };
-    f(length, v.data + offset(v)..., run_step(v, size, k)...);
-    std::size_t a = k;
-    while (a > 0 && ++i[a - 1] == size[a - 1]) i[--a] = 0;
-    if (a == 0) return;
-  }
+  const auto each_run = [&](const auto... step) {
+    extents i{};
+    for (;;) {
+      const auto offset = [&](const auto& w) {
+        std::size_t o = 0;
+        for (std::size_t a = 0; a < k; ++a) o += i[a] * w.stride[a];
+        return o;
+      };
+      f(length, v.data + offset(v)..., step...);
+      std::size_t a = k;
+      while (a > 0 && ++i[a - 1] == size[a - 1]) i[--a] = 0;
+      if (a == 0) return;
+    }
+  };
+  each_run(run_step(v, size, k)...);
 }
 
 }  // namespace alphaform::cpu

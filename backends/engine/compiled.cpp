@@ -33,6 +33,18 @@ std::vector<node_index> arguments(const workspace& g, node_index i) {
   return {};
 }
 
+bool is_function(const workspace& g, node_index i, code f) { return g[i].is<terms::function>() && g[i].function == f; }
+
+/// sigma(-s) for sigma(s), if the graph has it: their sum is 1, so that it makes the change of a decay sigma(s).
+node_index mirrored(const workspace& g, node_index i) {
+  if (!is_function(g, i, function_code<functions::sigmoid>)) return absent;
+  for (node_index k = 0; k < g.size; ++k)
+    if (is_function(g, k, function_code<functions::sigmoid>) && is_function(g, g[k].a, function_code<functions::neg>) &&
+        g[g[k].a].a == g[i].a)
+      return k;
+  return absent;
+}
+
 /// Instructions whose results are numbered and never overwritten; registers are given out at the end.
 class assembler final {
  public:
@@ -175,6 +187,16 @@ class compilation final {
     }
   }
 
+  /// Will another program need it too, itself or in a term that is part of both?
+  bool needed_elsewhere(node_index i) const {
+    const std::vector<node_index>& up = parents_[i];
+    const auto is_here = [&](node_index parent) { return inlined_.contains(parent); };
+    if (up.size() > 1 && !std::all_of(up.begin(), up.end(), is_here)) return true;
+    return std::any_of(up.begin(), up.end(), [&](node_index parent) {
+      return is_here(parent) && is_cheap(g_[parent]) && needed_elsewhere(parent);
+    });
+  }
+
   /// Terms from the streams downward are part of the program, unless another program will need them too, or they have
   /// fewer entries than the result.
   void choose_inlined(const std::vector<node_index>& streams) {
@@ -184,9 +206,7 @@ class compilation final {
       open.erase(open.begin());
       if (!is_pointwise(g_, i) || g_[i].is<terms::input>() || g_[i].is<terms::parameter>()) continue;
       if (!is_cheap(g_[i]) && !forced_.contains(i)) {
-        const bool shared = std::any_of(parents_[i].begin(), parents_[i].end(),
-                                        [&](node_index parent) { return !inlined_.contains(parent); });
-        if (shared && parents_[i].size() > 1) continue;
+        if (needed_elsewhere(i)) continue;
         if (volume(sizes_.of(i)) * 2 <= volume(size_)) continue;
       }
       inlined_.insert(i);
@@ -248,8 +268,6 @@ class compilation final {
     return code_.plus(sine, code_.times(rest, cosine));
   }
 
-  bool is_function(node_index i, code f) const { return g_[i].is<terms::function>() && g_[i].function == f; }
-
   /// l + (1 - l) s, from l to 1: its change is (1 - l) (s - 1).
   struct interpolation final {
     node_index product, complement, end;
@@ -261,7 +279,7 @@ class compilation final {
       const node& r = g_[rest];
       if (!r.is<terms::times>()) continue;
       for (const auto& [factor, end] : {std::pair{r.a, r.b}, std::pair{r.b, r.a}})
-        if (is_function(factor, function_code<functions::complement>) && g_[factor].a == l)
+        if (is_function(g_, factor, function_code<functions::complement>) && g_[factor].a == l)
           return interpolation{rest, factor, end};
     }
     return std::nullopt;
@@ -275,13 +293,17 @@ class compilation final {
       if (n.is<terms::one>()) return code_.number(0);
       if (n.is<terms::number>()) return code_.number(std::strtod(std::string(n.id).c_str(), nullptr) - 1);
       if (n.is<terms::held>()) return change(n.a);
-      if (is_function(i, function_code<functions::exp>)) return code_.map(function_code<functions::expm1>, stream(n.a));
-      if (is_function(i, function_code<functions::complement>))
+      if (is_function(g_, i, function_code<functions::exp>))
+        return code_.map(function_code<functions::expm1>, stream(n.a));
+      if (is_function(g_, i, function_code<functions::complement>))
         return code_.map(function_code<functions::neg>, stream(n.a));
-      if (is_function(i, function_code<functions::sigmoid>))
-        return code_.map(
-            function_code<functions::neg>,
-            code_.map(function_code<functions::sigmoid>, code_.map(function_code<functions::neg>, stream(n.a))));
+      if (is_function(g_, i, function_code<functions::sigmoid>)) {
+        const node_index other = mirrored(g_, i);
+        return code_.map(function_code<functions::neg>,
+                         other != absent ? stream(other)
+                                         : code_.map(function_code<functions::sigmoid>,
+                                                     code_.map(function_code<functions::neg>, stream(n.a))));
+      }
       if (const auto between = as_interpolation(i); between && inlined_.contains(between->product))
         return code_.times(stream(between->complement), change(between->end));
     }
@@ -300,10 +322,24 @@ class compilation final {
 
 }  // namespace
 
+std::vector<bool> needed_often(const workspace& g) {
+  std::vector<bool> seen(g.size, false), often(g.size, false);
+  for (node_index i = g.size; i-- > 0;) {  // arguments come before what they are arguments of
+    for (const node_index a : {g[i].a, g[i].b, mirrored(g, i)}) {
+      if (a == absent) continue;
+      if (seen[a]) often[a] = true;
+      seen[a] = true;
+    }
+    if (often[i] && is_pointwise(g, i) && is_cheap(g[i]))
+      for (const node_index a : arguments(g, i)) often[a] = true;
+  }
+  return often;
+}
+
 template <class T>
 compiler<T>::compiler(const workspace& g, shapes<T>& sizes) : g_(g), sizes_(sizes), parents_(g.size) {
   for (node_index i = 0; i < g.size; ++i)
-    for (const node_index a : {g[i].a, g[i].b})
+    for (const node_index a : {g[i].a, g[i].b, mirrored(g, i)})
       if (a != absent) parents_[a].push_back(i);
 }
 

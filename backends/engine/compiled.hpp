@@ -21,6 +21,8 @@ struct compiled_stream final {
 
 /// A stream whose entries depend on the same entries of its arguments only.
 bool is_pointwise(const workspace& g, node_index stream);
+/// Nodes that several others need: streams, also where a term in between is part of several programs; operators.
+std::vector<bool> needed_often(const workspace& g);
 
 /// Compiles streams of one graph and keeps the programs. May be used by several threads.
 template <class T>

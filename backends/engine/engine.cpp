@@ -11,6 +11,11 @@ constexpr std::size_t fewest_tokens = 32, most_tokens = 256;
 std::size_t lanes_of(const extents& size) {
   return at(size, axis::group) * at(size, axis::head) * at(size, axis::chan);
 }
+
+template <class T>
+bool same_owner(const tensor<T>& a, const tensor<T>& b) {
+  return !a.owner.owner_before(b.owner) && !b.owner.owner_before(a.owner);
+}
 }  // namespace
 
 template <class T>
@@ -22,15 +27,7 @@ engine<T>::engine(const workspace& g, const environment<T>& env, const kernels<T
       programs_(g, shapes_),
       arena_(k),
       carry_(carry),
-      shared_(g.size, false) {
-  std::vector<bool> seen(g.size, false);
-  for (node_index i = 0; i < g.size; ++i)
-    for (const node_index argument : {g[i].a, g[i].b}) {
-      if (argument == absent) continue;
-      shared_[argument] = seen[argument];
-      seen[argument] = true;
-    }
-}
+      shared_(needed_often(g)) {}
 
 // ---- what an operator allows
 
@@ -195,10 +192,12 @@ void engine<T>::each_task(std::size_t tasks, std::size_t entries, const std::fun
   arena_.held_beside(most * std::min(tasks, threads()));
 }
 
-/// P x or P' x, each window handed to take(number of its part of the lanes, window, result).
+/// P x or P' x, each window handed to take(number of its part of the lanes, window, result). The result lies within
+/// `to`, if there is one and the last operator can write there.
 template <class T>
 template <class Take>
-void engine<T>::each_window(node_index p, const source& from, bool transposed, const division& d, const Take& take) {
+void engine<T>::each_window(node_index p, const source& from, bool transposed, const division& d, const tensor<T>* to,
+                            const Take& take) {
   each_task(tasks_of(d), d.entries, [&](std::size_t i) {
     carried<T> between;
     carried<T>* const carry = decodes() ? carry_ : d.in_order && d.token_parts() > 1 ? &between : nullptr;
@@ -210,7 +209,8 @@ void engine<T>::each_window(node_index p, const source& from, bool transposed, c
       const window w = d.part(lanes, token);
       if (carry != nullptr) carry->go_to(place);
       const tensor<T> x = from.stream != absent ? e.value(from.stream, w) : w.of(from.x);
-      take(lanes, w, transposed ? e.adjoint(p, x, w) : e.apply(p, x, w));
+      const tensor<T> there = to != nullptr ? w.of(*to) : tensor<T>{};
+      take(lanes, w, transposed ? e.adjoint(p, x, w) : e.apply(p, x, w, to != nullptr ? &there : nullptr));
       e.next_window();
     }
     return e.memory().count().peak;
@@ -230,8 +230,9 @@ tensor<T> engine<T>::pass(node_index p, const source& from, bool transposed) {
   const extents size = result_of(p, from, transposed);
   const division d = divided(p, size, from.stream != absent ? shapes_.of(from.stream) : from.x.v.size, transposed);
   const tensor<T> y = arena_.make(size);
-  each_window(p, from, transposed, d,
-              [&](std::size_t, const window& w, const tensor<T>& part) { k_.copy(part, w.of(y)); });
+  each_window(p, from, transposed, d, &y, [&](std::size_t, const window& w, const tensor<T>& part) {
+    if (!same_owner(part, y)) k_.copy(part, w.of(y));
+  });
   return y;
 }
 
@@ -244,7 +245,7 @@ tensor<T> engine<T>::lane_mean(node_index p, const tensor<T>& x, bool transposed
   const T weight = T(1) / static_cast<T>(lanes_of(size));
   std::vector<tensor<T>> sums;
   for (std::size_t i = 0; i < d.lane_parts(); ++i) sums.push_back(arena_.filled(line, 0));
-  each_window(p, {x}, transposed, d, [&](std::size_t lanes, const window& w, const tensor<T>& part) {
+  each_window(p, {x}, transposed, d, nullptr, [&](std::size_t lanes, const window& w, const tensor<T>& part) {
     const tensor<T> to = sums[lanes].slice(axis::token, w.token_begin, w.token_end);
     if (part.v.of(axis::token) == to.v.of(axis::token))
       k_.total(weight, false, part, to);

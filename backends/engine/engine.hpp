@@ -68,7 +68,8 @@ class engine final {
   struct division;
   void each_task(std::size_t tasks, std::size_t entries, const std::function<std::size_t(std::size_t)>& task);
   template <class Take>
-  void each_window(node_index p, const source&, bool transposed, const division&, const Take& take);
+  void each_window(node_index p, const source&, bool transposed, const division&, const tensor<T>* to,
+                   const Take& take);
   static std::size_t tasks_of(const division&);
   extents result_of(node_index p, const source&, bool transposed);
   tensor<T> pass(node_index p, const source&, bool transposed);

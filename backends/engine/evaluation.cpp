@@ -60,32 +60,30 @@ tensor<T> evaluation<T>::computed(node_index i, const window& w) {
   if (code.size() == 1 && code.front().is == pointwise::operation::load) return value(c.reads.front(), w);
   // What no token changes is evaluated once for all windows.
   if (at(c.size, axis::token) == 1 && c.reads.size() > 0 && w.tokens() < whole_.tokens()) return w.of(whole_.kept(i));
-  return evaluated(c, w, nullptr);
+  return evaluated(c, w);
 }
 
 template <class T>
 void evaluation<T>::value_into(node_index i, const window& w, const view<T>& y) {
-  const compiled_stream& c = whole_.programs().program(made_of::product, {i});
-  std::vector<tensor<T>> keep;
-  std::vector<view<const T>> operands;
-  for (const node_index r : c.reads) operands.push_back(keep.emplace_back(value(r, w)));
-  k_.evaluate(c.program, operands, y);
+  evaluate(whole_.programs().program(made_of::product, {i}), w, nullptr, y);
 }
 
+/// y by a program; `last` is its last operand if there is one that is no stream.
 template <class T>
-tensor<T> evaluation<T>::evaluated(const compiled_stream& c, const window& w, const tensor<T>* last) {
+void evaluation<T>::evaluate(const compiled_stream& c, const window& w, const tensor<T>* last, const view<T>& y) {
   std::vector<tensor<T>> keep;
   std::vector<view<const T>> operands;
   keep.reserve(c.reads.size());
   operands.reserve(c.reads.size() + 1);
   for (const node_index r : c.reads) operands.push_back(keep.emplace_back(value(r, w)));
-  extents size = w.of(c.size);
-  if (last != nullptr) {
-    operands.push_back(*last);
-    size = alphaform::together(size, last->v.size);
-  }
-  const tensor<T> y = arena_.make(size);
+  if (last != nullptr) operands.push_back(*last);
   k_.evaluate(c.program, operands, y);
+}
+
+template <class T>
+tensor<T> evaluation<T>::evaluated(const compiled_stream& c, const window& w) {
+  const tensor<T> y = arena_.make(w.of(c.size));
+  evaluate(c, w, nullptr, y);
   return y;
 }
 
@@ -105,13 +103,13 @@ template <class T>
 tensor<T> evaluation<T>::product(const streams& list, const window& w) {
   if (list.empty()) return arena_.filled(single, 1);
   if (list.size() == 1) return value(list.front(), w);
-  return evaluated(whole_.programs().program(made_of::product, list), w, nullptr);
+  return evaluated(whole_.programs().program(made_of::product, list), w);
 }
 
 template <class T>
 tensor<T> evaluation<T>::change_of(const streams& decay, const window& w) {
   if (decay.empty()) return arena_.filled(single, 0);
-  return evaluated(whole_.programs().program(made_of::change_of_decay, decay), w, nullptr);
+  return evaluated(whole_.programs().program(made_of::change_of_decay, decay), w);
 }
 
 /// The product of streams as two factors: what the state does not change, and the rest.

@@ -25,9 +25,9 @@ class evaluation final {
   /// The same of a pointwise one, stored at y.
   void value_into(node_index i, const window&, const view<T>& y);
   /// P x and P' g within one window: `x` has the window's tokens and lanes, and may have columns. Subterms that meet
-  /// the same operand are evaluated once. @throws internal_error where an operator that needs all tokens gets a part of
-  /// them
-  tensor<T> apply(node_index p, tensor<T> x, const window&);
+  /// the same operand are evaluated once. P x is stored at `to`, where that is possible.
+  /// @throws internal_error where an operator that needs all tokens gets a part of them
+  tensor<T> apply(node_index p, tensor<T> x, const window&, const tensor<T>* to = nullptr);
   tensor<T> adjoint(node_index p, tensor<T> g, const window&);
   class sweep;
   /// The product of streams.
@@ -54,20 +54,23 @@ class evaluation final {
 
   tensor<T> computed(node_index stream, const window&);
   tensor<T> local(node_index stream, std::size_t reach, const window&);
-  tensor<T> evaluated(const compiled_stream&, const window&, const tensor<T>* last);
+  void evaluate(const compiled_stream&, const window&, const tensor<T>* last, const view<T>& y);
+  tensor<T> evaluated(const compiled_stream&, const window&);
   tensor<T> change_of(const streams& decay, const window&);
   factored<T> control(const streams&, const window&, std::vector<tensor<T>>& keep);
 
-  tensor<T> applied(node_index p, operand&);
-  tensor<T> step(node_index p, tensor<T> x, const window&, bool transposed);
+  tensor<T> place(const extents& size, const tensor<T>* to);
+  tensor<T> applied(node_index p, operand&, const tensor<T>* to);
+  tensor<T> step(node_index p, tensor<T> x, const window&, bool transposed, const tensor<T>* to = nullptr);
   bool fits(const unrolled_form&, const tensor<T>& x);
   bool fits(const state_branches&, const tensor<T>& g);
   extents extents_of(const state_branches&);
   std::vector<tensor<T>> state_sums(const state_branches&, const tensor<T>& g, const window&);
-  tensor<T> unrolled(const unrolled_form&, const tensor<T>& x, const window&, bool transposed);
+  tensor<T> unrolled(const unrolled_form&, const tensor<T>& x, const window&, bool transposed,
+                     const tensor<T>* to = nullptr);
   void unrolled_part(const unrolled_form&, const tensor<T>& x, const tensor<T>& h, const tensor<T>& y, const window&,
                      bool transposed);
-  tensor<T> scaled(const streams&, const tensor<T>& x, const window&);
+  tensor<T> scaled(const streams&, const tensor<T>& x, const window&, const tensor<T>* to = nullptr);
   tensor<T> summed(const tensor<T>& x, axes over);
   tensor<T> over_tokens(const tensor<T>& x, const window&);
   tensor<T> complex(const node&, const tensor<T>& x, bool transposed);
@@ -76,18 +79,20 @@ class evaluation final {
   tensor<T> mixed(const node&, tensor<T> x, const window&, bool transposed);
   tensor<T> matrix_product(const node&, tensor<T> x, bool transposed);
   tensor<T> matrix_product(const matrix_view<T>&, const node&, tensor<T> x, bool transposed);
-  tensor<T> filtered(const node&, tensor<T> x, const window&, bool transposed);
+  tensor<T> filtered(const node&, tensor<T> x, const window&, bool transposed, const tensor<T>* to);
   tensor<T> lagged(const node&, tensor<T> x, const window&, bool transposed);
   tensor<T> attended(const node&, bool normalised, tensor<T> x, const window&, bool transposed);
-  tensor<T> scan(node_index p, tensor<T> x, const window&, bool transposed);
+  tensor<T> scan(node_index p, tensor<T> x, const window&, bool transposed, const tensor<T>* to);
   tensor<T> token_by_token(node_index p, tensor<T> x, const window&, bool transposed);
   tensor<T> retimed(node_index p, tensor<T> x, const window&, bool transposed);
   tensor<T> normalised(const node&, tensor<T> x, const window&, bool transposed);
   tensor<T> row_factors(const node&, const window&);
   tensor<T> with_tokens(tensor<T> x, const window&);
   tensor<T> stored_along(tensor<T> x, const extents& size);
-  tensor<T> together(const tensor<T>& a, const tensor<T>& b);
-  tensor<T> beside_carried(const tensor<T>& x, std::size_t tokens, bool before);
+  tensor<T> together(const tensor<T>& a, const tensor<T>& b, const tensor<T>* to = nullptr);
+  tensor<T> with_carried(const tensor<T>& x, std::size_t reach, bool before);
+  template <class Run>
+  tensor<T> beside_carried(const tensor<T>& x, std::size_t reach, bool before, const tensor<T>* to, const Run& run);
   void needs_all_tokens(const node&, const window&) const;
 
   engine<T>& whole_;

@@ -27,13 +27,13 @@ struct evaluation<T>::operand final {
 };
 
 template <class T>
-tensor<T> evaluation<T>::apply(node_index p, tensor<T> x, const window& w) {
+tensor<T> evaluation<T>::apply(node_index p, tensor<T> x, const window& w, const tensor<T>* to) {
   operand o{std::move(x), w};
-  return applied(p, o);
+  return applied(p, o, to);
 }
 
 template <class T>
-tensor<T> evaluation<T>::applied(node_index p, operand& o) {
+tensor<T> evaluation<T>::applied(node_index p, operand& o, const tensor<T>* to) {
   const node& n = g_[p];
   if (const auto found = o.known.find(p); found != o.known.end()) return found->second;
   const auto keep = [&](node_index i, const tensor<T>& y) {
@@ -54,25 +54,26 @@ tensor<T> evaluation<T>::applied(node_index p, operand& o) {
       std::size_t d = k;
       while (d > 0 && g_[s.factors[d - 1]].is<terms::diag>()) --d;
       if (const auto u = unrolled_up_to(g_, s.factors, k); u && fits(*u, x)) {
-        y = unrolled(*u, x, o.w, false);
         k -= u->factors;
+        y = unrolled(*u, x, o.w, false, k == 0 ? to : nullptr);
       } else if (d < k) {
-        y = scaled(diagonals_of(g_, s.factors, d, k), x, o.w);
+        y = scaled(diagonals_of(g_, s.factors, d, k), x, o.w, d == 0 ? to : nullptr);
         k = d;
       } else if (k >= 2 && is_softmax(g_, s.factors, k - 2)) {
         y = attended(g_[s.factors[k - 1]], true, x, o.w, false);
         k -= 2;
       } else {
-        y = first ? applied(s.factors[k - 1], o) : apply(s.factors[k - 1], std::move(y), o.w);
         k -= 1;
+        const tensor<T>* const there = k == 0 ? to : nullptr;
+        y = first ? applied(s.factors[k], o, there) : apply(s.factors[k], std::move(y), o.w, there);
       }
       if (k > 0) keep(s.suffix[k], y);
     }
   } else if (n.is<terms::sum>() || n.is<terms::paths>()) {
-    const tensor<T> a = applied(n.a, o);
-    y = together(a, applied(n.b, o));
+    const tensor<T> a = applied(n.a, o, nullptr);
+    y = together(a, applied(n.b, o, nullptr), to);
   } else {
-    y = step(p, o.x, o.w, false);
+    y = step(p, o.x, o.w, false, to);
   }
   keep(p, y);
   return y;
@@ -80,11 +81,11 @@ tensor<T> evaluation<T>::applied(node_index p, operand& o) {
 
 /// One operator that is no sum or product.
 template <class T>
-tensor<T> evaluation<T>::step(node_index p, tensor<T> x, const window& w, bool transposed) {
+tensor<T> evaluation<T>::step(node_index p, tensor<T> x, const window& w, bool transposed, const tensor<T>* to) {
   const node& n = g_[p];
   if (n.is<terms::identity>()) return x;
   if (n.is<terms::zero>()) return arena_.filled(single, 0);
-  if (n.is<terms::diag>()) return scaled({n.a}, x, w);
+  if (n.is<terms::diag>()) return scaled({n.a}, x, w, to);
   if (n.is<terms::expand>()) return transposed ? summed(x, n.to) : x;  // repeated without storing
   if (n.is<terms::contract>()) return transposed ? x : summed(x, n.from);
   if (n.is<terms::every_token>()) return transposed ? over_tokens(x, w) : x.slice(axis::token, 0, 1);
@@ -92,28 +93,35 @@ tensor<T> evaluation<T>::step(node_index p, tensor<T> x, const window& w, bool t
   if (one_of<terms::embed, terms::real, terms::turn>(n.term)) return complex(n, x, transposed);
   if (n.is<terms::reverse>() || n.is<terms::permute>()) return reordered(n, x, w, transposed);
   if (n.is<terms::mix>()) return mixed(n, std::move(x), w, transposed);
-  if (n.is<terms::conv>() || n.is<terms::delay>()) return filtered(n, std::move(x), w, transposed);
+  if (n.is<terms::conv>() || n.is<terms::delay>()) return filtered(n, std::move(x), w, transposed, to);
   if (n.is<terms::lags>()) return lagged(n, std::move(x), w, transposed);
   if (n.is<terms::attend>()) return attended(n, false, std::move(x), w, transposed);
-  if (n.is<terms::scan>()) return scan(n.a, std::move(x), w, transposed);
+  if (n.is<terms::scan>()) return scan(n.a, std::move(x), w, transposed, to);
   if (n.is<terms::rownorm>() || n.is<terms::bounded_rownorm>()) return normalised(n, std::move(x), w, transposed);
   if (n.is<terms::adjoint>()) return transposed ? apply(n.a, std::move(x), w) : adjoint(n.a, std::move(x), w);
   if (n.is<terms::retimed>()) return retimed(n.a, std::move(x), w, transposed);
   throw internal_error(fmt::format("the operator term '{}' cannot be evaluated", term_table[n.term].name));
 }
 
+/// Where a result goes: there if it fits, or into new memory.
+template <class T>
+tensor<T> evaluation<T>::place(const extents& size, const tensor<T>* to) {
+  return to != nullptr && to->v.size == size ? *to : arena_.make(size);
+}
+
 // ---- within a token
 
 /// Diag(product of streams) x.
 template <class T>
-tensor<T> evaluation<T>::scaled(const streams& list, const tensor<T>& x, const window& w) {
+tensor<T> evaluation<T>::scaled(const streams& list, const tensor<T>& x, const window& w, const tensor<T>* to) {
   const compiled_stream& c = whole_.programs().program(made_of::product_with, list);
-  if (w.tokens() <= token_block) return evaluated(c, w, &x);
-  const tensor<T> y = arena_.make(alphaform::together(w.of(c.size), x.v.size));
-  for (std::size_t t = 0; t < y.v.of(axis::token); t += token_block) {
-    const std::size_t end = std::min(t + token_block, y.v.of(axis::token));
+  const tensor<T> y = place(alphaform::together(w.of(c.size), x.v.size), to);
+  const std::size_t tokens = y.v.of(axis::token);
+  for (std::size_t t = 0; t < tokens; t += token_block) {
+    const std::size_t end = std::min(t + token_block, tokens);
     const tensor<T> part = x.slice(axis::token, t, end);
-    k_.copy(evaluated(c, w.at_tokens(w.token_begin + t, w.token_begin + end), &part), y.slice(axis::token, t, end));
+    evaluate(c, tokens == 1 ? w : w.at_tokens(w.token_begin + t, w.token_begin + end), &part,
+             y.slice(axis::token, t, end));
   }
   return y;
 }
@@ -253,8 +261,8 @@ tensor<T> evaluation<T>::matrix_product(const matrix_view<T>& m, const node& n, 
 
 /// P + Q of two results.
 template <class T>
-tensor<T> evaluation<T>::together(const tensor<T>& a, const tensor<T>& b) {
-  const tensor<T> y = arena_.make(alphaform::together(a.v.size, b.v.size));
+tensor<T> evaluation<T>::together(const tensor<T>& a, const tensor<T>& b, const tensor<T>* to) {
+  const tensor<T> y = place(alphaform::together(a.v.size, b.v.size), to);
   k_.plus(a, b, y);
   return y;
 }

@@ -29,7 +29,8 @@ bool evaluation<T>::fits(const unrolled_form& u, const tensor<T>& x) {
 }
 
 template <class T>
-tensor<T> evaluation<T>::unrolled(const unrolled_form& u, const tensor<T>& x, const window& w, bool transposed) {
+tensor<T> evaluation<T>::unrolled(const unrolled_form& u, const tensor<T>& x, const window& w, bool transposed,
+                                  const tensor<T>* to) {
   const tensor<T> whole = with_tokens(x, w);
   extents controls = single;
   const auto join = [&](const streams& list) {
@@ -43,7 +44,7 @@ tensor<T> evaluation<T>::unrolled(const unrolled_form& u, const tensor<T>& x, co
   extents state_size = alphaform::together(whole.v.size, controls), size = state_size;
   at(size, axis::state) = 1;
   at(state_size, axis::token) = 1;
-  const tensor<T> y = arena_.make(size), h = state(state_size, 0);
+  const tensor<T> y = place(size, to), h = state(state_size, 0);
   each_block(w.tokens(), transposed, [&](std::size_t begin, std::size_t end) {
     unrolled_part(u, whole.slice(axis::token, begin, end), h, y.slice(axis::token, begin, end),
                   w.at_tokens(w.token_begin + begin, w.token_begin + end), transposed);
@@ -143,13 +144,13 @@ std::vector<tensor<T>> evaluation<T>::state_sums(const state_branches& b, const 
 }
 
 template <class T>
-tensor<T> evaluation<T>::scan(node_index p, tensor<T> x, const window& w, bool transposed) {
+tensor<T> evaluation<T>::scan(node_index p, tensor<T> x, const window& w, bool transposed, const tensor<T>* to) {
   x = with_tokens(std::move(x), w);
   if (!g_[p].is<terms::diag>()) return token_by_token(p, std::move(x), w, transposed);
   const streams decay = stream_factors_of(g_, g_[p].a);
   extents size = x.v.size;
   for (const node_index i : decay) size = alphaform::together(size, w.of(shapes_.of(i)));
-  const tensor<T> y = arena_.make(size);
+  const tensor<T> y = place(size, to);
   extents state_size = size;
   at(state_size, axis::token) = 1;
   const tensor<T> h = state(state_size, 0);

@@ -5,26 +5,39 @@
 
 namespace alphaform {
 
-/// x beside `tokens` of what was carried, before it or after it; its own outermost ones are carried on.
+/// What was carried, and beside it as many of the window's tokens, or all if it has fewer: its first ones behind it, or
+/// its last ones before it. The window's own outermost tokens are carried on.
 template <class T>
-tensor<T> evaluation<T>::beside_carried(const tensor<T>& x, std::size_t tokens, bool before) {
+tensor<T> evaluation<T>::with_carried(const tensor<T>& x, std::size_t reach, bool before) {
+  const std::size_t tokens = x.v.of(axis::token), near = std::min(reach, tokens), end = reach + near;
   extents edge = x.v.size, all = x.v.size;
-  at(edge, axis::token) = tokens;
-  at(all, axis::token) += tokens;
-  const std::size_t end = at(all, axis::token);
+  at(edge, axis::token) = reach;
+  at(all, axis::token) = end;
   const tensor<T> kept = state(edge, 0), y = arena_.make(all);
-  const auto part = [&](std::size_t begin, std::size_t length) { return y.slice(axis::token, begin, begin + length); };
-  k_.copy(kept, part(before ? 0 : end - tokens, tokens));
-  k_.copy(x, part(before ? tokens : 0, end - tokens));
-  k_.copy(part(before ? end - tokens : 0, tokens), kept);
+  k_.copy(kept, before ? y.slice(axis::token, 0, reach) : y.slice(axis::token, near, end));
+  if (before) {
+    k_.copy(x.slice(axis::token, 0, near), y.slice(axis::token, reach, end));
+    k_.copy(near < reach ? y.slice(axis::token, near, end) : x.slice(axis::token, tokens - reach, tokens), kept);
+  } else {
+    k_.copy(x.slice(axis::token, tokens - near, tokens), y.slice(axis::token, 0, near));
+    k_.copy(near < reach ? y.slice(axis::token, 0, reach) : x.slice(axis::token, 0, reach), kept);
+  }
   return y;
 }
 
-/// What belongs to the window's own tokens.
+/// run(x, to) for what looks back, or ahead, as far as `reach`: only tokens at the window's edge see what was carried.
 template <class T>
-tensor<T> own_tokens(const tensor<T>& y, std::size_t carried, bool before) {
-  const std::size_t all = y.v.of(axis::token);
-  return carried == 0 ? y : y.slice(axis::token, before ? carried : 0, before ? all : all - carried);
+template <class Run>
+tensor<T> evaluation<T>::beside_carried(const tensor<T>& x, std::size_t reach, bool before, const tensor<T>* to,
+                                        const Run& run) {
+  if (reach == 0) return run(x, to);
+  const std::size_t tokens = x.v.of(axis::token), near = std::min(reach, tokens);
+  tensor<T> edge = run(with_carried(x, reach, before), nullptr);
+  edge = before ? edge.slice(axis::token, reach, reach + near) : edge.slice(axis::token, 0, near);
+  if (near == tokens) return edge;
+  const tensor<T> y = run(x, to);
+  k_.copy(edge, before ? y.slice(axis::token, 0, near) : y.slice(axis::token, tokens - near, tokens));
+  return y;
 }
 
 /// x with every token stored, for operators that tell tokens apart.
@@ -74,44 +87,45 @@ tensor<T> evaluation<T>::reordered(const node& n, const tensor<T>& x, const wind
 // ---- filters
 
 template <class T>
-tensor<T> evaluation<T>::filtered(const node& n, tensor<T> x, const window& w, bool transposed) {
+tensor<T> evaluation<T>::filtered(const node& n, tensor<T> x, const window& w, bool transposed, const tensor<T>* to) {
   x = with_tokens(std::move(x), w);
   if (n.is<terms::conv>() && !is_filter(g_[n.a]))  // Conv(w) = Contract_tap Diag(w) Lags(w)
     return transposed ? lagged(n, scaled({n.a}, x, w), w, true) : summed(scaled({n.a}, lagged(n, x, w, false), w), tap);
   const view<const T> taps = n.is<terms::delay>() ? view<const T>{} : w.lanes_of(stream_parameter(env_, g_[n.a]));
   const std::size_t reach = carry_ == nullptr ? 0 : n.is<terms::delay>() ? 1 : taps.of(axis::tap) - 1;
-  if (reach > 0) x = beside_carried(x, reach, !transposed);
   extents filters = taps.size;
   at(filters, axis::tap) = 1;
-  const tensor<T> y = arena_.make(alphaform::together(x.v.size, filters));
-  if (n.is<terms::delay>()) {
-    k_.shift(transposed ? -1 : 1, x, y);
-  } else {
-    (transposed ? k_.fir_adjoint : k_.fir)(taps, x, y);
-  }
-  return own_tokens(y, reach, !transposed);
+  return beside_carried(x, reach, !transposed, to, [&](const tensor<T>& in, const tensor<T>* there) {
+    const tensor<T> y = place(alphaform::together(in.v.size, filters), there);
+    if (n.is<terms::delay>())
+      k_.shift(transposed ? -1 : 1, in, y);
+    else
+      (transposed ? k_.fir_adjoint : k_.fir)(taps, in, y);
+    return y;
+  });
 }
 
 /// y_{t,k} = x_{t-(K-1-k)}, or the transpose, the sum over k of g_{t+(K-1-k),k}.
 template <class T>
 tensor<T> evaluation<T>::lagged(const node& n, tensor<T> x, const window& w, bool transposed) {
   const std::size_t taps = at(shapes_.of(n.a), axis::tap), reach = carry_ == nullptr ? 0 : taps - 1;
-  x = with_tokens(std::move(x), w);
-  if (reach > 0) x = beside_carried(x, reach, !transposed);
-  extents size = x.v.size;
-  at(size, axis::tap) = transposed ? 1 : taps;
-  const tensor<T> y = transposed ? arena_.filled(size, 0) : arena_.make(size);
-  const tensor<T> moved = transposed ? arena_.make(size) : tensor<T>{};
-  for (std::size_t k = 0; k < taps; ++k) {
-    const auto lag = static_cast<std::ptrdiff_t>(taps - 1 - k);
-    if (transposed) {
-      k_.shift(-lag, x.slice(axis::tap, k, k + 1), moved);
-      k_.plus(y, moved, y);
-    } else {
-      k_.shift(lag, x, y.slice(axis::tap, k, k + 1));
-    }
-  }
-  return own_tokens(y, reach, !transposed);
+  return beside_carried(with_tokens(std::move(x), w), reach, !transposed, nullptr,
+                        [&](const tensor<T>& in, const tensor<T>*) {
+                          extents size = in.v.size;
+                          at(size, axis::tap) = transposed ? 1 : taps;
+                          const tensor<T> y = transposed ? arena_.filled(size, 0) : arena_.make(size);
+                          const tensor<T> moved = transposed ? arena_.make(size) : tensor<T>{};
+                          for (std::size_t k = 0; k < taps; ++k) {
+                            const auto lag = static_cast<std::ptrdiff_t>(taps - 1 - k);
+                            if (transposed) {
+                              k_.shift(-lag, in.slice(axis::tap, k, k + 1), moved);
+                              k_.plus(y, moved, y);
+                            } else {
+                              k_.shift(lag, in, y.slice(axis::tap, k, k + 1));
+                            }
+                          }
+                          return y;
+                        });
 }
 
 // ---- attention

@@ -231,17 +231,27 @@ HWY_INLINE V Log1p(D d, V x) {
 /// where exp(-x) overflows. What rounding 1 + 2^n (1 + change) lost is put back after the division.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V LogisticPart(D d, V x, V numerator) {
-  const hn::RebindToSigned<D> di;
+  [[maybe_unused]] const hn::RebindToSigned<D> di;
   const V unit = hn::Set(d, 0x1p-8f);
   const reduced<V> parts = Reduce<127 - 8>(d, hn::Neg(AtMost(d, AtLeast(d, x, -93.0f), 80.0f)));
   const V change = Change(d, parts.r);
   const V power = Power(d, parts.sum), sum = hn::Add(unit, power);
   const V denominator = hn::MulAdd(power, change, sum);
   const V lost = hn::Add(hn::MulAdd(power, change, hn::Sub(sum, denominator)), hn::Sub(unit, hn::Sub(sum, power)));
+#if HWY_TARGET == HWY_AVX3
+  // A division takes as long as all of the rest: one step of Newton, and the remainder put back.
+  const V close = hn::ApproximateReciprocal(denominator);
+  const V inverse = hn::MulAdd(close, hn::NegMulAdd(denominator, close, hn::Set(d, 1.0f)), close);
+  const V y = hn::Mul(numerator, inverse);
+  const V remainder = hn::NegMulAdd(y, lost, hn::NegMulAdd(y, denominator, numerator));
+  const V whole = hn::MulAdd(remainder, inverse, y);
+#else
   const V y = hn::Div(numerator, denominator);
   // 1 / denominator to an eighth
   const V inverse = hn::BitCast(d, hn::Sub(hn::Set(di, 0x7ef311c7), hn::BitCast(di, denominator)));
-  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -92.0f)), hn::NegMulAdd(y, hn::Mul(lost, inverse), y));
+  const V whole = hn::NegMulAdd(y, hn::Mul(lost, inverse), y);
+#endif
+  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -92.0f)), whole);
 }
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V Sigmoid(D d, V x) {

@@ -19,6 +19,7 @@ inline constexpr std::size_t line = 16;                        ///< numbers of a
 inline constexpr std::size_t alignment = line;                 ///< of registers, in numbers
 inline constexpr std::size_t longest_kept = 1 << 14;  ///< block of which results are kept that are the same for all
 inline constexpr std::size_t near = 1 << 16;          ///< numbers of y up to which nothing is fetched ahead
+inline constexpr std::size_t ahead = 1 << 11;         ///< numbers that rows are fetched ahead
 
 /// How an operand lies along a block of y.
 enum class lie : std::uint8_t {
@@ -75,6 +76,7 @@ class program_run final {
     lies_.resize(count_);
     for (std::size_t k = 0; k < count_; ++k) lies_[k] = lie_of(k);
     far_ = volume(y.size) > near;
+    find_rows_ahead();
     often_ = top_ + 1 < axes_ && block_size() <= longest_kept;
     for (std::vector<step>* s : {&for_block_, &for_first_, &for_strip_}) s->clear();
   }
@@ -143,6 +145,17 @@ class program_run final {
       if (outer[k] != inner[k] * size) return false;
     return true;
   }
+  /// Of what lies apart, as a part of the lanes of a larger stream does: where the row is that is soon needed.
+  void find_rows_ahead() {
+    ahead_.assign(count_, 0);
+    const std::size_t block = block_size(), rows = std::max<std::size_t>(1, ahead / block);
+    for (std::size_t k = 0; k < count_; ++k) {
+      if (lies_[k] != lie::contiguous || block < line) continue;
+      std::size_t n = block, a = top_ + 1;
+      for (; a < axes_ && (stride_[a * count_ + k] == n || stride_[a * count_ + k] == 0); ++a) n *= size_[a];
+      if (a < axes_) ahead_[k] = rows * stride_[a * count_ + k];
+    }
+  }
   lie lie_of(std::size_t k) const {
     bool repeats = true, follows = true;
     std::size_t n = 1;
@@ -160,6 +173,9 @@ class program_run final {
     for (std::size_t k = 0; k < y(); ++k)
       if (lies_[k] == lie::repeated) where_[k] = base_[k];
     for (const step& s : for_block_) s.run(where_.data(), 1);
+    for (std::size_t k = 0; k < count_; ++k)
+      if (ahead_[k] != 0)
+        for (std::size_t j = 0; j < block_size(); j += line) hwy::Prefetch(base_[k] + ahead_[k] + j);
     const std::size_t along_y = stride_[top_ * count_ + y()];
     for (std::size_t r = 0; r < size_[top_]; r += rows_) {
       const std::size_t rows = std::min(rows_, size_[top_] - r), n = rows * row_;
@@ -229,6 +245,7 @@ class program_run final {
   std::size_t row_ = 1, rows_ = 1;   ///< numbers in one row of it, rows in a strip
   bool often_ = false;               ///< several blocks, of which parts can be kept
   bool far_ = false;                 ///< more than a cache holds
+  std::vector<std::size_t> ahead_;   ///< to what of each operand is fetched before it is needed, 0 if nothing is
   bool first_ = true;                ///< at the first block
   std::vector<lie> lies_;
   std::vector<step> for_block_, for_first_, for_strip_;
