@@ -12,6 +12,11 @@ std::size_t lanes_of(const extents& size) {
   return at(size, axis::group) * at(size, axis::head) * at(size, axis::chan);
 }
 
+/// An operator with a matrix a head as state, which is worth loading for many tokens only.
+bool reads_states(const workspace& g, node_index p) {
+  return any_of(g, p, [](const node& n) { return n.is<terms::contract>() && n.from == state; });
+}
+
 template <class T>
 bool same_owner(const tensor<T>& a, const tensor<T>& b) {
   return !a.owner.owner_before(b.owner) && !b.owner.owner_before(a.owner);
@@ -153,7 +158,10 @@ typename engine<T>::division engine<T>::divided(node_index p, const extents& res
   } else {
     const std::size_t at_once = all / std::max<std::size_t>(d.lanes, 1) * d.lanes_at_once;
     d.tokens_at_once = std::clamp(window_entries_ / at_once, fewest_tokens, most_tokens);
-    if (p != absent && has_matrix(p) && window_entries_ == usual_window) d.tokens_at_once = most_tokens;
+    if (p != absent && window_entries_ == usual_window) {
+      if (has_matrix(p)) d.tokens_at_once = most_tokens;
+      if (reads_states(g_, p)) d.tokens_at_once = std::max(d.tokens_at_once, token_block);
+    }
   }
   d.tokens_at_once = std::min(d.tokens_at_once, tokens());
   d.entries = all * tokens();
