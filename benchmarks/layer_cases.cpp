@@ -30,7 +30,10 @@ std::vector<named_case> layer_cases(std::span<const layer_row> rows) {
       std::string name = std::string(r.group) + "/" + std::string(q.name);
       if (!r.suffix.empty()) name += "-" + std::string(r.suffix);
       all.push_back({std::move(name), std::string(q.what), [r, q](bool small) {
-                       const auto p = std::make_shared<problem>(r.architecture, small ? reduced(r.sizes) : r.sizes);
+                       const problem_sizes sizes = small ? reduced(r.sizes) : r.sizes;
+                       const auto p = r.declared != nullptr
+                                          ? std::make_shared<problem>(*r.declared, r.architecture, sizes)
+                                          : std::make_shared<problem>(r.architecture, sizes);
                        needs n = r.of(p->sizes());
                        n.bytes += p->stream_bytes();
                        return job{n, [q, p, h = p->bound(), x = stream_of_values(*p)] {

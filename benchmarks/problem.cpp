@@ -46,6 +46,8 @@ constexpr usual_values usual[] = {
     {"", "dt_min", [](const place&) { return 0.0; }},
     {"", "dt_max", [](const place&) { return std::numeric_limits<double>::infinity(); }},
     {"griffin", "recurrent_param", [](const place& p) { return -6 + 3 * p.u; }},
+    {"rg_lru", "log_a", [](const place& p) { return -1e-3 * std::pow(100, p.u); }},
+    {"hgrn_core", "f", [](const place& p) { return 0.9 + 0.1 * p.u; }},
     {"hgrn", "lower_bound", [](const place& p) { return 0.8 + 0.19 * p.u; }},
     {"gla", "gate_scale", [](const place&) { return 1.0 / 16; }},
     {"gla", "log_decay_min", [](const place&) { return -std::numeric_limits<double>::infinity(); }},
@@ -109,9 +111,12 @@ void fill(std::span<float> numbers, std::string_view architecture, std::string_v
 }
 
 problem::problem(std::string_view architecture, const problem_sizes& sizes)
-    : architecture_(architecture), sizes_(sizes) {
-  const term_view y(find_architecture(architecture).attention);
-  formula_ = formula_of(find_architecture(architecture).attention);
+    : problem(find_architecture(architecture).attention, architecture, sizes) {}
+
+problem::problem(const expr& attention, std::string_view name, const problem_sizes& sizes)
+    : architecture_(name), sizes_(sizes) {
+  const term_view y(attention);
+  formula_ = formula_of(attention);
   at(env_.lengths, axis::group) = sizes.groups;
   at(env_.lengths, axis::head) = sizes.heads;
   for (const node_index i : parts_of(y)) {

@@ -22,6 +22,8 @@ void fill(std::span<float> numbers, std::string_view architecture, std::string_v
 class problem final {
  public:
   problem(std::string_view architecture, const problem_sizes& sizes);
+  /// @param y  declared here, with the usual values of `name`
+  problem(const expr& y, std::string_view name, const problem_sizes& sizes);
 
   const problem_sizes& sizes() const { return sizes_; }
   /// A new object, that remembers nothing of others.
