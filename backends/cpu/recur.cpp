@@ -1,4 +1,4 @@
-// Scans along tokens with the states of a row of channels in cache, each as two floats: the second has what rounding
+// Scans along tokens with the states of some channels in registers, each as two floats: the second has what rounding
 // lost of the first, so that long slow decays keep their precision at the cost of a few operations between loads.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "alphaform/backends/cpu/recur.cpp"
@@ -9,9 +9,9 @@
 #include <hwy/highway.h>
 // clang-format on
 
-#include <algorithm>
 #include <alphaform/backends/cpu/recur.hpp>
 #include <alphaform/backends/cpu/runs.hpp>
+#include <utility>
 
 // Rows of contiguous numbers; the pointers are at the first token of the scan's direction, strides lead to the next.
 #ifndef ALPHAFORM_CPU_RECUR_ROWS
@@ -48,48 +48,57 @@ HWY_INLINE two_floats<V> increased(two_floats<V> h, V x) {
   return {sum, hn::Add(h.low, hn::Add(hn::Sub(h.high, hn::Sub(sum, of_x)), hn::Sub(x, of_x)))};
 }
 
-template <bool Adjoint, class D>
-HWY_INLINE void recur_step(D d, const float* change, bool change_repeats, const float* x, bool x_repeats, float* high,
-                           float* low, float* y) {
-  using V = hn::Vec<D>;
-  const V c = change_repeats ? hn::Set(d, *change) : hn::LoadU(d, change);
-  const V added = x_repeats ? hn::Set(d, *x) : hn::LoadU(d, x);
-  two_floats<V> h{hn::LoadU(d, high), hn::LoadU(d, low)};
+/// One token of one vector of channels.
+template <bool Adjoint, class D, class V = hn::Vec<D>>
+HWY_INLINE two_floats<V> recurred(D d, two_floats<V> h, V change, V x, float* y) {
   if constexpr (Adjoint) {
-    h = increased(h, added);
+    h = increased(h, x);
     hn::StoreU(hn::Add(h.high, h.low), d, y);
-    h = decayed(c, h);
+    return decayed(change, h);
   } else {
-    h = increased(decayed(c, h), added);
+    h = increased(decayed(change, h), x);
     hn::StoreU(hn::Add(h.high, h.low), d, y);
+    return h;
   }
-  hn::StoreU(h.high, d, high);
-  hn::StoreU(h.low, d, low);
+}
+
+/// Some vectors of channels from `first` on, with their states in registers. Results that lie apart are fetched ahead:
+/// no hardware foresees where a part of a wider row goes on.
+template <bool Adjoint, class D, std::size_t... N>
+HWY_INLINE void recur_vectors(D d, const recurred_rows& r, std::size_t first, std::index_sequence<N...>) {
+  using V = hn::Vec<D>;
+  constexpr std::ptrdiff_t tokens_ahead = 8;
+  const std::size_t lanes = hn::Lanes(d);
+  const float *change = r.change + (r.change_repeats ? 0 : first), *x = r.x + (r.x_repeats ? 0 : first);
+  float *const h = r.h + first, *y = r.y + first;
+  two_floats<V> state[] = {two_floats<V>{hn::LoadU(d, h + N * lanes), hn::Zero(d)}...};
+  const auto tokens = [&](auto change_of, auto x_of) HWY_ATTR {
+    for (std::size_t t = 0; t < r.tokens; ++t) {
+      (__builtin_prefetch(y + tokens_ahead * r.y_token + N * lanes, 1), ...);
+      ((state[N] = recurred<Adjoint>(d, state[N], change_of(change, N), x_of(x, N), y + N * lanes)), ...);
+      change += r.change_token, x += r.x_token, y += r.y_token;
+    }
+  };
+  const auto every = [=](const float* p, std::size_t n) HWY_ATTR { return hn::LoadU(d, p + n * lanes); };
+  const auto same = [=](const float* p, std::size_t) HWY_ATTR { return hn::Set(d, *p); };
+  if (r.change_repeats)
+    r.x_repeats ? tokens(same, same) : tokens(same, every);
+  else
+    r.x_repeats ? tokens(every, same) : tokens(every, every);
+  (hn::StoreU(hn::Add(state[N].high, state[N].low), d, h + N * lanes), ...);
 }
 
 template <bool Adjoint>
 void recur_rows(const recurred_rows& r) {
-  constexpr std::size_t tile = 512;
   const hn::ScalableTag<float> d;
   const hn::CappedTag<float, 1> one;
-  HWY_ALIGN float low[tile];
-  for (std::size_t first = 0; first < r.channels; first += tile) {
-    const std::size_t count = std::min(tile, r.channels - first);
-    const float *change = r.change + (r.change_repeats ? 0 : first), *x = r.x + (r.x_repeats ? 0 : first);
-    float *h = r.h + first, *y = r.y + first;
-    std::fill_n(low, count, 0.0f);
-    for (std::size_t t = 0; t < r.tokens; ++t) {
-      std::size_t i = 0;
-      const auto step = [&](auto tag) HWY_ATTR {
-        recur_step<Adjoint>(tag, change + (r.change_repeats ? 0 : i), r.change_repeats, x + (r.x_repeats ? 0 : i),
-                            r.x_repeats, h + i, low + i, y + i);
-      };
-      for (; i + hn::Lanes(d) <= count; i += hn::Lanes(d)) step(d);
-      for (; i < count; ++i) step(one);
-      change += r.change_token, x += r.x_token, y += r.y_token;
-    }
-    for (std::size_t i = 0; i < count; ++i) h[i] += low[i];
-  }
+  constexpr std::size_t at_once = 8;
+  const std::size_t lanes = hn::Lanes(d);
+  std::size_t i = 0;
+  for (; i + at_once * lanes <= r.channels; i += at_once * lanes)
+    recur_vectors<Adjoint>(d, r, i, std::make_index_sequence<at_once>());
+  for (; i + lanes <= r.channels; i += lanes) recur_vectors<Adjoint>(d, r, i, std::index_sequence<0>());
+  for (; i < r.channels; ++i) recur_vectors<Adjoint>(one, r, i, std::index_sequence<0>());
 }
 void recur_forward(const recurred_rows& r) { recur_rows<false>(r); }
 void recur_backward(const recurred_rows& r) { recur_rows<true>(r); }
