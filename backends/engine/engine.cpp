@@ -124,6 +124,15 @@ struct engine<T>::division final {
   }
 };
 
+/// About `at_once` of `all` lanes, so that there are an even number of parts, each of whole vectors if it has some.
+template <class T>
+std::size_t engine<T>::even_parts(std::size_t all, std::size_t at_once) {
+  std::size_t parts = (all + at_once - 1) / at_once;
+  if (parts > 1) parts += parts % 2;
+  const std::size_t lanes = (all + parts - 1) / parts;
+  return lanes < fewest_lanes ? lanes : (lanes + fewest_lanes - 1) / fewest_lanes * fewest_lanes;
+}
+
 template <class T>
 std::size_t engine<T>::tasks_of(const division& d) {
   return d.lane_parts() * (d.in_order ? 1 : d.token_parts());
@@ -138,14 +147,14 @@ typename engine<T>::division engine<T>::divided(node_index p, const extents& res
   d.in_order = !within;
   const extents size = alphaform::together(result, operand);
   const std::size_t all = lanes_of(size),
-                    wanted =
-                        in_windows ? usual_lanes : std::clamp(window_entries_ / tokens(), fewest_lanes, usual_lanes);
+                    wanted = in_windows ? std::clamp(all / 2, usual_lanes / 8, usual_lanes)
+                                        : std::clamp(window_entries_ / tokens(), fewest_lanes, usual_lanes);
   if (p != absent && !decodes() && all > wanted) {
     std::size_t behind = all;
     for (const auto& [a, letter] : {std::pair{axis::group, group}, {axis::head, head}, {axis::chan, chan}}) {
       behind /= at(size, a);
       if (at(size, a) == 1 || !keeps_apart(p, letter)) continue;
-      const std::size_t n = std::max<std::size_t>(wanted / behind, 1);
+      const std::size_t n = even_parts(at(size, a), std::max<std::size_t>(wanted / behind, 1));
       if (n >= at(size, a)) continue;
       d.lane_axis = a;
       d.lanes = at(size, a);

@@ -51,7 +51,7 @@ class engine final {
   arena<T>& memory() { return arena_; }
   const memory_count& count() const { return arena_.count(); }
   /// Entries of one stream in a window of one thread. Fewer take less memory and more time.
-  static constexpr std::size_t usual_window = 32768, fewest_lanes = 16, usual_lanes = 256;
+  static constexpr std::size_t usual_window = 32768, fewest_lanes = 16, usual_lanes = 512;
   void use_windows_of(std::size_t entries) { window_entries_ = entries; }
   compiler<T>& programs() { return programs_; }
   bool decodes() const { return carry_ != nullptr; }
@@ -71,6 +71,7 @@ class engine final {
   void each_window(node_index p, const source&, bool transposed, const division&, const tensor<T>* to,
                    const Take& take);
   static std::size_t tasks_of(const division&);
+  static std::size_t even_parts(std::size_t all, std::size_t at_once);
   extents result_of(node_index p, const source&, bool transposed);
   tensor<T> pass(node_index p, const source&, bool transposed);
   tensor<T> moved_here(evaluation<T>&, const tensor<T>& part);

@@ -129,7 +129,9 @@ std::vector<std::pair<node_index, tensor<T>>> engine<T>::stage(node_index p, con
   std::size_t all = lanes_along(lane), behind = 1, at_once = 0;
   for (const axes a : lane_axes)
     if (slot(a) > lanes) behind *= lanes_along(a);
-  at_once = std::max<std::size_t>(2, std::clamp(window_entries_ / tokens(), fewest_lanes, usual_lanes) / behind);
+  at_once = even_parts(
+      all, std::max<std::size_t>(1, std::clamp(window_entries_ / tokens(), fewest_lanes, usual_lanes) / behind));
+  at_once = std::max<std::size_t>(at_once, 2);
   while (at_once < all && all % at_once == 1) ++at_once;  // one entry alone would seem repeated
   at_once = std::min(at_once, all);
   const std::size_t parts = (all + at_once - 1) / at_once, tasks = std::min(parts, most_tasks);
