@@ -64,7 +64,7 @@ template <class T>
 bool engine<T>::begins_apart(node_index p, axes a) const {
   const node& n = g_[p];
   if (is_sum(n)) return begins_apart(n.a, a) && begins_apart(n.b, a);
-  return n.is<terms::product>() ? begins_apart(n.a, a) : keeps_apart(p, a);
+  return keeps_apart(n.is<terms::product>() ? n.a : p, a);  // a sum that is not last is taken as one factor
 }
 
 template <class T>
