@@ -1,18 +1,18 @@
 // The float32 backend of this machine's processor: vector code that is chosen at run time; what is rarely used is taken
 // from the definitions.
 #include <algorithm>
-#include <alphaform/backends/cpu/filter.hpp>
-#include <alphaform/backends/cpu/gradient.hpp>
-#include <alphaform/backends/cpu/heads.hpp>
-#include <alphaform/backends/cpu/linear.hpp>
-#include <alphaform/backends/cpu/long_filter.hpp>
-#include <alphaform/backends/cpu/maps.hpp>
+#include <alphaform/backends/cpu/filters/filter.hpp>
+#include <alphaform/backends/cpu/filters/long_filter.hpp>
+#include <alphaform/backends/cpu/gradient/gradient.hpp>
+#include <alphaform/backends/cpu/heads/heads.hpp>
+#include <alphaform/backends/cpu/heads/rank_one.hpp>
+#include <alphaform/backends/cpu/maps/maps.hpp>
 #include <alphaform/backends/cpu/memory.hpp>
-#include <alphaform/backends/cpu/rank_one.hpp>
-#include <alphaform/backends/cpu/recur.hpp>
+#include <alphaform/backends/cpu/pointwise/evaluate.hpp>
+#include <alphaform/backends/cpu/products/linear.hpp>
 #include <alphaform/backends/cpu/runs.hpp>
-#include <alphaform/backends/cpu/simd/evaluate.hpp>
-#include <alphaform/backends/cpu/states.hpp>
+#include <alphaform/backends/cpu/states/recur.hpp>
+#include <alphaform/backends/cpu/states/states.hpp>
 #include <alphaform/backends/reference/definition.hpp>
 #include <cstdlib>
 #include <limits>

@@ -2,7 +2,7 @@
 // sizes that divide by nothing, and the same bits whatever the number of threads.
 #include <doctest/doctest.h>
 
-#include <alphaform/backends/cpu/maps.hpp>
+#include <alphaform/backends/cpu/maps/maps.hpp>
 #include <alphaform/backends/parallel.hpp>
 #include <cmath>
 #include <random>

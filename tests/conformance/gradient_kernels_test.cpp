@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <alphaform/backends/cpu/gradient.hpp>
+#include <alphaform/backends/cpu/gradient/gradient.hpp>
 #include <alphaform/backends/reference/recurrences.hpp>
 #include <cmath>
 #include <deque>

@@ -2,8 +2,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <alphaform/backends/cpu/heads.hpp>
-#include <alphaform/backends/cpu/products.hpp>
+#include <alphaform/backends/cpu/heads/heads.hpp>
+#include <alphaform/backends/cpu/products/products.hpp>
 #include <cmath>
 #include <limits>
 #include <random>

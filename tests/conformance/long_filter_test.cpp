@@ -2,7 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <alphaform/backends/cpu/long_filter.hpp>
+#include <alphaform/backends/cpu/filters/long_filter.hpp>
 #include <cmath>
 #include <limits>
 #include <random>

@@ -1,7 +1,7 @@
 // Recurrences with a transition diagonal plus rank one on the processor, against plain loops in double.
 #include <doctest/doctest.h>
 
-#include <alphaform/backends/cpu/rank_one.hpp>
+#include <alphaform/backends/cpu/heads/rank_one.hpp>
 #include <cmath>
 #include <limits>
 #include <random>

@@ -2,9 +2,9 @@
 // any axes; and that long slow decays keep their precision in float.
 #include <doctest/doctest.h>
 
-#include <alphaform/backends/cpu/filter.hpp>
-#include <alphaform/backends/cpu/recur.hpp>
-#include <alphaform/backends/cpu/states.hpp>
+#include <alphaform/backends/cpu/filters/filter.hpp>
+#include <alphaform/backends/cpu/states/recur.hpp>
+#include <alphaform/backends/cpu/states/states.hpp>
 #include <alphaform/backends/reference/loops.hpp>
 #include <cmath>
 #include <limits>

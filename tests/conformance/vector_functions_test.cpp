@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <alphaform/backends/cpu/simd/evaluate.hpp>
+#include <alphaform/backends/cpu/pointwise/evaluate.hpp>
 #include <alphaform/backends/cpu/simd/functions.hpp>
 #include <bit>
 #include <cmath>

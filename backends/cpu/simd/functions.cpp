@@ -6,8 +6,8 @@
 #include <alphaform/backends/cpu/simd/targets.hpp>
 #include <hwy/foreach_target.h>
 // clang-format on
+#include <alphaform/backends/cpu/pointwise/strips-inl.hpp>
 #include <alphaform/backends/cpu/simd/math-inl.hpp>
-#include <alphaform/backends/cpu/simd/strips-inl.hpp>
 
 HWY_BEFORE_NAMESPACE();
 namespace alphaform::cpu::HWY_NAMESPACE {

@@ -1,0 +1,88 @@
+// One channel's lines of a panel: exponentials of summed decays times what is read or written, and the filter on them.
+// Included once for each set of instructions.
+#include <alphaform/backends/cpu/maps/vectors-inl.hpp>
+
+#if defined(ALPHAFORM_CPU_MAPS_EMISSION_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef ALPHAFORM_CPU_MAPS_EMISSION_INL
+#undef ALPHAFORM_CPU_MAPS_EMISSION_INL
+#else
+#define ALPHAFORM_CPU_MAPS_EMISSION_INL
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace alphaform::cpu::HWY_NAMESPACE {
+
+using maps::leaf_tokens;
+
+/// factor[t] v_n[t] 2^(scale_n sum[t]) for states n and tokens t; without v lines, v_n is one number.
+struct emission final {
+  const float *factor, *sum, *v;
+  std::size_t v_length, states;
+  const float *scale, *number;
+
+  /// Calls put(i, vector) for `tokens` tokens of state n.
+  template <bool Varies, class Put>
+  HWY_INLINE void State(std::size_t n, std::size_t tokens, Put put) const {
+    const map_lanes d;
+    const std::size_t width = hn::Lanes(d);
+    const float *const f = factor, *const s = sum, *const line = v + n * v_length, rate = scale[n];
+    const map_vector rates = hn::Set(d, rate), one_number = hn::Set(d, number[n]);
+    for (std::size_t i = 0; i < tokens; i += width) {
+      const map_vector sums = hn::LoadU(d, s + i);
+      const float first = s[i] * rate, last = s[i + width - 1] * rate;  // others are in between
+      if (first < -127.0f && last < -127.0f) {
+        put(i, hn::Zero(d));
+        continue;
+      }
+      const bool bounded = first >= -125.0f && last >= -125.0f;
+      const map_vector decay = HWY_LIKELY(bounded) ? BoundedPowerOfTwo(sums, rates) : PowerOfTwo(hn::Mul(sums, rates));
+      put(i, hn::Mul(hn::Mul(hn::LoadU(d, f + i), Varies ? hn::LoadU(d, line + i) : one_number), decay));
+    }
+  }
+};
+
+/// `last` multiplies the magnitudes, and is 1 for numbers with a sign.
+template <bool Magnitudes>
+HWY_INLINE map_vector Finish(map_vector x, float last) {
+  if constexpr (Magnitudes) return hn::Mul(hn::Abs(x), hn::Set(map_lanes(), last));
+  return x;
+}
+HWY_INLINE float* PanelEntry(float* panel, std::size_t i, std::size_t depth) {
+  return panel + i / leaf_tokens * leaf_tokens * depth + i % leaf_tokens;
+}
+
+template <bool Magnitudes, bool Varies>
+HWY_INLINE void Emit(emission e, std::size_t tokens, std::size_t depth, float last, float* panel) {
+  const map_lanes d;
+  for (std::size_t n = 0; n < e.states; ++n, panel += leaf_tokens)
+    e.State<Varies>(n, tokens, [=](std::size_t i, map_vector x) HWY_ATTR {
+      hn::StoreU(Finish<Magnitudes>(x, last), d, PanelEntry(panel, i, depth));
+    });
+}
+
+/// The same through the filter: tap k multiplies what lies k tokens later. `Taps` is 0 for any number.
+template <bool Magnitudes, bool Varies, std::size_t Taps>
+HWY_INLINE void EmitFiltered(emission e, const float* tap, std::size_t taps, std::size_t tokens, std::size_t depth,
+                             float last, float* line, float* panel) {
+  const map_lanes d;
+  const std::size_t width = hn::Lanes(d);
+  const map_vector tap0 = hn::Set(d, tap[0]), tap1 = hn::Set(d, tap[1]), tap2 = hn::Set(d, tap[Taps == 4 ? 2 : 0]),
+                   tap3 = hn::Set(d, tap[Taps == 4 ? 3 : 0]);
+  for (std::size_t n = 0; n < e.states; ++n, panel += leaf_tokens) {
+    e.State<Varies>(n, tokens + taps - 1,
+                    [d, line](std::size_t i, map_vector x) HWY_ATTR { hn::Store(x, d, line + i); });
+    for (std::size_t i = 0; i < tokens; i += width) {
+      map_vector y = hn::MulAdd(tap1, hn::LoadU(d, line + i + 1), hn::Mul(tap0, hn::Load(d, line + i)));
+      if constexpr (Taps == 4)
+        y = hn::MulAdd(tap3, hn::LoadU(d, line + i + 3), hn::MulAdd(tap2, hn::LoadU(d, line + i + 2), y));
+      else
+        for (std::size_t k = 2; k < taps; ++k) y = hn::MulAdd(hn::Set(d, tap[k]), hn::LoadU(d, line + i + k), y);
+      hn::StoreU(Finish<Magnitudes>(y, last), d, PanelEntry(panel, i, depth));
+    }
+  }
+}
+
+}  // namespace alphaform::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // the guard of this target
