@@ -81,6 +81,9 @@ struct kernels final {
   void (*map)(code function, in x, out y);  ///< y = f(x)
   /// y by the program; none of the operands may be y
   void (*evaluate)(const pointwise&, std::span<const in> operands, out y);
+  /// y by a program with a scan; `h`, of the size of one token of y, holds the states before the first token that it
+  /// comes to, and after the last one when it is done.
+  void (*scan)(const pointwise&, std::span<const in> operands, out h, out y);
   void (*times)(in a, in b, out y);                     ///< y = a b; y may be a
   void (*plus)(in a, in b, out y);                      ///< y = a + b; y may be a
   void (*larger)(in a, in b, out y);                    ///< y = max(a, b)
@@ -100,10 +103,6 @@ struct kernels final {
   void (*fir_adjoint)(in taps, in g, out y);  ///< y_t = sum_k w[K-1-k] g_{t+k}
   void (*peak)(in log_decay, in key, out y);  ///< y_t = max(y_{t-1} + l_t, k_t), y_0 = k_0
 
-  /// h_t = a_t h_{t-1} + x_t, y_t = h_t, for change = a - 1; `h` holds h_{-1} before and the last state after.
-  void (*recur)(in change, in x, out h, out y);
-  /// h <- h + g_t, y_t = h, h <- a_t h, from the last token to the first: the transpose of recur.
-  void (*recur_adjoint)(in change, in g, out h, out y);
   /// y of the recurrence; `h` holds the state before the first token, and after the last one when it is done.
   void (*unrolled)(const recurrence<T>&, in x, out h, out y);
   /// From the last token to the first: h <- h + c_t g_t, y_t = sum over the state of b_t h, h <- a_t h; if exclusive

@@ -11,7 +11,6 @@
 #include <alphaform/backends/cpu/pointwise/evaluate.hpp>
 #include <alphaform/backends/cpu/products/linear.hpp>
 #include <alphaform/backends/cpu/runs.hpp>
-#include <alphaform/backends/cpu/states/recur.hpp>
 #include <alphaform/backends/cpu/states/states.hpp>
 #include <alphaform/backends/reference/definition.hpp>
 #include <cstdlib>
@@ -105,8 +104,7 @@ void total(T weight, bool absolute, in x, out y) {
 
 /// Every decay is between 0 and 1, as sums of logarithms need it. Declarations may have others: a rotation by -1, say.
 bool fades(const recurrence<T>& r) {
-  extents size = single;
-  for (std::size_t a = 0; a < axis_count; ++a) size[a] = std::max(r.decay.u.size[a], r.decay.v.size[a]);
+  const extents size = together(r.decay.u.size, r.decay.v.size);
   const T least = r.logarithmic ? -std::numeric_limits<T>::infinity() : T(-1);
   bool all = true;
   const auto look = [&](std::size_t n, const auto& decay) {
@@ -158,6 +156,7 @@ kernels<T> make_table() {
   k.shift = shift;
   k.map = cpu::map;
   k.evaluate = cpu::evaluate;
+  k.scan = cpu::scan;
   k.times = cpu::times;
   k.plus = cpu::plus;
   k.larger = cpu::larger;
@@ -167,8 +166,6 @@ kernels<T> make_table() {
   k.fir_adjoint = [](in w, in g, out y) {
     is_long(w, g) ? cpu::long_filter_adjoint(w, g, y) : cpu::fir_adjoint(w, g, y);
   };
-  k.recur = cpu::recur;
-  k.recur_adjoint = cpu::recur_adjoint;
   k.unrolled = [](const recurrence<T>& r, in x, out h, out y) {
     in_chunks(r, x) ? cpu::unrolled_heads(r, x, h, y) : cpu::unrolled_channels(r, x, h, y);
   };

@@ -59,8 +59,11 @@ class assembler final {
   value plus(value a, value b) { return put({.is = operation::plus}, {a, b, none}); }
   value larger(value a, value b) { return put({.is = operation::larger}, {a, b, none}); }
   value lost(value a, value b, value rounded) { return put({.is = operation::lost}, {a, b, rounded}); }
+  value scan(bool back, value change, value x) {
+    return put({.is = back ? operation::scan_back : operation::scan}, {change, x, none});
+  }
   value inverse(value a) { return put({.is = operation::inverse}, {a, none, none}); }
-  std::size_t size() const { return code_.size(); }
+  void load(value v, std::size_t operand) { code_[v].made.a = static_cast<std::uint8_t>(operand); }
 
   /// Everything that `result` needs; it comes last, as what it needs comes before it.
   pointwise finished(value result, std::size_t operands) {
@@ -150,37 +153,56 @@ class compilation final {
   compilation(const workspace& g, shapes<T>& sizes, const std::vector<std::vector<node_index>>& parents)
       : g_(g), sizes_(sizes), parents_(parents) {}
 
-  compiled_stream made(made_of what, const std::vector<node_index>& streams) {
-    for (const node_index i : streams) size_ = together(size_, sizes_.of(i));
-    if (streams.size() == 1) what == made_of::change_of_decay ? force_change(streams.front()) : force(streams.front());
-    choose_inlined(streams);
-    assembler::value result;
-    if (what == made_of::change_of_decay) {
-      result = streams.size() == 1 ? change(streams.front()) : code_.plus(product(streams), code_.number(-1));
-    } else {
-      result = product(streams);
-      if (what == made_of::product_with) {
-        result = code_.times(result, operand(absent));
-        reads_.pop_back();  // the caller brings it, as the last operand
-      }
-    }
-    compiled_stream c;
-    c.size = size_;
-    c.program = code_.finished(result, reads_.size() + (what == made_of::product_with ? 1 : 0));
-    c.reads = reads_;
-    return c;
+  compiled_stream made(made_of what, const streams& list) {
+    take({&list});
+    if (list.size() == 1) what == made_of::change_of_decay ? force_change(list.front()) : force(list.front());
+    choose_inlined(list);
+    if (what == made_of::change_of_decay) return finished(change(list));
+    const assembler::value result = product(list);
+    return what == made_of::product ? finished(result) : finished_with(code_.times(result, one_more()));
+  }
+
+  compiled_stream scan(bool back, const streams& first, const streams& decay, const streams& last) {
+    take({&first, &decay, &last});
+    if (decay.size() == 1) force_change(decay.front());
+    streams all = first;
+    for (const streams* s : {&decay, &last}) all.insert(all.end(), s->begin(), s->end());
+    choose_inlined(all);
+    const auto times = [&](const streams& list, assembler::value x) {
+      return list.empty() ? x : code_.times(product(list), x);
+    };
+    const assembler::value x = one_more();
+    return finished_with(times(last, code_.scan(back, change(decay), times(first, x))));
   }
 
  private:
-  static extents together(extents a, const extents& b) {
-    for (std::size_t k = 0; k < axis_count; ++k) a[k] = std::max(a[k], b[k]);
-    return a;
+  void take(std::initializer_list<const streams*> lists) {
+    for (const streams* list : lists)
+      for (const node_index i : *list) size_ = together(size_, sizes_.of(i));
+  }
+  compiled_stream finished(assembler::value result) {
+    compiled_stream c;
+    c.size = size_;
+    c.program = code_.finished(result, reads_.size());
+    c.reads = reads_;
+    return c;
+  }
+  /// The operand that the caller brings.
+  assembler::value one_more() { return one_more_ = code_.put({.is = operation::load}); }
+  /// It is the last one.
+  compiled_stream finished_with(assembler::value result) {
+    code_.load(one_more_, reads_.size());
+    reads_.push_back(absent);
+    compiled_stream c = finished(result);
+    c.reads.pop_back();
+    return c;
   }
 
   void force(node_index i) { forced_.insert(i); }
   /// What the change of a decay is made from must be seen, not read.
   void force_change(node_index i) {
     force(i);
+    if (is_function(g_, i, function_code<functions::exp>)) exponents_.insert(g_[i].a);
     if (const auto between = as_interpolation(i)) {
       force(between->product);
       force_change(between->end);
@@ -234,6 +256,10 @@ class compilation final {
     return v;
   }
 
+  assembler::value change(const streams& decay) {
+    return decay.size() == 1 ? change(decay.front()) : code_.plus(product(decay), code_.number(-1));
+  }
+
   assembler::value term(node_index i) {
     const node& n = g_[i];
     if (n.is<terms::number>()) return code_.number(std::strtod(std::string(n.id).c_str(), nullptr));
@@ -243,6 +269,10 @@ class compilation final {
     if (n.is<terms::held>()) return stream(n.a);
     if (n.is<terms::function>()) {
       if (turns(n) && g_[n.a].is<terms::times>() && inlined_.contains(n.a)) return of_angle(n);
+      if (const node_index half = half_of_exponent(i); half != absent) {
+        const assembler::value e = expm1(half);
+        return code_.times(e, code_.plus(e, code_.number(2)));
+      }
       const assembler::value a = stream(n.a);
       return as_inverse_row_sum(g_, i) != absent ? code_.inverse(a) : code_.map(n.function, a);
     }
@@ -253,6 +283,26 @@ class compilation final {
     if (n.is<terms::plus>()) return code_.plus(a, b);
     if (n.is<terms::larger>()) return code_.larger(a, b);
     throw internal_error("a stream term that cannot be evaluated");
+  }
+
+  /// e^s - 1, once.
+  assembler::value expm1(node_index s) {
+    const auto [found, is_new] = expm1_.try_emplace(s, assembler::value{0});
+    if (is_new) found->second = code_.map(function_code<functions::expm1>, stream(s));
+    return found->second;
+  }
+  bool is_two(node_index i) const {
+    while (g_[i].is<terms::applied>() && g_[g_[i].a].is<terms::expand>()) i = g_[i].b;
+    return g_[i].is<terms::number>() && g_[i].id == "2";
+  }
+  /// s for e^(2 s) - 1 = (e^s - 1) (e^s - 1 + 2), where the program needs e^s - 1 anyway.
+  node_index half_of_exponent(node_index i) const {
+    if (!is_function(g_, i, function_code<functions::expm1>) || !inlined_.contains(g_[i].a)) return absent;
+    const node& exponent = g_[g_[i].a];
+    if (!exponent.is<terms::times>() || exponents_.empty()) return absent;
+    for (const auto& [factor, rest] : {std::pair{exponent.a, exponent.b}, std::pair{exponent.b, exponent.a}})
+      if (is_two(factor) && exponents_.contains(rest)) return rest;
+    return absent;
   }
 
   static bool turns(const node& n) {
@@ -293,8 +343,7 @@ class compilation final {
       if (n.is<terms::one>()) return code_.number(0);
       if (n.is<terms::number>()) return code_.number(std::strtod(std::string(n.id).c_str(), nullptr) - 1);
       if (n.is<terms::held>()) return change(n.a);
-      if (is_function(g_, i, function_code<functions::exp>))
-        return code_.map(function_code<functions::expm1>, stream(n.a));
+      if (is_function(g_, i, function_code<functions::exp>)) return expm1(n.a);
       if (is_function(g_, i, function_code<functions::complement>))
         return code_.map(function_code<functions::neg>, stream(n.a));
       if (is_function(g_, i, function_code<functions::sigmoid>)) {
@@ -315,8 +364,10 @@ class compilation final {
   const std::vector<std::vector<node_index>>& parents_;
   assembler code_;
   std::set<node_index> inlined_, forced_;
-  std::map<node_index, assembler::value> values_;
+  std::map<node_index, assembler::value> values_, expm1_;
+  std::set<node_index> exponents_;  // s of decays e^s, of which e^s - 1 is needed
   std::vector<node_index> reads_;
+  assembler::value one_more_ = 0;
   extents size_ = single;
 };
 
@@ -344,17 +395,30 @@ compiler<T>::compiler(const workspace& g, shapes<T>& sizes) : g_(g), sizes_(size
 }
 
 template <class T>
-compiled_stream compiler<T>::compile(made_of what, const std::vector<node_index>& streams) {
-  return compilation<T>(g_, sizes_, parents_).made(what, streams);
+const compiled_stream& compiler<T>::known(const key& k) {
+  const std::lock_guard lock(guard_);
+  auto found = known_.find(k);
+  if (found == known_.end()) {
+    const auto& [what, a, b, c] = k;
+    compilation<T> made(g_, sizes_, parents_);
+    found = known_
+                .emplace(k, what == made_of::scan || what == made_of::scan_back
+                                ? made.scan(what == made_of::scan_back, a, b, c)
+                                : made.made(what, a))
+                .first;
+  }
+  return found->second;
 }
 
 template <class T>
-const compiled_stream& compiler<T>::program(made_of what, const std::vector<node_index>& streams) {
-  const std::lock_guard lock(guard_);
-  const std::pair key{what, streams};
-  auto found = known_.find(key);
-  if (found == known_.end()) found = known_.emplace(key, compile(what, streams)).first;
-  return found->second;
+const compiled_stream& compiler<T>::program(made_of what, const streams& list) {
+  return known({what, list, {}, {}});
+}
+
+template <class T>
+const compiled_stream& compiler<T>::scan_program(const scan_form& s, bool transposed) {
+  return transposed ? known({made_of::scan_back, s.after, s.decay, s.before})
+                    : known({made_of::scan, s.before, s.decay, s.after});
 }
 
 template class compiler<float>;

@@ -1,8 +1,10 @@
 // Pointwise streams as programs: what is computed entry by entry is one pass over what it reads.
 #pragma once
+#include <alphaform/backends/engine/forms.hpp>
 #include <alphaform/backends/engine/shapes.hpp>
 #include <map>
 #include <mutex>
+#include <tuple>
 
 namespace alphaform {
 
@@ -11,6 +13,8 @@ enum class made_of : std::uint8_t {
   product,          ///< all of them multiplied; 1 if there are none
   product_with,     ///< the same times one more operand
   change_of_decay,  ///< a - 1 for their product a, without cancellation where the stream is known to be close to 1
+  scan,             ///< a scan with what comes before and after it, of one more operand
+  scan_back         ///< its transpose
 };
 
 struct compiled_stream final {
@@ -29,15 +33,18 @@ template <class T>
 class compiler final {
  public:
   compiler(const workspace& g, shapes<T>& sizes);
-  const compiled_stream& program(made_of, const std::vector<node_index>& streams);
+  const compiled_stream& program(made_of, const streams&);
+  /// Diag(after) Scan(Diag(decay)) Diag(before) times one more operand, or the transpose.
+  const compiled_stream& scan_program(const scan_form&, bool transposed);
 
  private:
-  compiled_stream compile(made_of, const std::vector<node_index>& streams);
+  using key = std::tuple<made_of, streams, streams, streams>;  // of a scan: first, decay, last; of others: all
+  const compiled_stream& known(const key&);
 
   const workspace& g_;
   shapes<T>& sizes_;
   std::vector<std::vector<node_index>> parents_;
-  std::map<std::pair<made_of, std::vector<node_index>>, compiled_stream> known_;
+  std::map<key, compiled_stream> known_;
   std::mutex guard_;
 };
 

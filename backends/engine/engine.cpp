@@ -76,6 +76,15 @@ bool engine<T>::streams(node_index p) const {
   return causal(p);
 }
 
+/// Nothing but Diags and scans of them: as fast as memory is, and lane by lane the same in any window.
+template <class T>
+bool engine<T>::is_one_pass(node_index p) const {
+  const node& n = g_[p];
+  if (n.is<terms::product>()) return is_one_pass(n.a) && is_one_pass(n.b);
+  alphaform::streams decay;
+  return n.is<terms::diag>() || (n.is<terms::scan>() && is_diagonal(g_, n.a, decay));
+}
+
 template <class T>
 bool engine<T>::in_token_windows(node_index p, bool transposed) {
   return streams(p) && !(transposed && !decodes() && sums_states(p));
@@ -124,7 +133,7 @@ struct engine<T>::division final {
   }
 };
 
-/// About `at_once` of `all` lanes, so that there are an even number of parts, each of whole vectors if it has some.
+/// About `at_once` of `all` lanes: as many as make the number of parts even, and a multiple of 16 where they are more.
 template <class T>
 std::size_t engine<T>::even_parts(std::size_t all, std::size_t at_once) {
   std::size_t parts = (all + at_once - 1) / at_once;
@@ -138,16 +147,18 @@ std::size_t engine<T>::tasks_of(const division& d) {
   return d.lane_parts() * (d.in_order ? 1 : d.token_parts());
 }
 
+/// @param parts  of the lanes, if there are enough
 template <class T>
 typename engine<T>::division engine<T>::divided(node_index p, const extents& result, const extents& operand,
-                                                bool transposed) {
+                                                bool transposed, std::size_t parts) {
   division d;
   d.tokens = tokens();
-  const bool in_windows = p == absent || in_token_windows(p, transposed), within = p == absent || within_tokens(p);
+  const bool in_windows = p == absent || in_token_windows(p, transposed), within = p == absent || within_tokens(p),
+             one_pass = p != absent && is_one_pass(p);
   d.in_order = !within;
   const extents size = alphaform::together(result, operand);
-  const std::size_t all = lanes_of(size),
-                    wanted = in_windows ? std::clamp(all / 2, usual_lanes / 8, usual_lanes)
+  const std::size_t all = lanes_of(size), most = one_pass ? most_lanes : usual_lanes,
+                    wanted = in_windows ? std::clamp(all / parts, usual_lanes / 8, most)
                                         : std::clamp(window_entries_ / tokens(), fewest_lanes, usual_lanes);
   if (p != absent && !decodes() && all > wanted) {
     std::size_t behind = all;
@@ -168,7 +179,7 @@ typename engine<T>::division engine<T>::divided(node_index p, const extents& res
     const std::size_t at_once = all / std::max<std::size_t>(d.lanes, 1) * d.lanes_at_once;
     d.tokens_at_once = std::clamp(window_entries_ / at_once, fewest_tokens, most_tokens);
     if (p != absent && window_entries_ == usual_window) {
-      if (has_matrix(p)) d.tokens_at_once = most_tokens;
+      if (has_matrix(p) || one_pass) d.tokens_at_once = most_tokens;
       if (reads_states(g_, p)) d.tokens_at_once = std::max(d.tokens_at_once, token_block);
     }
   }
@@ -245,7 +256,8 @@ extents engine<T>::result_of(node_index p, const source& from, bool transposed) 
 template <class T>
 tensor<T> engine<T>::pass(node_index p, const source& from, bool transposed) {
   const extents size = result_of(p, from, transposed);
-  const division d = divided(p, size, from.stream != absent ? shapes_.of(from.stream) : from.x.v.size, transposed);
+  const division d = divided(p, size, from.stream != absent ? shapes_.of(from.stream) : from.x.v.size, transposed,
+                             is_one_pass(p) ? std::max<std::size_t>(2, threads()) : 2);
   const tensor<T> y = arena_.make(size);
   each_window(p, from, transposed, d, &y, [&](std::size_t, const window& w, const tensor<T>& part) {
     if (!same_owner(part, y)) k_.copy(part, w.of(y));

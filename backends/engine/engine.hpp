@@ -1,6 +1,7 @@
 // Lazy evaluation of one expression on one backend. Nothing runs until it is asked; what is asked runs in windows of
 // tokens and lanes, one thread a window, so that no tensor over tokens, channels and states, let alone over pairs of
-// tokens, is ever stored whole. Windows are cut by sizes alone: results do not depend on the number of threads.
+// tokens, is ever stored whole. Windows are cut by sizes alone, but where lanes are the same in any of them: results do
+// not depend on the number of threads.
 #pragma once
 #include <alphaform/backends/engine/compiled.hpp>
 #include <alphaform/backends/engine/evaluation.hpp>
@@ -51,7 +52,7 @@ class engine final {
   arena<T>& memory() { return arena_; }
   const memory_count& count() const { return arena_.count(); }
   /// Entries of one stream in a window of one thread. Fewer take less memory and more time.
-  static constexpr std::size_t usual_window = 32768, fewest_lanes = 16, usual_lanes = 512;
+  static constexpr std::size_t usual_window = 32768, fewest_lanes = 16, usual_lanes = 512, most_lanes = 1024;
   void use_windows_of(std::size_t entries) { window_entries_ = entries; }
   compiler<T>& programs() { return programs_; }
   bool decodes() const { return carry_ != nullptr; }
@@ -78,17 +79,21 @@ class engine final {
   tensor<T> in_windows(node_index pointwise);
   bool within_tokens(node_index p) const;
   bool streams(node_index p) const;
+  bool is_one_pass(node_index p) const;
   bool in_token_windows(node_index p, bool transposed);
   bool has_matrix(node_index p) const;
   extents dry(node_index p, const source&, bool transposed, const window&);
-  division divided(node_index p, const extents& result, const extents& operand, bool transposed);
+  division divided(node_index p, const extents& result, const extents& operand, bool transposed, std::size_t parts = 2);
 
+  // Stages of a transpose, in stages.cpp.
+  struct stage_ends;
   bool sums_states(node_index p);
   bool needs_stages(node_index p);
   bool begins_apart(node_index p, axes) const;
   std::size_t lanes_along(axes);
   axes lane_of_stage(node_index p);
-  tensor<T> together(const tensor<T>& a, const tensor<T>& b);
+  stage_ends ends_of_stage(node_index p, const tensor<T>& g, axes lane);
+  std::size_t lanes_of_stage(axes lane);
   std::vector<std::pair<node_index, tensor<T>>> stage(node_index p, const tensor<T>& g, axes lane);
   tensor<T> adjoint_in_stages(node_index p, const tensor<T>& g);
 

@@ -68,16 +68,21 @@ void evaluation<T>::value_into(node_index i, const window& w, const view<T>& y) 
   evaluate(whole_.programs().program(made_of::product, {i}), w, nullptr, y);
 }
 
-/// y by a program; `last` is its last operand if there is one that is no stream.
+/// What a program reads; `last` is its last operand if there is one that is no stream, and `keep` holds the others.
+template <class T>
+std::vector<view<const T>> evaluation<T>::operands(const compiled_stream& c, const window& w, const tensor<T>* last,
+                                                   std::vector<tensor<T>>& keep) {
+  std::vector<view<const T>> all;
+  all.reserve(c.reads.size() + 1);
+  for (const node_index r : c.reads) all.push_back(keep.emplace_back(value(r, w)));
+  if (last != nullptr) all.push_back(*last);
+  return all;
+}
+
 template <class T>
 void evaluation<T>::evaluate(const compiled_stream& c, const window& w, const tensor<T>* last, const view<T>& y) {
   std::vector<tensor<T>> keep;
-  std::vector<view<const T>> operands;
-  keep.reserve(c.reads.size());
-  operands.reserve(c.reads.size() + 1);
-  for (const node_index r : c.reads) operands.push_back(keep.emplace_back(value(r, w)));
-  if (last != nullptr) operands.push_back(*last);
-  k_.evaluate(c.program, operands, y);
+  k_.evaluate(c.program, operands(c, w, last, keep), y);
 }
 
 template <class T>

@@ -29,7 +29,7 @@ class evaluation final {
   /// @throws internal_error where an operator that needs all tokens gets a part of them
   tensor<T> apply(node_index p, tensor<T> x, const window&, const tensor<T>* to = nullptr);
   tensor<T> adjoint(node_index p, tensor<T> g, const window&);
-  class sweep;
+  class sweep;  ///< P' g that stops where lanes meet
   /// The product of streams.
   tensor<T> product(const streams&, const window&);
   /// Decay, write and read of an Unrolled within a window; `keep` holds what they refer to.
@@ -54,6 +54,8 @@ class evaluation final {
 
   tensor<T> computed(node_index stream, const window&);
   tensor<T> local(node_index stream, std::size_t reach, const window&);
+  std::vector<view<const T>> operands(const compiled_stream&, const window&, const tensor<T>* last,
+                                      std::vector<tensor<T>>& keep);
   void evaluate(const compiled_stream&, const window&, const tensor<T>* last, const view<T>& y);
   tensor<T> evaluated(const compiled_stream&, const window&);
   tensor<T> change_of(const streams& decay, const window&);
@@ -82,7 +84,9 @@ class evaluation final {
   tensor<T> filtered(const node&, tensor<T> x, const window&, bool transposed, const tensor<T>* to);
   tensor<T> lagged(const node&, tensor<T> x, const window&, bool transposed);
   tensor<T> attended(const node&, bool normalised, tensor<T> x, const window&, bool transposed);
-  tensor<T> scan(node_index p, tensor<T> x, const window&, bool transposed, const tensor<T>* to);
+  std::pair<extents, extents> extents_of(const scan_form&, const tensor<T>& x, const window&, bool transposed);
+  tensor<T> scan(const scan_form&, const tensor<T>& x, const window&, bool transposed, const tensor<T>* to = nullptr);
+  tensor<T> scan(node_index transition, tensor<T> x, const window&, bool transposed, const tensor<T>* to);
   tensor<T> token_by_token(node_index p, tensor<T> x, const window&, bool transposed);
   tensor<T> retimed(node_index p, tensor<T> x, const window&, bool transposed);
   tensor<T> normalised(const node&, tensor<T> x, const window&, bool transposed);
@@ -104,12 +108,6 @@ class evaluation final {
   carried<T>* carry_;
   std::vector<frame> frames_;  // shared streams of the windows that are being evaluated
 };
-
-/// The largest extents of two operands, each of which may be repeated along an axis.
-constexpr extents together(extents a, const extents& b) {
-  for (std::size_t k = 0; k < axis_count; ++k) a[k] = std::max(a[k], b[k]);
-  return a;
-}
 
 /// As many tokens as an operator takes at once where a window has more: control streams stay small.
 inline constexpr std::size_t token_block = 128;

@@ -14,13 +14,6 @@ std::vector<node_index> flat(const workspace& g, node_index p) {
 
 void append(streams& list, const streams& more) { list.insert(list.end(), more.begin(), more.end()); }
 
-/// Takes Diags from `k` on; appends their streams.
-std::size_t take_diagonals(const workspace& g, const std::vector<node_index>& factors, std::size_t k, streams& list) {
-  for (; k < factors.size() && g[factors[k]].is<terms::diag>(); ++k)
-    append(list, stream_factors_of(g, g[factors[k]].a));
-  return k;
-}
-
 /// Diag(p) Expand Contract Diag(q)
 bool is_outer(const workspace& g, node_index operation, unrolled_form& form) {
   const std::vector<node_index> f = factors_of(g, operation);
@@ -34,12 +27,6 @@ bool is_outer(const workspace& g, node_index operation, unrolled_form& form) {
   form.p = p;
   form.q = q;
   return true;
-}
-
-bool is_diagonal(const workspace& g, node_index operation, streams& list) {
-  if (g[operation].is<terms::identity>()) return true;
-  const std::vector<node_index> f = factors_of(g, operation);
-  return take_diagonals(g, f, 0, list) == f.size();
 }
 
 /// Diag(a), or Diag(left) (Diag(a) + p q') Diag(right).
@@ -86,6 +73,28 @@ bool is_core(const workspace& g, node_index operation, unrolled_form& form) {
 }
 
 }  // namespace
+
+spine::spine(const workspace& g, node_index p) {
+  for (; g[p].is<terms::product>(); p = g[p].b) {
+    for (const node_index f : factors_of(g, g[p].a)) factors.push_back(f);
+    suffix.push_back(p);
+    suffix.resize(factors.size(), absent);
+  }
+  factors.push_back(p);
+  suffix.push_back(p);
+}
+
+std::size_t take_diagonals(const workspace& g, const std::vector<node_index>& factors, std::size_t k, streams& list) {
+  for (; k < factors.size() && g[factors[k]].is<terms::diag>(); ++k)
+    append(list, stream_factors_of(g, g[factors[k]].a));
+  return k;
+}
+
+bool is_diagonal(const workspace& g, node_index operation, streams& list) {
+  if (g[operation].is<terms::identity>()) return true;
+  const std::vector<node_index> f = factors_of(g, operation);
+  return take_diagonals(g, f, 0, list) == f.size();
+}
 
 std::vector<node_index> factors_of(const workspace& g, node_index p) { return flat<terms::product>(g, p); }
 std::vector<node_index> terms_of(const workspace& g, node_index p) { return flat<terms::sum>(g, p); }
@@ -135,6 +144,30 @@ std::optional<unrolled_form> unrolled_up_to(const workspace& g, const std::vecto
     return form && at + form->factors == end ? form : std::nullopt;
   }
   return std::nullopt;
+}
+
+std::optional<scan_form> scan_from(const workspace& g, const std::vector<node_index>& factors, std::size_t at,
+                                   const std::function<bool(std::size_t)>& joins) {
+  const auto is_diag = [&](std::size_t k) { return k < factors.size() && g[factors[k]].is<terms::diag>(); };
+  scan_form form;
+  std::size_t k = at;
+  for (; is_diag(k) && joins(k + 1); ++k) append(form.after, stream_factors_of(g, g[factors[k]].a));
+  if (k == factors.size() || !g[factors[k]].is<terms::scan>() || !is_diagonal(g, g[factors[k]].a, form.decay))
+    return std::nullopt;
+  for (++k; is_diag(k) && joins(k); ++k) append(form.before, stream_factors_of(g, g[factors[k]].a));
+  form.factors = k - at;
+  return form;
+}
+
+std::optional<scan_form> scan_up_to(const workspace& g, const std::vector<node_index>& factors, std::size_t end,
+                                    const std::function<bool(std::size_t)>& joins) {
+  std::size_t at = end;
+  while (at > 0 && g[factors[at - 1]].is<terms::diag>() && (at == end || joins(at))) --at;
+  if (at == 0 || !g[factors[at - 1]].is<terms::scan>() || (at < end && !joins(at))) return std::nullopt;
+  --at;
+  while (at > 0 && g[factors[at - 1]].is<terms::diag>() && joins(at)) --at;
+  const auto form = scan_from(g, factors, at, joins);
+  return form && at + form->factors == end ? form : std::nullopt;
 }
 
 node_index as_inverse_row_sum(const workspace& g, node_index stream) {

@@ -1,6 +1,7 @@
 // Forms of operators that the engine runs in one kernel.
 #pragma once
 #include <alphaform/algebra/derive.hpp>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -10,6 +11,16 @@ using streams = std::vector<node_index>;
 
 /// The factors of a product, left to right.
 std::vector<node_index> factors_of(const workspace& g, node_index p);
+/// The factors of a product; `suffix[k]` is the node of the product from factor k on, or absent.
+struct spine final {
+  std::vector<node_index> factors, suffix;
+  spine(const workspace& g, node_index p);
+  std::size_t size() const { return factors.size(); }
+};
+/// Appends the streams of the Diags from place `k` of a list of factors on; the place behind them.
+std::size_t take_diagonals(const workspace& g, const std::vector<node_index>& factors, std::size_t k, streams& list);
+/// Is the operator a Diag, or I? Appends its streams.
+bool is_diagonal(const workspace& g, node_index operation, streams& list);
 /// The terms of a sum.
 std::vector<node_index> terms_of(const workspace& g, node_index p);
 /// The streams whose product this one is.
@@ -27,6 +38,18 @@ struct unrolled_form final {
 /// Recognises an Unrolled that begins or ends at place `at` of a list of factors.
 std::optional<unrolled_form> unrolled_from(const workspace& g, const std::vector<node_index>& factors, std::size_t at);
 std::optional<unrolled_form> unrolled_up_to(const workspace& g, const std::vector<node_index>& factors, std::size_t at);
+
+/// Diag(after) Scan(Diag(decay)) Diag(before): one pass of a program over its operands.
+struct scan_form final {
+  streams after, decay, before;
+  std::size_t factors = 0;  ///< of the product, that it takes
+};
+/// Recognises one that begins or ends at place `at` of a list of factors, and takes as many Diags as `joins` allows: it
+/// is asked about each place between two factors.
+std::optional<scan_form> scan_from(const workspace& g, const std::vector<node_index>& factors, std::size_t at,
+                                   const std::function<bool(std::size_t)>& joins);
+std::optional<scan_form> scan_up_to(const workspace& g, const std::vector<node_index>& factors, std::size_t at,
+                                    const std::function<bool(std::size_t)>& joins);
 
 /// Is the stream 1 / (P 1), and which operator is P? `absent` if it is another one.
 node_index as_inverse_row_sum(const workspace& g, node_index stream);

@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <alphaform/backends/engine/engine.hpp>
-#include <alphaform/backends/engine/state_branches.hpp>
 
 namespace alphaform {
 
@@ -42,6 +41,7 @@ tensor<T> evaluation<T>::applied(node_index p, operand& o, const tensor<T>* to) 
   tensor<T> y;
   if (n.is<terms::product>()) {
     const spine s(g_, p);
+    const auto joins = [&](std::size_t j) { return s.suffix[j] == absent || !whole_.shared(s.suffix[j]); };
     std::size_t k = s.size();
     for (std::size_t j = 1; j < k; ++j)
       if (const auto found = o.known.find(s.suffix[j]); found != o.known.end()) {
@@ -56,6 +56,9 @@ tensor<T> evaluation<T>::applied(node_index p, operand& o, const tensor<T>* to) 
       if (const auto u = unrolled_up_to(g_, s.factors, k); u && fits(*u, x)) {
         k -= u->factors;
         y = unrolled(*u, x, o.w, false, k == 0 ? to : nullptr);
+      } else if (const auto scanned = scan_up_to(g_, s.factors, k, joins)) {
+        k -= scanned->factors;
+        y = scan(*scanned, x, o.w, false, k == 0 ? to : nullptr);
       } else if (d < k) {
         y = scaled(diagonals_of(g_, s.factors, d, k), x, o.w, d == 0 ? to : nullptr);
         k = d;

@@ -5,13 +5,15 @@ namespace alphaform {
 
 namespace {
 
-/// f(begin, end) for blocks of the tokens, the last one first if `reversed`.
+constexpr std::size_t scan_block = 256;
+
+/// f(begin, end) for blocks of so many tokens, the last one first if `reversed`.
 template <class F>
-void each_block(std::size_t tokens, bool reversed, F f) {
-  const std::size_t blocks = (tokens + token_block - 1) / token_block;
+void each_block(std::size_t tokens, std::size_t at_once, bool reversed, F f) {
+  const std::size_t blocks = (tokens + at_once - 1) / at_once;
   for (std::size_t b = 0; b < blocks; ++b) {
-    const std::size_t begin = (reversed ? blocks - 1 - b : b) * token_block;
-    f(begin, std::min(begin + token_block, tokens));
+    const std::size_t begin = (reversed ? blocks - 1 - b : b) * at_once;
+    f(begin, std::min(begin + at_once, tokens));
   }
 }
 
@@ -45,7 +47,7 @@ tensor<T> evaluation<T>::unrolled(const unrolled_form& u, const tensor<T>& x, co
   at(size, axis::state) = 1;
   at(state_size, axis::token) = 1;
   const tensor<T> y = place(size, to), h = state(state_size, 0);
-  each_block(w.tokens(), transposed, [&](std::size_t begin, std::size_t end) {
+  each_block(w.tokens(), token_block, transposed, [&](std::size_t begin, std::size_t end) {
     unrolled_part(u, whole.slice(axis::token, begin, end), h, y.slice(axis::token, begin, end),
                   w.at_tokens(w.token_begin + begin, w.token_begin + end), transposed);
   });
@@ -100,14 +102,19 @@ tensor<T> evaluation<T>::read_bonus(const unrolled_form& u, const streams& bonus
 
 // ---- branches through states
 
-/// One kernel sums them where the streams store the state and what is summed over, and x and g have no state.
+/// One kernel sums them where the streams store the state and what is summed over, weights are no longer than states
+/// along any axis, and x and g have no state.
 template <class T>
 bool evaluation<T>::fits(const state_branches& b, const tensor<T>& g) {
   if (g.v.of(axis::state) != 1 || (b.x != absent && at(shapes_.of(b.x), axis::state) != 1)) return false;
-  const extents size = alphaform::together(g.v.size, extents_of(b));
-  for (const state_branch& branch : b.list)
+  extents size = alphaform::together(g.v.size, extents_of(b));
+  at(size, axis::token) = whole_.tokens();
+  for (const state_branch& branch : b.list) {
     for (const axis_letter& a : axis_letters)
       if (branch.over.contains(a.axis) && at(size, slot(a.axis)) == 1) return false;
+    for (const node_index i : branch.weight)
+      if (alphaform::together(size, shapes_.of(i)) != size) return false;
+  }
   return at(size, axis::state) != 1;
 }
 
@@ -143,23 +150,51 @@ std::vector<tensor<T>> evaluation<T>::state_sums(const state_branches& b, const 
   return results;
 }
 
+// ---- scans
+
+/// What the states of a scan are as large as, and its result would be if it were larger than they are.
 template <class T>
-tensor<T> evaluation<T>::scan(node_index p, tensor<T> x, const window& w, bool transposed, const tensor<T>* to) {
-  x = with_tokens(std::move(x), w);
-  if (!g_[p].is<terms::diag>()) return token_by_token(p, std::move(x), w, transposed);
-  const streams decay = stream_factors_of(g_, g_[p].a);
-  extents size = x.v.size;
-  for (const node_index i : decay) size = alphaform::together(size, w.of(shapes_.of(i)));
+std::pair<extents, extents> evaluation<T>::extents_of(const scan_form& s, const tensor<T>& x, const window& w,
+                                                      bool transposed) {
+  extents states = x.v.size;
+  at(states, axis::token) = w.tokens();
+  const auto join = [&](extents all, const streams& list) {
+    for (const node_index i : list) all = alphaform::together(all, w.of(shapes_.of(i)));
+    return all;
+  };
+  states = join(join(states, s.decay), transposed ? s.after : s.before);
+  return {states, join(states, transposed ? s.before : s.after)};
+}
+
+/// In one pass, unless what its result is multiplied with is larger than its states.
+template <class T>
+tensor<T> evaluation<T>::scan(const scan_form& s, const tensor<T>& x, const window& w, bool transposed,
+                              const tensor<T>* to) {
+  const auto [states, size] = extents_of(s, x, w, transposed);
+  if (states != size) {
+    const scan_form alone = transposed ? scan_form{s.after, s.decay, {}, 0} : scan_form{{}, s.decay, s.before, 0};
+    return scaled(transposed ? s.before : s.after, scan(alone, x, w, transposed, nullptr), w, to);
+  }
   const tensor<T> y = place(size, to);
   extents state_size = size;
   at(state_size, axis::token) = 1;
   const tensor<T> h = state(state_size, 0);
-  each_block(w.tokens(), transposed, [&](std::size_t begin, std::size_t end) {
-    const tensor<T> change = change_of(decay, w.at_tokens(w.token_begin + begin, w.token_begin + end));
-    (transposed ? k_.recur_adjoint : k_.recur)(change, x.slice(axis::token, begin, end), h,
-                                               y.slice(axis::token, begin, end));
+  const compiled_stream& c = whole_.programs().scan_program(s, transposed);
+  each_block(w.tokens(), scan_block, transposed, [&](std::size_t begin, std::size_t end) {
+    const window part = w.at_tokens(w.token_begin + begin, w.token_begin + end);
+    const tensor<T> in = x.slice(axis::token, begin, end);
+    std::vector<tensor<T>> keep;
+    k_.scan(c.program, operands(c, part, &in, keep), h, y.slice(axis::token, begin, end));
   });
   return y;
+}
+
+template <class T>
+tensor<T> evaluation<T>::scan(node_index transition, tensor<T> x, const window& w, bool transposed,
+                              const tensor<T>* to) {
+  scan_form s;
+  if (is_diagonal(g_, transition, s.decay)) return scan(s, x, w, transposed, to);
+  return token_by_token(transition, with_tokens(std::move(x), w), w, transposed);
 }
 
 /// h_t = P_t h_{t-1} + x_t for a P that works within a token; transposed, z_t = g_t + P_{t+1}' z_{t+1} from the last

@@ -11,7 +11,7 @@ constexpr std::array lane_axes{group, head, chan};
 
 bool is_sum(const node& n) { return one_of<terms::sum, terms::paths>(n.term); }
 
-/// All operators that occur in some of them, these included.
+/// The operator, and all that it is a sum or product of.
 void take_parts(const workspace& g, node_index p, std::set<node_index>& all) {
   const node& n = g[p];
   if (!all.insert(p).second) return;
@@ -25,8 +25,7 @@ void take_parts(const workspace& g, node_index p, std::set<node_index>& all) {
 /// Does P' sum over states, so that it wants all tokens at once?
 template <class T>
 bool engine<T>::sums_states(node_index p) {
-  const auto [known, is_new] = sums_states_.try_emplace(p, false);
-  if (!is_new) return known->second;
+  if (const auto known = sums_states_.find(p); known != sums_states_.end()) return known->second;
   std::set<node_index> parts;
   take_parts(g_, p, parts);
   bool any = false;
@@ -52,6 +51,7 @@ bool engine<T>::needs_stages(node_index p) {
   return true;
 }
 
+/// Entries that the inputs have along an axis.
 template <class T>
 std::size_t engine<T>::lanes_along(axes a) {
   std::size_t most = 1;
@@ -80,7 +80,13 @@ tensor<T> engine<T>::adjoint_in_stages(node_index p, const tensor<T>& g) {
   tensor<T> result;
   const auto arrive = [&](node_index at, const tensor<T>& y) {
     tensor<T>& there = at == absent ? result : pending[at];
-    there = there ? together(there, y) : y;
+    if (!there) {
+      there = y;
+      return;
+    }
+    const tensor<T> both = arena_.make(together(there.v.size, y.v.size));
+    k_.plus(there, y, both);
+    there = both;
   };
   while (!pending.empty()) {
     const auto [at, y] = *pending.begin();
@@ -100,72 +106,78 @@ tensor<T> engine<T>::adjoint_in_stages(node_index p, const tensor<T>& g) {
   return result;
 }
 
+/// Where a stage ends, and the extents of what comes back there; and the subterms to which more comes back later.
 template <class T>
-tensor<T> engine<T>::together(const tensor<T>& a, const tensor<T>& b) {
-  const tensor<T> y = arena_.make(alphaform::together(a.v.size, b.v.size));
-  k_.plus(a, b, y);
-  return y;
-}
+struct engine<T>::stage_ends final {
+  std::map<sweep_end, extents> sizes;
+  std::set<node_index> later;
+};
 
-/// From P on as far as the lanes are kept apart: what came back to the subterms where that ends.
+/// By two runs on kernels that only count: the first may go too far.
 template <class T>
-std::vector<std::pair<node_index, tensor<T>>> engine<T>::stage(node_index p, const tensor<T>& g, axes lane) {
+typename engine<T>::stage_ends engine<T>::ends_of_stage(node_index p, const tensor<T>& g, axes lane) {
   using sweep = typename evaluation<T>::sweep;
-  const axis lanes = slot(lane);
-  const auto dry_ends = [&](const std::set<node_index>* later) {
+  stage_ends s;
+  const auto dry = [&](const std::set<node_index>* later) {
     const work_of_kernels before = counted_work();
     evaluation<T> e(*this, counting_kernels<T>(), nullptr);
     const auto ends = sweep(e, everything(), {lane, later}).run(p, g);
     counted_work() = before;
     return ends;
   };
-  std::set<node_index> later;
-  for (const auto& [end, y] : dry_ends(nullptr))
-    if (end.at != absent) take_parts(g_, end.at, later);
-  const auto ends = dry_ends(&later);
+  for (const auto& [end, y] : dry(nullptr))
+    if (end.at != absent) take_parts(g_, end.at, s.later);
+  for (const auto& [end, y] : dry(&s.later)) s.sizes[end] = y.v.size;
+  return s;
+}
 
-  // A task takes several parts one after the other, and has a sum of its own; how many there are depends on sizes only.
-  constexpr std::size_t most_tasks = 16;
-  std::size_t all = lanes_along(lane), behind = 1, at_once = 0;
+/// Lanes of a part of a stage: so few that all of its tokens make a usual window.
+template <class T>
+std::size_t engine<T>::lanes_of_stage(axes lane) {
+  std::size_t behind = 1;
   for (const axes a : lane_axes)
-    if (slot(a) > lanes) behind *= lanes_along(a);
-  at_once = even_parts(
-      all, std::max<std::size_t>(1, std::clamp(window_entries_ / tokens(), fewest_lanes, usual_lanes) / behind));
-  at_once = std::max<std::size_t>(at_once, 2);
-  while (at_once < all && all % at_once == 1) ++at_once;  // one entry alone would seem repeated
-  at_once = std::min(at_once, all);
-  const std::size_t parts = (all + at_once - 1) / at_once, tasks = std::min(parts, most_tasks);
+    if (slot(a) > slot(lane)) behind *= lanes_along(a);
+  const std::size_t all = lanes_along(lane),
+                    wanted = std::clamp(window_entries_ / tokens(), fewest_lanes, usual_lanes) / behind;
+  std::size_t n = std::max<std::size_t>(even_parts(all, std::max<std::size_t>(wanted, 1)), 2);
+  while (n < all && all % n == 1) ++n;  // one entry alone would seem repeated
+  return std::min(n, all);
+}
 
-  std::map<sweep_end, tensor<T>> whole;
-  std::map<sweep_end, std::vector<tensor<T>>> sums;
-  for (const auto& [end, y] : ends) {
-    if (end.summed)
-      for (std::size_t i = 0; i < tasks; ++i) sums[end].push_back(arena_.filled(y.v.size, 0));
-    else
-      whole[end] = arena_.make(y.v.size);
-  }
+/// From P on as far as the lanes are kept apart: what came back to the subterms where that ends. A task takes several
+/// parts of the lanes one after the other, and has a sum of its own; how many there are depends on sizes only.
+template <class T>
+std::vector<std::pair<node_index, tensor<T>>> engine<T>::stage(node_index p, const tensor<T>& g, axes lane) {
+  constexpr std::size_t most_tasks = 16;
+  const axis lanes = slot(lane);
+  const stage_ends ends = ends_of_stage(p, g, lane);
+  const std::size_t all = lanes_along(lane), at_once = lanes_of_stage(lane), parts = (all + at_once - 1) / at_once,
+                    tasks = std::min(parts, most_tasks);
+  std::map<sweep_end, std::vector<tensor<T>>> results;  // one, or a sum for each task
+  for (const auto& [end, size] : ends.sizes)
+    for (std::size_t i = 0; i < (end.summed ? tasks : 1); ++i)
+      results[end].push_back(end.summed ? arena_.filled(size, 0) : arena_.make(size));
   each_task(tasks, volume(g.v.size), [&](std::size_t i) {
     evaluation<T> e(*this, k_, nullptr);
     for (std::size_t j = parts * i / tasks; j < parts * (i + 1) / tasks; ++j) {
       const window w = everything().with_lanes(lanes, j * at_once, std::min((j + 1) * at_once, all));
-      for (const auto& [end, y] : sweep(e, w, {lane, &later}).run(p, w.of(g))) {
+      for (const auto& [end, y] : typename evaluation<T>::sweep(e, w, {lane, &ends.later}).run(p, w.of(g))) {
+        const std::vector<tensor<T>>& to = results.at(end);
         if (end.summed)
-          k_.plus(sums[end][i], y, sums[end][i]);
+          k_.plus(to[i], y, to[i]);
         else if (j == 0 || y.v.of(lanes) != 1)  // else it is the same for every lane
-          k_.copy(y, w.of(whole[end]));
+          k_.copy(y, w.of(to[0]));
       }
       e.next_window();
     }
     return e.memory().count().peak;
   });
-
-  std::vector<std::pair<node_index, tensor<T>>> results;
-  for (const auto& [end, y] : whole) results.emplace_back(end.at, y);
-  for (const auto& [end, list] : sums) {
+  std::vector<std::pair<node_index, tensor<T>>> back;
+  for (const auto& [end, list] : results) {
     for (std::size_t i = 1; i < list.size(); ++i) k_.plus(list[0], list[i], list[0]);
-    results.emplace_back(end.at, list[0]);
+    back.emplace_back(end.at, list[0]);
   }
-  return results;
+  return back;
 }
 
 template class engine<float>;

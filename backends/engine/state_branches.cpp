@@ -3,28 +3,7 @@
 
 namespace alphaform {
 
-spine::spine(const workspace& g, node_index p) {
-  for (; g[p].is<terms::product>(); p = g[p].b) {
-    for (const node_index f : factors_of(g, g[p].a)) factors.push_back(f);
-    suffix.push_back(p);
-    suffix.resize(factors.size(), absent);
-  }
-  factors.push_back(p);
-  suffix.push_back(p);
-}
-
 namespace {
-
-/// The streams whose product is a; nothing where the Scan's transition is more than Diag(a).
-std::optional<streams> decay_of(const workspace& g, node_index scan) {
-  streams list;
-  for (const node_index f : factors_of(g, g[scan].a)) {
-    if (!g[f].is<terms::diag>()) return std::nullopt;
-    const streams more = stream_factors_of(g, g[f].a);
-    list.insert(list.end(), more.begin(), more.end());
-  }
-  return list;
-}
 
 /// h = Scan(a) Diag(b) Expand x, or Delay h.
 struct state_stream final {
@@ -42,18 +21,13 @@ std::optional<state_stream> as_state(const workspace& g, node_index i) {
   }
   std::size_t k = 0;
   if (g[f[k]].is<terms::delay>()) s.delayed = true, ++k;
-  if (k + 2 > f.size() || !g[f[k]].is<terms::scan>()) return std::nullopt;
-  const std::optional<streams> decay = decay_of(g, f[k]);
-  if (!decay) return std::nullopt;
-  s.decay = *decay;
-  for (++k; k < f.size() && g[f[k]].is<terms::diag>(); ++k) {
-    const streams more = stream_factors_of(g, g[f[k]].a);
-    s.write.insert(s.write.end(), more.begin(), more.end());
-  }
+  if (k + 2 > f.size() || !g[f[k]].is<terms::scan>() || !is_diagonal(g, g[f[k]].a, s.decay)) return std::nullopt;
+  k = take_diagonals(g, f, k + 1, s.write);
   if (k + 1 != f.size() || !g[f[k]].is<terms::expand>() || g[f[k]].to != state) return std::nullopt;
   return s;
 }
 
+/// Follows all branches and holds what they have in common.
 class search final {
  public:
   explicit search(const workspace& g) : g_(g) {}
@@ -101,8 +75,8 @@ class search final {
   }
   bool take_scan(node_index scan, path& p) {
     p.scanned = true;
-    const std::optional<streams> decay = decay_of(g_, scan);
-    return decay && agrees(has_decay_, found.core.decay, *decay);
+    streams decay;
+    return is_diagonal(g_, g_[scan].a, decay) && agrees(has_decay_, found.core.decay, decay);
   }
   /// All branches have the same recurrence.
   template <class Value>

@@ -6,13 +6,6 @@
 
 namespace alphaform {
 
-/// The factors of a product; `suffix[k]` is the node of the product from factor k on, or absent.
-struct spine final {
-  std::vector<node_index> factors, suffix;
-  spine(const workspace& g, node_index p);
-  std::size_t size() const { return factors.size(); }
-};
-
 /// Diags, a Scan perhaps, and an Expand that ends them; the Diags may hold states, h or Delay h.
 struct state_branch final {
   std::optional<state_product> of;  ///< what its transpose sums; nothing where there is no state

@@ -72,6 +72,9 @@ bool evaluation<T>::sweep::through_branches(const spine& s, std::size_t k, const
 template <class T>
 void evaluation<T>::sweep::through_product(node_index p, tensor<T> y) {
   const spine s(g_, p);
+  const auto joins = [&](std::size_t j) {
+    return j < s.size() && (s.suffix[j] == absent || !e_.whole_.shared(s.suffix[j]));
+  };
   for (std::size_t k = 0; k < s.size();) {
     const node_index f = s.factors[k];
     const bool branching = k + 1 == s.size() && branches(g_[f]), crosses = !branching && crosses_lanes(f),
@@ -82,6 +85,9 @@ void evaluation<T>::sweep::through_product(node_index p, tensor<T> y) {
     if (const auto u = unrolled_from(g_, s.factors, k); u && e_.fits(*u, y)) {
       y = e_.unrolled(*u, y, w_, true);
       k += u->factors;
+    } else if (const auto scanned = scan_from(g_, s.factors, k, joins)) {
+      y = e_.scan(*scanned, y, w_, true);
+      k += scanned->factors;
     } else if (is_softmax(g_, s.factors, k)) {
       y = e_.attended(g_[s.factors[k + 1]], true, std::move(y), w_, true);
       k += 2;

@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include <alphaform/backends/model/gradient.hpp>
+#include <alphaform/backends/model/sum.hpp>
 
 namespace alphaform {
 
@@ -21,17 +22,6 @@ class at_x final {
   }
   true_derivative<T> derivative_;
 };
-
-namespace {
-
-template <class T>
-tensor<T> sum(const tensor<T>& a, const tensor<T>& b, const kernels<T>& k) {
-  const tensor<T> y = arena<T>(k).make(a.v.size);
-  k.plus(a, b, y);
-  return y;
-}
-
-}  // namespace
 
 template <class T>
 model_gradient<T>::model_gradient(const model<T>& m)

@@ -2,6 +2,7 @@
 
 #include <alphaform/architectures/checkpoint/quote.hpp>
 #include <alphaform/backends/model/model.hpp>
+#include <alphaform/backends/model/sum.hpp>
 #include <alphaform/backends/plan/counting.hpp>
 
 namespace alphaform {
@@ -21,16 +22,6 @@ template <class T>
 tensor<T> evaluated(const std::optional<expression>& e, const environment<T>& env, const tensor<T>& x,
                     const kernels<T>& k, decoding_state<T>* s) {
   return e ? evaluated(*e, env, "x", x, k, s) : x;
-}
-
-template <class T>
-tensor<T> sum(const tensor<T>& x, const tensor<T>& y, const kernels<T>& k) {
-  if (x.v.of(axis::chan) != y.v.of(axis::chan))
-    throw user_error(fmt::format("a block of width {} is added to a stream of width {}: a weight has the wrong shape",
-                                 y.v.of(axis::chan), x.v.of(axis::chan)));
-  const tensor<T> z = arena<T>(k).make(x.v.size);
-  k.plus(x, y, z);
-  return z;
 }
 
 std::vector<std::string> labels_of(const nlohmann::json& config, std::size_t count) {

@@ -34,8 +34,7 @@ double entries(const V& v) {
 template <class T>
 void count_recurrence(std::string_view kernel, const recurrence<T>& r, double per_entry, view<const T> x, view<T> h,
                       view<T> y) {
-  extents decays = single;
-  for (std::size_t a = 0; a < axis_count; ++a) decays[a] = std::max(r.decay.u.size[a], r.decay.v.size[a]);
+  const extents decays = together(r.decay.u.size, r.decay.v.size);
   count<T>(kernel, per_entry * entries(h) * static_cast<double>(y.of(axis::token)),
            r.logarithmic ? static_cast<double>(volume(decays)) : 0, r.decay.u, r.decay.v, r.write.u, r.write.v,
            r.read.u, r.read.v, x, y);
@@ -45,8 +44,7 @@ void count_recurrence(std::string_view kernel, const recurrence<T>& r, double pe
 template <class T>
 void count_gradient(const recurrence<T>& r, view<const T> x, view<const T> g, std::span<const state_sum<T>> sums) {
   extents all = single;
-  for (const view<const T>& v : {r.decay.u, r.decay.v, r.write.v, r.read.v, x, g})
-    for (std::size_t a = 0; a < axis_count; ++a) all[a] = std::max(all[a], v.size[a]);
+  for (const view<const T>& v : {r.decay.u, r.decay.v, r.write.v, r.read.v, x, g}) all = together(all, v.size);
   const auto states = static_cast<double>(volume(all));
   count<T>("unrolled_gradient", (12 + 3 * static_cast<double>(sums.size())) * states, r.logarithmic ? 2 * states : 0,
            r.decay.u, r.decay.v, r.write.u, r.write.v, r.read.u, r.read.v, x, g);
@@ -72,7 +70,7 @@ template <class T>
 void count_map(const channel_matrices<T>& m, view<T> map) {
   extents all = single;
   for (const factored<T>& f : {m.core.decay, m.core.write, m.core.read})
-    for (std::size_t a = 0; a < axis_count; ++a) all[a] = std::max({all[a], f.u.size[a], f.v.size[a]});
+    all = together(together(all, f.u.size), f.v.size);
   at(all, axis::token) = 1;
   const auto tokens = static_cast<double>(map.of(axis::token)), lanes = static_cast<double>(volume(all)),
              levels = std::max(1.0, std::log2(tokens / 32) + 1);
@@ -81,16 +79,18 @@ void count_map(const channel_matrices<T>& m, view<T> map) {
 }
 
 template <class T>
-void count_program(const pointwise& p, std::span<const view<const T>> operands, view<T> y) {
+void count_program(std::string_view kernel, const pointwise& p, std::span<const view<const T>> operands, view<T> y) {
   double operations = 0, functions = 0;
   for (const pointwise::instruction& n : p.instructions) {
     if (n.is == pointwise::operation::map && made_of_exp[n.function])
       ++functions;
+    else if (n.is == pointwise::operation::scan || n.is == pointwise::operation::scan_back)
+      operations += 2;
     else if (n.is != pointwise::operation::load && n.is != pointwise::operation::number)
       ++operations;
   }
-  count<T>("evaluate", operations * entries(y), functions * entries(y), y);
-  for (const view<const T>& x : operands) counted_work()["evaluate"].bytes += entries(x) * sizeof(T);
+  count<T>(kernel, operations * entries(y), functions * entries(y), y);
+  for (const view<const T>& x : operands) counted_work()[kernel].bytes += entries(x) * sizeof(T);
 }
 
 template <class T>
@@ -110,7 +110,12 @@ kernels<T> make_table() {
   k.map = [](code f, in x, out y) {
     count<T>("map", made_of_exp[f] ? 0 : entries(y), made_of_exp[f] ? entries(x) : 0, x, y);
   };
-  k.evaluate = count_program<T>;
+  k.evaluate = [](const pointwise& p, std::span<const in> operands, out y) {
+    count_program<T>("evaluate", p, operands, y);
+  };
+  k.scan = [](const pointwise& p, std::span<const in> operands, out, out y) {
+    count_program<T>("scan", p, operands, y);
+  };
   k.times = [](in a, in b, out y) { count<T>("times", entries(y), 0, a, b, y); };
   k.plus = [](in a, in b, out y) { count<T>("plus", entries(y), 0, a, b, y); };
   k.larger = [](in a, in b, out y) { count<T>("larger", entries(y), 0, a, b, y); };
@@ -129,7 +134,6 @@ kernels<T> make_table() {
     count<T>("fir", 2 * static_cast<double>(w.of(axis::tap)) * entries(y), 0, w, x, y);
   };
   k.peak = [](in l, in key, out y) { count<T>("peak", 2 * entries(y), 0, l, key, y); };
-  k.recur = k.recur_adjoint = [](in a, in x, out, out y) { count<T>("recur", 2 * entries(y), 0, a, x, y); };
   k.unrolled = [](const recurrence<T>& r, in x, out h, out y) { count_recurrence<T>("unrolled", r, 6, x, h, y); };
   k.unrolled_adjoint = [](const recurrence<T>& r, in g, out h, out y) {
     count_recurrence<T>("unrolled_adjoint", r, 6, g, h, y);

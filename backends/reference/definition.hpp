@@ -209,7 +209,9 @@ struct definition final {
                   y.size, [g = functions_in_t[f]](const T& a, T& b) { b = g(a); }, x, y);
             },
         .evaluate = [](const pointwise& p, std::span<const in> operands,
-                       out y) { reference::evaluate<T>(p, operands, y, functions_in_t); },
+                       out y) { reference::evaluate<T>(p, operands, {}, y, functions_in_t); },
+        .scan = [](const pointwise& p, std::span<const in> operands, out h,
+                   out y) { reference::evaluate<T>(p, operands, h, y, functions_in_t); },
         .times =
             [](in a, in b, out y) {
               each(
@@ -244,8 +246,6 @@ struct definition final {
         .fir = [](in w, in x, out y) { filter(1, w, x, y); },
         .fir_adjoint = [](in w, in x, out y) { filter(-1, w, x, y); },
         .peak = peak,
-        .recur = recurrences<T>::recur,
-        .recur_adjoint = recurrences<T>::recur_adjoint,
         .unrolled = recurrences<T>::unrolled,
         .unrolled_adjoint = recurrences<T>::unrolled_adjoint,
         .unrolled_gradient = recurrences<T>::unrolled_gradient,

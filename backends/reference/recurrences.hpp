@@ -19,23 +19,6 @@ struct recurrences final {
   }
   static T decay(bool logarithmic, const T& u, const T& v) { return logarithmic ? std::exp(u * v) : 1 + u * v; }
 
-  static void recur(in change, in x, out h, out y) {
-    for (std::size_t t = 0; t < y.of(time); ++t)
-      each(
-          one_token(y.size), [](const T& e, const T& x_, T& h_, T& y_) { y_ = h_ = (1 + e) * h_ + x_; },
-          token(change, t), token(x, t), h, token(y, t));
-  }
-  static void recur_adjoint(in change, in g, out h, out y) {
-    for (std::size_t t = y.of(time); t-- > 0;)
-      each(
-          one_token(y.size),
-          [](const T& e, const T& g_, T& h_, T& y_) {
-            y_ = h_ + g_;
-            h_ = (1 + e) * y_;
-          },
-          token(change, t), token(g, t), h, token(y, t));
-  }
-
   /// h <- a h
   static void fade(const recurrence<T>& r, std::size_t t, out h) {
     each(
@@ -126,7 +109,7 @@ struct recurrences final {
   static extents state_extents(const recurrence<T>& r, in x, in g) {
     extents all = single;
     for (const in& v : {r.decay.u, r.decay.v, r.write.u, r.write.v, r.read.u, r.read.v, x, g})
-      for (std::size_t a = 0; a < axis_count; ++a) all[a] = std::max(all[a], v.size[a]);
+      all = together(all, v.size);
     return all;
   }
 
@@ -225,16 +208,18 @@ struct recurrences final {
   }
 };
 
-/// A pointwise program, entry after entry.
+/// A pointwise program, entry after entry; a scan's states are at h.
 template <class T, class Functions>
-void evaluate(const pointwise& p, std::span<const view<const T>> operands, view<T> y, const Functions& functions) {
+void evaluate(const pointwise& p, std::span<const view<const T>> operands, view<T> h, view<T> y,
+              const Functions& functions) {
   if (volume(y.size) == 0) return;
   std::vector<T> r(p.registers);
+  const bool backward = p.scan() == pointwise::operation::scan_back;
   extents i{};
   for (;;) {
-    const auto offset = [&i](const auto& v) {
-      std::size_t o = 0;
-      for (std::size_t k = 0; k < axis_count; ++k) o += i[k] * v.stride[k];
+    const auto offset = [&](const auto& v) {
+      std::size_t o = (backward ? y.size[0] - 1 - i[0] : i[0]) * v.stride[0];
+      for (std::size_t k = 1; k < axis_count; ++k) o += i[k] * v.stride[k];
       return o;
     };
     for (const pointwise::instruction& n : p.instructions) {
@@ -268,6 +253,17 @@ void evaluate(const pointwise& p, std::span<const view<const T>> operands, view<
         case operation::inverse:
           result = r[n.a] == 0 ? T(0) : 1 / r[n.a];
           break;
+        case operation::scan: {
+          T& state = h.data[offset(h)];
+          result = state = (1 + r[n.a]) * state + r[n.b];
+          break;
+        }
+        case operation::scan_back: {
+          T& state = h.data[offset(h)];
+          result = state + r[n.b];
+          state = (1 + r[n.a]) * result;
+          break;
+        }
       }
       r[n.to] = result;
     }

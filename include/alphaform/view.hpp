@@ -23,6 +23,11 @@ constexpr std::size_t volume(const extents& e) {
   return n;
 }
 inline constexpr extents single{1, 1, 1, 1, 1, 1, 1, 1, 1};
+/// The extents of two operands side by side, each of which may be repeated along an axis: there it has size 1.
+constexpr extents together(extents a, const extents& b) {
+  for (std::size_t k = 0; k < axis_count; ++k) a[k] = a[k] < b[k] ? b[k] : a[k];
+  return a;
+}
 
 /// The extents of a stream [tokens, channels].
 constexpr extents stream_extents(std::size_t tokens, std::size_t channels) {

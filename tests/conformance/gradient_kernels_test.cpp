@@ -384,8 +384,7 @@ TEST_CASE("gradients of constant streams of 65536 tokens stay accurate") {
 
 double along(const problem& p) {
   extents all = single, states = p.size.of({false, true, true, true});
-  for (const view<const double>& v : {p.exact_x, p.exact_g})
-    for (std::size_t a = 0; a < axis_count; ++a) all[a] = std::max(all[a], v.size[a]);
+  for (const view<const double>& v : {p.exact_x, p.exact_g}) all = together(all, v.size);
   std::vector<double> h(volume(states), 0.0), y(volume(all));
   const view<double> result{y.data(), all, contiguous(all)};
   reference::recurrences<double>::unrolled(p.exact_r, p.exact_x, {h.data(), states, contiguous(states)}, result);

@@ -3,13 +3,15 @@
 #include <doctest/doctest.h>
 
 #include <alphaform/backends/cpu/filters/filter.hpp>
-#include <alphaform/backends/cpu/states/recur.hpp>
+#include <alphaform/backends/cpu/pointwise/evaluate.hpp>
 #include <alphaform/backends/cpu/states/states.hpp>
 #include <alphaform/backends/reference/loops.hpp>
 #include <cmath>
 #include <limits>
 #include <random>
 #include <vector>
+
+#include "../scan_program.hpp"
 
 namespace alphaform {
 namespace {
@@ -253,7 +255,8 @@ TEST_CASE("a decay of 0 forgets the state altogether") {
     }
 }
 
-void plain_recur(bool adjoint, in change, in x, doubles& h, doubles& y) {
+template <class V>
+void plain_recur(bool adjoint, const V& change, const V& x, doubles& h, doubles& y) {
   const std::size_t tokens = y.all.of(time);
   for (std::size_t i = 0; i < tokens; ++i) {
     const std::size_t t = adjoint ? tokens - 1 - i : i;
@@ -268,7 +271,8 @@ void plain_recur(bool adjoint, in change, in x, doubles& h, doubles& y) {
   }
 }
 void recur(bool adjoint, in change, in x, out h, out y) {
-  (adjoint ? cpu::recur_adjoint : cpu::recur)(change, x, h, y);
+  const in operands[]{change, x};
+  cpu::scan(scan_program(adjoint), operands, h, y);
 }
 
 TEST_CASE("elementwise scans are their definition on any axes") {
@@ -287,6 +291,57 @@ TEST_CASE("elementwise scans are their definition on any axes") {
     CAPTURE(trial);
     CHECK(error(y.window, y_exact) < 3e-7);
     CHECK(error(h.window, h_exact) < 3e-7);
+  }
+}
+
+/// c Scan(exp l) b x, or the transpose.
+pointwise scan_between_products(bool back) {
+  using operation = pointwise::operation;
+  constexpr code expm1 = function_code<functions::expm1>;
+  return {.instructions = {{operation::load, 0, 0},
+                           {operation::load, 1, 1},
+                           {operation::load, 2, 2},
+                           {operation::load, 3, 3},
+                           {operation::map, 0, 0, 0, 0, expm1},
+                           {operation::times, 1, 1, 2},
+                           {back ? operation::scan_back : operation::scan, 1, 0, 1},
+                           {operation::times, 1, 3, 1}},
+          .registers = 4,
+          .operands = 4};
+}
+
+TEST_CASE("scans between products are their definition on any axes, also in parts of large rows") {
+  for (int trial = 0; trial < 200; ++trial) {
+    const bool adjoint = one_of({0, 1}) == 1, is_wide = trial % 20 == 0;
+    const extents size = is_wide
+                             ? stream_extents(300, 1024)
+                             : around(one_of({1, 2, 5, 64, 200}), one_of({1, 3, 16, 37, 130, 600}), one_of({1, 1, 3}));
+    const auto any = [&] { return is_wide ? size : part_of(size); };
+    const tensor log(any(), true, [] { return -uniform(0, 1); }), b(any(), true, centred), x(any(), true, centred),
+        c(any(), true, centred);
+    tensor h(without(size, time), false, centred);
+    // Rows that begin at cache lines of a stream twice as wide are written past the caches.
+    std::vector<float> rows(2 * volume(size) + 16);
+    out y{rows.data() + (16 - reinterpret_cast<std::uintptr_t>(rows.data()) / sizeof(float) % 16) % 16, size,
+          contiguous(size)};
+    if (is_wide) at(y.stride, time) *= 2;
+    doubles h_exact(h.window), y_exact(size), change(size), in_exact(size);
+    for (std::size_t t = 0; t < size[0]; ++t) {
+      each(
+          without(size, time), [](double l, double& a) { a = std::expm1(l); }, token(log.window, t),
+          token(change.all, t));
+      each(
+          without(size, time), [](double b_, double x_, double& z) { z = b_ * x_; }, token(b.window, t),
+          token(x.window, t), token(in_exact.all, t));
+    }
+    plain_recur(adjoint, change.all, in_exact.all, h_exact, y_exact);
+    each(
+        size, [](double c_, double& z) { z *= c_; }, c.window, y_exact.all);
+    const in operands[]{log.window, b.window, x.window, c.window};
+    cpu::scan(scan_between_products(adjoint), operands, h.window, y);
+    CAPTURE(trial);
+    CHECK(error(y, y_exact) < 1e-6);
+    CHECK(error(h.window, h_exact) < 1e-6);
   }
 }
 

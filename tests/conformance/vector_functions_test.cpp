@@ -212,6 +212,10 @@ float interpreted(const pointwise& p, const std::vector<float>& operands, bool f
       case operation::inverse:
         to = a == 0 ? 0 : 1 / a;
         break;
+      case operation::scan:
+      case operation::scan_back:
+        FAIL("no program here has a scan");
+        break;
     }
   }
   return r[p.instructions.back().to];

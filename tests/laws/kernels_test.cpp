@@ -3,9 +3,12 @@
 #include <doctest/doctest.h>
 
 #include <alphaform/backends/reference/definition.hpp>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <random>
+
+#include "../scan_program.hpp"
 
 namespace alphaform {
 namespace {
@@ -291,8 +294,9 @@ TEST_CASE("running maxima and recurrences are their definitions") {
             peaks = d.of(size, d.any());
     both([&](const auto& k, auto type) {
       using T = decltype(type);
-      k.recur(a.as<T>(), x.as<T>(), h.as<T>(), y.as<T>());
-      k.recur_adjoint(a.as<T>(), x.as<T>(), h_adjoint.as<T>(), y_adjoint.as<T>());
+      const std::array<view<const T>, 2> operands{a.as<T>(), x.as<T>()};
+      k.scan(scan_program(false), operands, h.as<T>(), y.as<T>());
+      k.scan(scan_program(true), operands, h_adjoint.as<T>(), y_adjoint.as<T>());
       k.peak(a.as<T>(), x.as<T>(), peaks.as<T>());
     });
     for (const operand* o : {&h, &y, &h_adjoint, &y_adjoint, &peaks}) check_same(*o);
@@ -422,9 +426,10 @@ TEST_CASE("dot tests of matrices filters recurrences attention and Unrolleds in 
         operand a = d.of(d.without_any(size)), x = d.of(size), y = d.of(size), g = d.of(size), z = d.of(size),
                 h = d.of(reference::one_token(size));
         k.fill(0, h.as<T>());
-        k.recur(a.as<T>(), x.as<T>(), h.as<T>(), y.as<T>());
+        const std::array<view<const T>, 2> forward{a.as<T>(), x.as<T>()}, backward{a.as<T>(), g.as<T>()};
+        k.scan(scan_program(false), forward, h.as<T>(), y.as<T>());
         k.fill(0, h.as<T>());
-        k.recur_adjoint(a.as<T>(), g.as<T>(), h.as<T>(), z.as<T>());
+        k.scan(scan_program(true), backward, h.as<T>(), z.as<T>());
         check_dots<T>(g, y, z, x);
       }
       {

@@ -2,6 +2,9 @@
 #include <doctest/doctest.h>
 
 #include <alphaform/backends/tensor.hpp>
+#include <cstdint>
+#include <limits>
+#include <new>
 #include <numeric>
 #include <optional>
 
@@ -92,6 +95,22 @@ TEST_CASE("a tensor may outlive its arena") {
   x = numbered(arena<double>(reference_kernels()));
   CHECK(x);
   CHECK(std::accumulate(x.v.data, x.v.data + 120, 0.0) == 120 * (1500 + 100 + 5 + 2));
+}
+
+TEST_CASE("large memory that was released is there again for the same count, and too much of it is refused") {
+  const kernels<float>& k = cpu_kernels();
+  constexpr std::size_t large = std::size_t{4} << 20, page = std::size_t{2} << 20;  // numbers, bytes
+  float* const first = k.allocate(large);
+  CHECK(reinterpret_cast<std::uintptr_t>(first) % page == 0);
+  first[0] = first[large - 1] = 1;
+  k.release(first);
+  float* const again = k.allocate(large);
+  CHECK(again == first);
+  float* const other = k.allocate(large);  // the first is in use
+  CHECK(other != again);
+  k.release(again);
+  k.release(other);
+  CHECK_THROWS_AS(k.allocate(std::numeric_limits<std::size_t>::max() / 2), std::bad_alloc);
 }
 
 }  // namespace

@@ -3,11 +3,13 @@
 // is taken with respect to what each layer's mixer got.
 #include <doctest/doctest.h>
 
+#include <alphaform/architectures/checkpoint/safetensors_writer.hpp>
 #include <alphaform/backends/model/gradient.hpp>
 #include <cmath>
 #include <filesystem>
 #include <limits>
 
+#include "../temporary_folder.hpp"
 #include "goldens.hpp"
 
 namespace alphaform {
@@ -119,6 +121,28 @@ TEST_CASE("gradients are the same bit for bit whether layers are kept or built a
       CHECK(same(a.mixer_out[i], b.mixer_out[i]));
     }
   }
+}
+
+TEST_CASE("a model with a block of another width than its stream is refused before it runs") {
+  const checkpoint file = checkpoint::open(golden / "mamba");
+  const test::temporary_folder folder;
+  std::filesystem::copy_file(golden / "mamba" / "config.json", folder.path() / "config.json");
+  std::vector<stored_tensor> tensors(file.tensors().begin(), file.tensors().end());
+  bool found = false;
+  for (stored_tensor& t : tensors)
+    if (t.name == "backbone.layers.1.mixer.out_proj.weight") {
+      t.bytes = t.bytes.first(t.bytes.size() - t.bytes.size() / static_cast<std::size_t>(t.shape[0]));
+      --t.shape[0];
+      found = true;
+    }
+  REQUIRE(found);
+  std::string bytes;
+  write_safetensors(tensors, {}, [&](std::span<const std::byte> more) {
+    bytes.append(reinterpret_cast<const char*>(more.data()), more.size());
+  });
+  folder.write("model.safetensors", bytes);
+  CHECK_THROWS_WITH_AS(model<float>(checkpoint::open(folder.path()), cpu_kernels()), doctest::Contains("width"),
+                       user_error);
 }
 
 TEST_CASE("the gradient of one logit is that of all logits of which the others do not count") {

@@ -174,11 +174,8 @@ class gradient_block final {
     const std::size_t end = part_.channels / width * width, vector_step = line_steps * width;
     const auto last = hn::FirstN(d, part_.channels - end);
     for (std::size_t i = 0; i < count_; ++i) {
-      const float *const a = RepeatedA ? entry(l.a, i) : row(l.a, i, buffer), *const b =
-                                                                                  HasB ? row(l.b, i,
-                                                                                             buffer +
-                                                                                                 plan_.vectors * width)
-                                                                                       : a;
+      const float* const a = RepeatedA ? entry(l.a, i) : row(l.a, i, buffer);
+      const float* const b = HasB ? row(l.b, i, buffer + plan_.vectors * width) : a;
       const vec of_all = hn::Set(d, *a);
       const auto product = [=](std::size_t c) HWY_ATTR {
         const vec of_a = RepeatedA ? of_all : hn::LoadU(lanes(), a + c);
@@ -297,11 +294,8 @@ class gradient_block final {
         const vec rate = as_rate(hn::Load(d, v + n)), z = hn::Mul(u, rate), size = hn::Abs(z);
         most = hn::Max(most, size);
         hn::Store(hn::Add(hn::Load(d, sum + n), size), d, sum + n);
-        split_decay_vector a = decay_source<decays::change>::split_change(z);
-        if (w_.logarithmic) {
-          const auto halves = decay<form::any>{d}.halves(u, rate);
-          a = {halves.power, halves.scale};
-        }
+        const split_decay a =
+            w_.logarithmic ? decay<form::any>{d}.halves(u, rate) : decay_source<decays::change>::split_change(z);
         hn::Store(a.power, d, power + n);
         hn::Store(a.scale, d, scale + n);
       }

@@ -64,11 +64,9 @@ class gradient_pass final {
     s.state = state, s.base = base;
     scan();
     for (std::size_t j = 0; j < some * width; j += width) {
-      // The sum and what it loses.
-      const vec from = hn::Load(d, base + j), moved = hn::Load(d, state + j);
-      const vec sum = hn::Add(from, moved), of_moved = hn::Sub(sum, from);
-      hn::Store(sum, d, c.next + j);
-      hn::Store(hn::Add(hn::Sub(from, hn::Sub(sum, of_moved)), hn::Sub(moved, of_moved)), d, c.low + j);
+      const auto sum = ExactSum(hn::Load(d, base + j), hn::Load(d, state + j));
+      hn::Store(sum.high, d, c.next + j);
+      hn::Store(sum.low, d, c.low + j);
     }
   }
 

@@ -62,10 +62,6 @@ struct gradient_steps final {
   rows_ahead ahead;
 };
 
-struct split_decay_vector final {
-  vec power, scale;
-};
-
 template <decays From>
 struct decay_source final {
   static constexpr bool is_shared = From == decays::shared || From == decays::shared_split;
@@ -80,7 +76,7 @@ struct decay_source final {
     else
       return finite(hn::Load(d, u + i * width));
   }
-  HWY_INLINE split_decay_vector at(vec factor, std::size_t i, std::size_t n) const {
+  HWY_INLINE split_decay at(vec factor, std::size_t i, std::size_t n) const {
     if constexpr (is_shared) {
       const vec one = hn::Set(d, 1.0f);
       const std::size_t k = i * shared_step + n;
@@ -92,8 +88,7 @@ struct decay_source final {
       } else if constexpr (From == decays::some) {
         return {decay<form::some>{d}.powers(hn::Mul(factor, r)), one};
       } else if constexpr (From == decays::any) {
-        const auto s = decay<form::any>{d}.halves(factor, r);
-        return {s.power, s.scale};
+        return decay<form::any>{d}.halves(factor, r);
       } else if constexpr (From == decays::near) {
         return {hn::Mul(factor, r), one};
       } else {
@@ -101,7 +96,7 @@ struct decay_source final {
       }
     }
   }
-  static HWY_INLINE split_decay_vector split_change(vec change) {
+  static HWY_INLINE split_decay split_change(vec change) {
     const vec one = hn::Set(d, 1.0f);
     const auto slow = hn::Gt(change, hn::Set(d, -0.5f));
     return {hn::IfThenElseZero(slow, change), hn::IfThenElse(slow, one, hn::Add(one, change))};
@@ -123,7 +118,7 @@ HWY_INLINE vec factor_at(const state_factor& f, std::size_t i, std::size_t n) {
 
 /// a h + b x - base, from state = h - base.
 template <bool Split>
-HWY_INLINE vec faded(split_decay_vector a, vec state, vec h, const float* base, vec b, vec x) {
+HWY_INLINE vec faded(split_decay a, vec state, vec h, const float* base, vec b, vec x) {
   const lanes d;
   if constexpr (Split)
     return hn::MulAdd(hn::MulAdd(a.power, h, state), a.scale,
@@ -133,7 +128,7 @@ HWY_INLINE vec faded(split_decay_vector a, vec state, vec h, const float* base, 
 }
 /// The same without b x.
 template <bool Split>
-HWY_INLINE vec faded(split_decay_vector a, vec state, vec h, const float* base) {
+HWY_INLINE vec faded(split_decay a, vec state, vec h, const float* base) {
   const lanes d;
   if constexpr (Split)
     return hn::MulAdd(hn::MulAdd(a.power, h, state), a.scale,
@@ -182,7 +177,7 @@ HWY_NOINLINE void scan_again(const gradient_steps& s, std::index_sequence<N...>)
     hs += h_step;
     const vec u = a.of_step(i), x = hn::Load(d, xs + i * width);
     const auto step = [&](vec from, std::size_t n) HWY_ATTR {
-      const split_decay_vector by = a.at(u, i, n);
+      const split_decay by = a.at(u, i, n);
       vec left = hn::MulAdd(by.power, from, from);
       if constexpr (is_split) left = hn::Mul(left, by.scale);
       if constexpr (!is_shared) hn::Store(by.power, d, power + n * width);
@@ -212,7 +207,7 @@ HWY_NOINLINE void scan_backward(const gradient_steps& s, std::index_sequence<N..
     const vec g = hn::Load(d, gs + i * width);
     const auto step = [&](vec from, std::size_t n) HWY_ATTR {
       float* const z_at = zs + i * row + n * width;
-      split_decay_vector a{};
+      split_decay a{};
       if constexpr (Shared)
         a.power = hn::Set(d, shared_power[i * states + n]);
       else

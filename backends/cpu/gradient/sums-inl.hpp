@@ -62,9 +62,9 @@ HWY_NOINLINE void add_channels(std::size_t count, summand q, const float* u, sta
 /// What a sum of many lost by rounding goes into `lost`.
 HWY_INLINE void add_exactly(vec x, float* sum, float* lost) {
   const lanes d;
-  const vec before = hn::Load(d, sum), after = hn::Add(before, x), part = hn::Sub(after, before);
-  hn::Store(after, d, sum);
-  hn::Store(hn::Add(hn::Load(d, lost), hn::Add(hn::Sub(before, hn::Sub(after, part)), hn::Sub(x, part))), d, lost);
+  const auto exact = ExactSum(hn::Load(d, sum), x);
+  hn::Store(exact.high, d, sum);
+  hn::Store(hn::Add(hn::Load(d, lost), exact.low), d, lost);
 }
 /// sum [state, lane] += sum over the steps of u v q
 template <summand::kind Kind, bool Wide, std::size_t... N>

@@ -26,6 +26,18 @@ std::size_t arguments_of(pointwise::operation o) {
       return 2;
   }
 }
+constexpr std::uint8_t cost_of_scan = 3;
+/// Few functions are as fast as their argument is loaded.
+std::uint8_t cost_of(code f) {
+  constexpr auto is_plain = tabulate(functions_tuple, [](auto g) {
+    using G = decltype(g);
+    return std::is_same_v<G, functions::neg> || std::is_same_v<G, functions::complement> ||
+           std::is_same_v<G, functions::square> || std::is_same_v<G, functions::abs> ||
+           std::is_same_v<G, functions::relu>;
+  });
+  return is_plain[f] ? 1 : 4;
+}
+
 step copy_of(std::uint16_t place, bool repeated, std::uint16_t to) {
   return {loop_of(pointwise::operation::load, repeated ? 1 : 0), nullptr, place, place, place, to};
 }
@@ -37,13 +49,18 @@ struct held final {
   bool fixed;     ///< the same for all blocks
 };
 
-}  // namespace
-
-void evaluate(const pointwise& program, std::span<const view<const float>> operands, view<float> y) {
+/// @param h  states of the program's scan, if it has one
+void run(const pointwise& program, std::span<const view<const float>> operands, const view<float>& h,
+         const view<float>& y) {
   if (volume(y.size) == 0) return;
   program_run& e = mine();
-  e.begin(operands, y);
-  e.make_places(program.registers, program.instructions.size());
+  const auto scan = program.scan();
+  e.begin(operands, h, y,
+          !scan                                      ? direction::any
+          : *scan == pointwise::operation::scan_back ? direction::backward
+                                                     : direction::forward);
+  constexpr std::size_t arguments_of_scan = 2;
+  e.make_places(program.registers + arguments_of_scan, program.instructions.size());
   std::array<held, 256> registers;
   for (std::size_t i = 0; i < program.instructions.size(); ++i) {
     const pointwise::instruction& is = program.instructions[i];
@@ -65,13 +82,30 @@ void evaluate(const pointwise& program, std::span<const view<const float>> opera
     const held a = registers[is.a], b = arguments > 1 ? registers[is.b] : a, c = arguments > 2 ? registers[is.c] : a;
     const unsigned repeated = (a.repeated ? 1u : 0u) | (b.repeated ? 2u : 0u) | (c.repeated ? 4u : 0u);
     const bool last = i + 1 == program.instructions.size();
+    const auto varying = [&] { return last ? e.y() : e.register_number(is.to); };
+    if (scan == is.is) {
+      // One number for all places is spread out.
+      const auto all = [&](const held& v, std::size_t k) {
+        if (!v.repeated) return v.place;
+        const std::uint16_t spread = e.register_number(program.registers + k);
+        e.add(copy_of(v.place, true, spread));
+        return spread;
+      };
+      const std::uint16_t change = all(a, 0), x = all(b, 1);
+      to = {varying(), false, false};
+      e.add({nullptr, nullptr, change, x, x, to.place, loop_of_scan(is.is == pointwise::operation::scan_back),
+             cost_of_scan});
+      continue;
+    }
     to = {0, repeated == 7, a.fixed && b.fixed && c.fixed};
-    to.place = to.repeated ? e.number(i) : to.fixed ? e.one_more_kept() : last ? e.y() : e.register_number(is.to);
+    to.place = to.repeated ? e.number(i) : to.fixed ? e.one_more_kept() : varying();
     step s{nullptr, nullptr, a.place, b.place, c.place, to.place};
-    if (is.is == pointwise::operation::map)
+    if (is.is == pointwise::operation::map) {
       s.function = function_on_strips(is.function);
-    else
+      s.cost = cost_of(is.function);
+    } else {
       s.loop = loop_of(is.is, repeated);
+    }
     if (to.repeated)
       e.add_for_block(s);
     else if (to.fixed)
@@ -84,7 +118,6 @@ void evaluate(const pointwise& program, std::span<const view<const float>> opera
   e.run();
 }
 
-namespace {
 /// As y (1), one number (0), or neither (2).
 unsigned compared(const view<const float>& x, const view<float>& y) {
   return x.stride == y.stride ? 1 : x.stride == extents{} ? 0 : 2;
@@ -105,13 +138,20 @@ void one_instruction(std::span<const view<const float>> operands, const view<flo
   for (std::uint8_t k = 0; k < program.operands; ++k)
     program.instructions.push_back({pointwise::operation::load, k, k});
   program.instructions.push_back({o, 0, 0, 1, 0, f});
-  evaluate(program, operands, y);
+  run(program, operands, {}, y);
 }
 void of_two(pointwise::operation o, const view<const float>& a, const view<const float>& b, const view<float>& y) {
   const view<const float> operands[]{a, b};
   one_instruction(operands, y, o, no_function);
 }
 }  // namespace
+
+void evaluate(const pointwise& program, std::span<const view<const float>> operands, view<float> y) {
+  run(program, operands, {}, y);
+}
+void scan(const pointwise& program, std::span<const view<const float>> operands, view<float> h, view<float> y) {
+  run(program, operands, h, y);
+}
 
 void map(code function, view<const float> x, view<float> y) {
   one_instruction({&x, 1}, y, pointwise::operation::map, function);

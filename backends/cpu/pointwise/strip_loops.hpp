@@ -2,6 +2,7 @@
 #pragma once
 #include <alphaform/backends/pointwise.hpp>
 #include <cstddef>
+#include <span>
 
 namespace alphaform::cpu {
 
@@ -11,10 +12,26 @@ using strip_loop = void (*)(const float* a, const float* b, const float* c, floa
 /// @param repeated  bit k is set if argument k is repeated
 strip_loop loop_of(pointwise::operation, unsigned repeated);
 
+/// The states of a strip's places, each high + low, and the tokens of a strip. On the way a scan fetches places
+/// [soon_begin, soon_end) of what is soon needed.
+struct strip_states final {
+  float *high, *low;
+  std::size_t row, rows;  ///< places of one token, tokens
+  std::span<const float* const> soon{};
+  std::size_t soon_begin = 0, soon_end = 0;
+};
+/// One step of a scan a token: change and x are its arguments, y the result.
+using scan_loop = void (*)(const float* change, const float* x, const strip_states&, float* y);
+scan_loop loop_of_scan(bool backward);
+
+/// y = x for n places, a multiple of 16, past all caches; y is at the beginning of a cache line.
+using stream_loop = void (*)(const float* x, float* y, std::size_t n);
+stream_loop loop_of_stream();
+
 /// rows of n numbers, `row_step` apart and with `step` from one to the next, one after the other; up to 64 numbers more
 /// are written.
-using spread_loop = void (*)(const float* x, std::size_t row_step, std::size_t step, std::size_t rows, std::size_t n,
-                             float* y);
+using spread_loop = void (*)(const float* x, std::ptrdiff_t row_step, std::ptrdiff_t step, std::size_t rows,
+                             std::size_t n, float* y);
 spread_loop loop_of_spread();
 
 }  // namespace alphaform::cpu

@@ -10,6 +10,7 @@
 
 #include <hwy/highway.h>
 
+#include <alphaform/backends/cpu/simd/exact_sum-inl.hpp>
 #include <alphaform/backends/cpu/states/rows-inl.hpp>
 #include <array>
 #include <cstdint>
@@ -51,6 +52,11 @@ template <>
 inline constexpr std::array quotient<form::some>{0x1.62e42ep-1f,  0x1.ebfa98p-3f,  0x1.c69118p-5f, 0x1.3a046p-7f,
                                                  0x1.52fb68p-10f, 0x1.0f7366p-13f, 0x1.e35640p-18f};
 
+/// (1 + power) scale
+struct split_decay final {
+  vec power, scale;
+};
+
 /// A decay as z = u rate says.
 template <form Form>
 struct decay final {
@@ -66,10 +72,7 @@ struct decay final {
       return hn::MulAdd(polynomial<K + 1>(z), z, hn::Set(d, c[K]));
   }
   HWY_INLINE vec powers(vec z) const { return hn::Mul(z, polynomial(z)); }
-  struct split final {
-    vec power, scale;  ///< 2^z = (1 + power) scale
-  };
-  HWY_INLINE split halves(vec u, vec rate) const {
+  HWY_INLINE split_decay halves(vec u, vec rate) const {
     // Added to z it leaves the nearest whole number, plus the exponent's bias, in the lowest bits.
     const vec whole = hn::Set(d, 0x1.8p23f + 127);
     vec shifted, rest;
@@ -93,7 +96,7 @@ struct decay final {
       const vec z = hn::Mul(u, rate), change = is_short ? powers(z) : z;
       return hn::MulAdd(b, x, hn::MulAdd(change, h, state));
     } else {
-      const split s = halves(u, rate);
+      const split_decay s = halves(u, rate);
       vec added = hn::Mul(b, x);
       if constexpr (Based) added = hn::MulAdd(hn::Sub(s.scale, hn::Set(d, 1.0f)), hn::Load(d, base), added);
       return hn::MulAdd(hn::MulAdd(s.power, h, state), s.scale, added);

@@ -218,11 +218,9 @@ class strip final {
     const extent e = choose_bases(s, c, some, high, low, state, base);
     run(some, e.loop, e.based, wide_, s);
     for (std::size_t j = 0; j < some * width; j += width) {
-      // The sum and what it loses.
-      const vec from = e.based ? hn::Load(d, base + j) : hn::Zero(d), moved = hn::Load(d, state + j);
-      const vec sum = hn::Add(from, moved), of_moved = hn::Sub(sum, from);
-      hn::Store(sum, d, high + j);
-      hn::Store(hn::Add(hn::Sub(from, hn::Sub(sum, of_moved)), hn::Sub(moved, of_moved)), d, low + j);
+      const auto sum = ExactSum(e.based ? hn::Load(d, base + j) : hn::Zero(d), hn::Load(d, state + j));
+      hn::Store(sum.high, d, high + j);
+      hn::Store(sum.low, d, low + j);
     }
   }
 
