@@ -74,9 +74,10 @@ void filter_rows(const filtered_rows& f) {
       const std::size_t taps = std::min(f.width, t + 1);
       const auto token = static_cast<std::ptrdiff_t>(t);
       std::size_t i = first;
-      if (apart)
-        for (std::size_t j = first; j < end; j += line) hwy::Prefetch(f.x + (token + ahead) * f.x_token + j);
       const auto entries = [&](auto vectors, auto tag) HWY_ATTR {
+        if (apart)
+          for (std::size_t j = 0; j < vectors.size() * hn::Lanes(tag); j += line)
+            hwy::Prefetch(f.x + (token + ahead) * f.x_token + i + j);
         filter_entries(tag, f, taps, f.taps + (f.taps_repeat ? 0 : i), f.x + token * f.x_token + (f.x_repeats ? 0 : i),
                        f.y + token * f.y_token + i, vectors);
       };

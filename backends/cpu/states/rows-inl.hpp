@@ -40,7 +40,9 @@ HWY_INLINE const float* row(const float* p, std::ptrdiff_t stride, std::size_t c
   const std::size_t whole = whole_vectors(count);
   if (stride == 1 && whole == count) return p;
   if (stride == 0) {
-    std::fill_n(buffer, whole, *p);
+    const lanes d;
+    const vec all = hn::Set(d, *p);
+    for (std::size_t i = 0; i < whole; i += width) hn::StoreU(all, d, buffer + i);
   } else {
     for (std::size_t i = 0; i < count; ++i) buffer[i] = p[offset(stride, i)];
     std::fill_n(buffer + count, whole - count, buffer[count - 1]);

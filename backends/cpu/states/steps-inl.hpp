@@ -90,16 +90,14 @@ struct decay final {
 
   /// h - base for h <- a h + b x, from `state` = h - base. No decay is rounded to a number near 1, as that would be the
   /// same error step after step; and without a base the result is as exact as a h + b x itself.
-  template <bool Based>
-  HWY_INLINE vec advance(vec state, vec h, const float* base, vec u, vec rate, vec b, vec x) const {
+  HWY_INLINE vec advance(vec state, vec h, vec u, vec rate, vec b, vec x) const {
     if constexpr (is_short || Form == form::change) {
       const vec z = hn::Mul(u, rate), change = is_short ? powers(z) : z;
       return hn::MulAdd(b, x, hn::MulAdd(change, h, state));
     } else {
+      // Where there is a base, scale is 1: it counts for nothing.
       const split_decay s = halves(u, rate);
-      vec added = hn::Mul(b, x);
-      if constexpr (Based) added = hn::MulAdd(hn::Sub(s.scale, hn::Set(d, 1.0f)), hn::Load(d, base), added);
-      return hn::MulAdd(hn::MulAdd(s.power, h, state), s.scale, added);
+      return hn::MulAdd(hn::MulAdd(s.power, h, state), s.scale, hn::Mul(b, x));
     }
   }
 };
@@ -129,8 +127,7 @@ HWY_NOINLINE void run(const steps& s, std::index_sequence<N...>) {
   for (std::size_t i = 0; i < count; ++i) {
     const vec u = hn::Load(d, us + i * width), x = hn::Load(d, xs + i * width);
     vec y = hn::Load(d, ys + i * width);
-    ((state[N] = a.template advance<Based>(state[N], h[N], base + N * width, u, hn::Load(d, rate + N * width),
-                                           factor(write, N), x),
+    ((state[N] = a.advance(state[N], h[N], u, hn::Load(d, rate + N * width), factor(write, N), x),
       h[N] = whole(state[N], N), y = hn::MulAdd(factor(read, N), h[N], y)),
      ...);
     hn::Store(y, d, ys + i * width);
@@ -139,6 +136,9 @@ HWY_NOINLINE void run(const steps& s, std::index_sequence<N...>) {
   }
   (hn::Store(state[N], d, s.state + N * width), ...);
 }
+
+/// The strongest decay of a state that is followed from a base, in powers of 2: as a whole number it is 0.
+constexpr float most_of_slow = 0.49f;
 
 /// As many states at once as leave registers for a decay.
 constexpr std::size_t most_states = HWY_TARGET == HWY_AVX3 ? 8 : 4;

@@ -98,8 +98,10 @@ class strip final {
     const std::size_t whole = whole_vectors(channels_);
     std::fill_n(total_, whole, 0.0f);
     std::fill_n(longest_, whole, 0.0f);
-    const auto each = [&](std::size_t i, float* to, auto f) HWY_ATTR {
-      for (std::size_t c = 0, at = i * width; c < whole; c += width, at += row_) hn::Store(f(c), d, to + at);
+    const std::size_t to_next = row_;
+    float *const total = total_, *const longest = longest_;
+    const auto each = [=](std::size_t i, float* to, auto f) HWY_ATTR {
+      for (std::size_t c = 0, at = i * width; c < whole; c += width, at += to_next) hn::Store(f(c), d, to + at);
     };
     const auto zero = [](std::size_t) HWY_ATTR { return hn::Zero(lanes()); };
     for (std::size_t i = 0; i < count_; ++i) {
@@ -109,10 +111,10 @@ class strip final {
         each(i, u_, [](std::size_t) HWY_ATTR { return hn::Set(lanes(), 1.0f); });
       } else {
         const float* u = row(w_.decay.u, i, w_.decay_lag, buffer[0]);
-        each(i, u_, [=, this](std::size_t c) HWY_ATTR {
+        each(i, u_, [=](std::size_t c) HWY_ATTR {
           const vec v = finite(hn::LoadU(d, u + c)), size = hn::Abs(v);
-          hn::Store(hn::Add(hn::Load(d, total_ + c), size), d, total_ + c);
-          hn::Store(hn::Max(hn::Load(d, longest_ + c), size), d, longest_ + c);
+          hn::Store(hn::Add(hn::Load(d, total + c), size), d, total + c);
+          hn::Store(hn::Max(hn::Load(d, longest + c), size), d, longest + c);
           return v;
         });
       }
@@ -246,12 +248,12 @@ class strip final {
         sum = hn::Mul(hn::Load(d, total_ + c), r);
         largest = hn::Mul(hn::Load(d, longest_ + c), r);
       }
-      const auto is_slow = hn::Lt(sum, hn::Set(d, little));
+      const auto is_slow = hn::And(hn::Lt(sum, hn::Set(d, little)), hn::Le(largest, hn::Set(d, most_of_slow)));
       const vec h = hn::Load(d, high + j), rest = hn::Load(d, low + j);
       hn::Store(hn::IfThenElseZero(is_slow, h), d, base + j);
       hn::Store(hn::IfThenElse(is_slow, rest, hn::Add(h, rest)), d, state + j);
       most = hn::Max(most, largest);
-      least = hn::Min(least, sum);
+      least = hn::Min(least, hn::IfThenElse(is_slow, sum, hn::Set(d, little)));
     }
     const float z = hn::GetLane(hn::MaxOfLanes(d, most));
     const bool slow = hn::GetLane(hn::MinOfLanes(d, least)) < little;
