@@ -1,4 +1,5 @@
 // Layers with a matrix a head as state, computed by chunks of tokens.
+#include <alphaform/algebra/layers.hpp>
 #include <alphaform/benchmarks/layer_cases.hpp>
 
 namespace alphaform::benchmarks {
@@ -60,7 +61,29 @@ needs gated_delta_net_needs(const problem_sizes& s) {
   return chunked_delta(s, n.T * n.H * (2 * n.N + 2 * n.C));
 }
 
-constexpr layer_row rows[] = {
+/// The recurrences alone, on decays, writes and reads that are there: of nothing but products and their weights.
+constexpr axes keys = head | state, values = head | chan;
+constexpr auto key = write(input<"k", keys>);
+constexpr auto query = read(input<"q", keys>);
+constexpr auto value = input<"x", values>;
+const expr gla_core = (unrolled(decay(exp(input<"log_a", keys>)), key, query) * value).e;
+const expr retnet_core = (unrolled(decay(param<"gamma", head>), key, query) * value).e;
+const expr ssd =
+    (unrolled(decay(exp(input<"log_a", head>)), write(input<"b", state>), read(input<"c", state>)) * value).e;
+const expr rwkv6_core =
+    (unrolled(decay(exp(input<"log_a", keys>)), key, query, bonus(param<"time_faaaa", keys>)) * value).e;
+/// The decay of every state.
+needs keys_needs(const problem_sizes& s) {
+  const counts n(s);
+  return chunked(s, n.T * n.H * n.N);
+}
+/// The decay of every head.
+needs heads_needs(const problem_sizes& s) {
+  const counts n(s);
+  return chunked(s, n.T * n.H);
+}
+
+const layer_row rows[] = {
     {"gla", "gla", "", {.tokens = 4096, .channels = 512, .states = 256, .ranks = 16, .groups = 4}, gla_needs},
     {"retnet", "retnet", "", {.tokens = 4096, .channels = 512, .states = 256, .groups = 4}, retnet_needs},
     {"mamba2", "mamba2", "", {.tokens = 4096, .channels = 64, .states = 128, .heads = 24}, mamba2_needs},
@@ -70,7 +93,21 @@ constexpr layer_row rows[] = {
      "gated_delta_net",
      "",
      {.tokens = 4096, .channels = 256, .states = 128, .groups = 6},
-     gated_delta_net_needs}};
+     gated_delta_net_needs},
+    {"gla-core", "gla_core", "", {.tokens = 4096, .channels = 512, .states = 256, .heads = 4}, keys_needs, &gla_core},
+    {"retnet-core",
+     "retnet_core",
+     "",
+     {.tokens = 4096, .channels = 512, .states = 256, .heads = 4},
+     heads_needs,
+     &retnet_core},
+    {"ssd", "ssd", "", {.tokens = 4096, .channels = 64, .states = 128, .heads = 24}, heads_needs, &ssd},
+    {"rwkv6-core",
+     "rwkv6_core",
+     "",
+     {.tokens = 4096, .channels = 64, .states = 64, .heads = 24},
+     keys_needs,
+     &rwkv6_core}};
 
 }  // namespace
 

@@ -11,6 +11,7 @@
 #include <alphaform/backends/cpu/pointwise/evaluate.hpp>
 #include <alphaform/backends/cpu/products/linear.hpp>
 #include <alphaform/backends/cpu/runs.hpp>
+#include <alphaform/backends/cpu/simd/reductions.hpp>
 #include <alphaform/backends/cpu/states/states.hpp>
 #include <alphaform/backends/reference/definition.hpp>
 #include <cstdlib>
@@ -61,45 +62,18 @@ void shift(std::ptrdiff_t lag, in x, out y) {
        y.slice(axis::token, later ? by : 0, later ? tokens : tokens - by));
 }
 
-/// The sum of n numbers. Partial sums side by side: one after the other would wait for each addition.
-template <class Entry>
-T sum_of(std::size_t n, const Entry& entry) {
-  constexpr std::size_t lanes = 16;
-  T sums[lanes] = {};
-  std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes)
-    for (std::size_t k = 0; k < lanes; ++k) sums[k] += entry(i + k);
-  for (; i < n; ++i) sums[0] += entry(i);
-  for (std::size_t half = lanes / 2; half > 0; half /= 2)
-    for (std::size_t k = 0; k < half; ++k) sums[k] += sums[k + half];
-  return sums[0];
-}
-
-/// y += weight times entries of x as `value` has them.
-template <class Value>
-void total_of(T weight, in x, out y, const Value& value) {
+/// y += weight times the sum of x, or of |x|.
+void total(T weight, bool absolute, in x, out y) {
+  const auto value = [absolute](T a) { return absolute ? std::abs(a) : a; };
   runs(
       x.size,
       [&](std::size_t n, const T* a, T* b, std::size_t a_step, std::size_t b_step) {
-        const auto entry = [&](std::size_t i) { return value(a[i]); };
-        if (a_step == 0) {
-          if (b_step == 0)
-            *b += weight * static_cast<T>(n) * value(*a);
-          else
-            for (std::size_t i = 0; i < n; ++i) b[i] += weight * value(*a);
-        } else if (b_step == 0) {
-          *b += weight * sum_of(n, entry);
-        } else {
-          for (std::size_t i = 0; i < n; ++i) b[i] += weight * entry(i);
-        }
+        if (b_step == 0)
+          *b += weight * (a_step == 0 ? static_cast<T>(n) * value(*a) : cpu::sum(n, a, absolute));
+        else
+          for (std::size_t i = 0; i < n; ++i) b[i] += weight * value(a[i * a_step]);
       },
       x, y);
-}
-void total(T weight, bool absolute, in x, out y) {
-  if (absolute)
-    total_of(weight, x, y, [](T a) { return std::abs(a); });
-  else
-    total_of(weight, x, y, [](T a) { return a; });
 }
 
 /// Every decay is between 0 and 1, as sums of logarithms need it. Declarations may have others: a rotation by -1, say.
@@ -107,25 +81,10 @@ bool fades(const recurrence<T>& r) {
   const extents size = together(r.decay.u.size, r.decay.v.size);
   const T least = r.logarithmic ? -std::numeric_limits<T>::infinity() : T(-1);
   bool all = true;
-  const auto look = [&](std::size_t n, const auto& decay) {
-    constexpr std::size_t lanes = 16;  // side by side, as vectors
-    const auto outside = [&](std::size_t i) { return int{decay(i) > 0} | int{decay(i) < least}; };
-    int found[lanes] = {};
-    std::size_t i = 0;
-    for (; i + lanes <= n; i += lanes)
-      for (std::size_t k = 0; k < lanes; ++k) found[k] |= outside(i + k);
-    for (; i < n; ++i) found[0] |= outside(i);
-    for (const int f : found) all = all && f == 0;
-  };
   runs(
       size,
       [&](std::size_t n, const T* u, const T* v, std::size_t u_step, std::size_t v_step) {
-        if (u_step == 0 && v_step == 1)
-          look(n, [u = *u, v](std::size_t i) { return u * v[i]; });
-        else if (u_step == 1 && v_step == 0)
-          look(n, [u, v = *v](std::size_t i) { return u[i] * v; });
-        else
-          look(n, [=](std::size_t i) { return u[i * u_step] * v[i * v_step]; });
+        all = all && cpu::fades(n, u, u_step, v, v_step, least);
       },
       r.decay.u, r.decay.v);
   return all;

@@ -111,14 +111,24 @@ struct exact_sum final {
     lost = hn::Add(lost, hn::Add(hn::Sub(sum, hn::Sub(next, part)), hn::Sub(x, part)));
     sum = next;
   }
-  /// x e^(the sum), or e^-(the sum)
-  HWY_INLINE V grow(V x) const {
-    const V y = hn::Mul(x, Exp(lanes(), sum));
-    return hn::MulAdd(y, lost, y);
-  }
-  HWY_INLINE V shrink(V x) const {
-    const V y = hn::Mul(x, Exp(lanes(), hn::Neg(sum)));
-    return hn::NegMulAdd(y, lost, y);
+};
+
+/// e^s and e^-s for a sum s between -69 and 69.
+template <class V>
+struct exponentials final {
+  V of_sum, of_negative;
+  HWY_INLINE explicit exponentials(const exact_sum<V>& s) {
+    const lanes d;
+    const V e = Exp(d, s.sum);
+    of_sum = hn::MulAdd(e, s.lost, e);
+#if HWY_TARGET == HWY_AVX3
+    // A step of Newton on an approximation is faster than another exponential.
+    const V close = hn::ApproximateReciprocal(of_sum), rest = hn::NegMulAdd(of_sum, close, hn::Set(d, 1.0f));
+    of_negative = hn::MulAdd(close, rest, close);
+#else
+    const V f = Exp(d, hn::Neg(s.sum));
+    of_negative = hn::NegMulAdd(f, s.lost, f);
+#endif
   }
 };
 
@@ -130,17 +140,19 @@ HWY_INLINE void score_at_once(const head& p, const head_chunk& c, std::size_t co
     const auto half = hn::Mul(hn::LoadU(d, total + k), hn::Set(d, 0.5f)), from_begin = Exp(d, half);
     const auto to_end = hn::MulAdd(from_begin, hn::LoadU(d, lost + k), from_begin);
     exact_sum<hn::Vec<lanes>> sum{hn::Neg(half), hn::Zero(d)};
+    exponentials<hn::Vec<lanes>> before(sum);
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t at = i * c.step + k;
-      auto after = sum;
-      after.add(hn::LoadU(d, c.logs + at));
-      const auto read = (p.read() == 1 ? after : sum).grow(hn::LoadU(d, c.raw_reads + at));
-      const auto write = (p.written() == 1 ? after : sum).shrink(hn::LoadU(d, c.raw_writes + at));
+      sum.add(hn::LoadU(d, c.logs + at));
+      const exponentials<hn::Vec<lanes>> after(sum);
+      const auto read = hn::Mul(hn::LoadU(d, c.raw_reads + at), p.read() == 1 ? after.of_sum : before.of_sum);
+      const auto write =
+          hn::Mul(hn::LoadU(d, c.raw_writes + at), p.written() == 1 ? after.of_negative : before.of_negative);
       hn::StoreU(read, d, c.left + at);
       hn::StoreU(write, d, c.right + at);
       hn::StoreU(hn::Mul(read, from_begin), d, c.reads + at);
       hn::StoreU(hn::Mul(write, to_end), d, c.writes + at);
-      sum = after;
+      before = after;
     }
   }
   score_products(c, p.states, c.left, c.right, 0, count, 0, count);
