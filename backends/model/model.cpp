@@ -288,14 +288,18 @@ shared_streams<T> model<T>::shared(const tensor<T>& u) const {
   return shared_of(attention_inputs(0, u, {}, backend_, nullptr));
 }
 
+/// What the attention of a layer makes of its inputs, before the last projection.
 template <class T>
-tensor<T> model<T>::mixed(std::size_t layer, const environment<T>& env, const kernels<T>& k,
-                          decoding_state<T>* s) const {
-  const mixer_kind& kind = *kinds_[blocks_[layer].kind];
-  engine<T> e(kind.formula.g, env, k, s != nullptr ? s->next() : nullptr);
-  const tensor<T> y =
-      stored_whole(e.value(kind.formula.output), kind.formula.g[kind.formula.output].to, env.lengths, k);
-  return evaluated(kind.output, blocks_[layer].mixer, "y", heads_side_by_side(y), k, s);
+tensor<T> model<T>::attended(std::size_t layer, const environment<T>& inputs, const kernels<T>& k,
+                             decoding_state<T>* s) const {
+  const bound_formula& f = kinds_[blocks_[layer].kind]->formula;
+  engine<T> e(f.g, inputs, k, s != nullptr ? s->next() : nullptr);
+  return heads_side_by_side(stored_whole(e.value(f.output), f.g[f.output].to, inputs.lengths, k));
+}
+
+template <class T>
+tensor<T> model<T>::projected(std::size_t layer, const tensor<T>& y, const kernels<T>& k, decoding_state<T>* s) const {
+  return evaluated(kinds_[blocks_[layer].kind]->output, blocks_[layer].mixer, "y", y, k, s);
 }
 
 template <class T>
@@ -304,16 +308,22 @@ tensor<T> model<T>::before_layers(tensor<T> h, const kernels<T>& k, decoding_sta
   return h;
 }
 
+/// Streams are released as soon as nothing needs them.
 template <class T>
 typename model<T>::layer_step model<T>::after_layer(std::size_t i, const tensor<T>& before, shared_streams<T>& shared,
-                                                    const kernels<T>& k, decoding_state<T>* s) const {
+                                                    const kernels<T>& k, decoding_state<T>* s,
+                                                    bool keeps_mixer_in) const {
   layer_step step;
   step.mixer_in = evaluated(norm_, blocks_[i].norm, before, k, s);
+  tensor<T> y;
   {
     const environment<T> inputs = attention_inputs(i, step.mixer_in, shared, k, s);
     if (i == 0) shared = shared_of(inputs);
-    step.mixer_out = mixed(i, inputs, k, s);
+    if (!keeps_mixer_in) step.mixer_in = {};
+    y = attended(i, inputs, k, s);
   }
+  step.mixer_out = projected(i, y, k, s);
+  y = {};
   step.h = family_.residual ? sum(before, step.mixer_out, k) : step.mixer_out;
   for (std::size_t f = 0; f < feed_.size(); ++f)
     step.h = sum(step.h, evaluated(feed_[f], blocks_[i].feed[f], "x", step.h, k, s), k);
@@ -329,11 +339,10 @@ tensor<T> model<T>::before_layers(std::span<const std::int64_t> ids) const {
   return before_layers(embedded(ids, backend_), backend_, nullptr);
 }
 template <class T>
-typename model<T>::layer_step model<T>::after_layer(std::size_t layer, const tensor<T>& before,
-                                                    shared_streams<T>& shared) const {
+tensor<T> model<T>::after_layer(std::size_t layer, const tensor<T>& before, shared_streams<T>& shared) const {
   needs_layer(layer);
   const entered<T> on(backend_);
-  return after_layer(layer, before, shared, backend_, nullptr);
+  return after_layer(layer, before, shared, backend_, nullptr, false).h;
 }
 template <class T>
 tensor<T> model<T>::mixer_input(std::size_t layer, const tensor<T>& before) const {
@@ -407,7 +416,8 @@ template <class T>
 tensor<T> model<T>::mixer(std::size_t layer, const tensor<T>& u, const shared_streams<T>& shared) const {
   needs_layer(layer);
   const entered<T> on(backend_);
-  return mixed(layer, attention_inputs(layer, u, shared, backend_, nullptr), backend_, nullptr);
+  const tensor<T> y = attended(layer, attention_inputs(layer, u, shared, backend_, nullptr), backend_, nullptr);
+  return projected(layer, y, backend_, nullptr);
 }
 
 template <class T>

@@ -63,14 +63,10 @@ class model final {
   forward_pass<T> run(std::span<const std::int64_t> ids, decoding_state<T>& state) const;
   /// @param values  [T, features()], such as the patches of an image; @throws user_error if the model reads ids
   forward_pass<T> run(const tensor<T>& values, const extent_of_run& = {}) const;
-  /// What one layer leaves behind: its mixer's input and output, and the stream h that the next one gets; all [T, D].
-  struct layer_step final {
-    tensor<T> mixer_in, mixer_out, h;
-  };
   /// The stream that the first layer gets, [T, D].
   tensor<T> before_layers(std::span<const std::int64_t> ids) const;
-  /// One layer on the stream before it. @param shared  filled by the first layer, read by later ones
-  layer_step after_layer(std::size_t layer, const tensor<T>& before, shared_streams<T>& shared) const;
+  /// The stream after a layer, of the one before it. @param shared  filled by the first layer, read by later ones
+  tensor<T> after_layer(std::size_t layer, const tensor<T>& before, shared_streams<T>& shared) const;
   /// What the layer's mixer gets of the stream before it: the norm of it.
   tensor<T> mixer_input(std::size_t layer, const tensor<T>& before) const;
   /// The mixer of a layer on its input u [T, D].
@@ -101,13 +97,18 @@ class model final {
     environment<T> norm, mixer;
     std::vector<environment<T>> feed;
   };
+  /// What one layer leaves behind: its mixer's input and output, and the stream h that the next one gets; all [T, D].
+  struct layer_step final {
+    tensor<T> mixer_in, mixer_out, h;
+  };
   forward_pass<T> run(tensor<T> h, const extent_of_run&, const kernels<T>&, decoding_state<T>*) const;
   tensor<T> before_layers(tensor<T> h, const kernels<T>&, decoding_state<T>*) const;
   layer_step after_layer(std::size_t layer, const tensor<T>& before, shared_streams<T>&, const kernels<T>&,
-                         decoding_state<T>*) const;
+                         decoding_state<T>*, bool keeps_mixer_in = true) const;
   environment<T> attention_inputs(std::size_t layer, const tensor<T>& u, const shared_streams<T>&, const kernels<T>&,
                                   decoding_state<T>*) const;
-  tensor<T> mixed(std::size_t layer, const environment<T>& inputs, const kernels<T>&, decoding_state<T>*) const;
+  tensor<T> attended(std::size_t layer, const environment<T>& inputs, const kernels<T>&, decoding_state<T>*) const;
+  tensor<T> projected(std::size_t layer, const tensor<T>& y, const kernels<T>&, decoding_state<T>*) const;
   shared_streams<T> shared_of(const environment<T>& first) const;
   tensor<T> embedded(std::span<const std::int64_t> ids, const kernels<T>&) const;
   tensor<T> embedded(const tensor<T>& values, const kernels<T>&) const;

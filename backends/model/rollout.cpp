@@ -8,45 +8,49 @@ namespace alphaform {
 
 namespace {
 
-/// The streams before the layers, from the last to the first: some are kept, those between two of them computed again.
+/// The streams before the layers, from the last to the first: some are held, those between two of them computed again
+/// when they are asked for, and held as far as there is place.
 template <class T>
 class streams_backward final {
  public:
-  streams_backward(const model<T>& m, std::span<const std::int64_t> ids, std::size_t most_bytes) : m_(m) {
-    const std::size_t layers = m.layers(), bytes = ids.size() * m.width() * sizeof(T);
-    stride_ = 1;
-    for (std::size_t s = 1; s <= layers && held(1) * bytes > most_bytes; ++s)
-      if (held(s) < held(stride_)) stride_ = s;
-    for (std::size_t s = stride_; s > 0; --s)  // as few repetitions as the bytes allow
-      if (held(s) * bytes <= most_bytes) stride_ = s;
-    tensor<T> h = m.before_layers(ids);
-    for (std::size_t i = 0; i < layers; ++i) {
-      if (i % stride_ == 0) kept_.push_back(h);
-      if (i + 1 < layers) h = m.after_layer(i, h, shared_).h;
-      if (i == 0 && layers == 1) shared_ = m.shared(m.mixer_input(0, h));
-    }
+  streams_backward(const model<T>& m, std::span<const std::int64_t> ids, std::size_t most_bytes)
+      : m_(m), places_(std::max<std::size_t>(1, most_bytes / (ids.size() * m.width() * sizeof(T)))) {
+    hold(0, m.before_layers(ids));
+    if (m.layers() == 1) shared_ = m.shared(m.mixer_input(0, held_.back().h));
   }
   /// To be asked for layers in descending order.
   tensor<T> before(std::size_t layer) {
-    const std::size_t first = layer / stride_ * stride_;
-    if (between_.empty()) {
-      between_.push_back(kept_.back());
-      kept_.pop_back();
-      for (std::size_t i = first; i < layer; ++i) between_.push_back(m_.after_layer(i, between_.back(), shared_).h);
+    while (held_.back().layer < layer) {
+      const auto [first, h] = held_.back();
+      const std::size_t free = places_ > held_.size() ? places_ - held_.size() : 0, left = layer - first;
+      if (free == 0 || left == 1) return after(first, layer, h);
+      const std::size_t next = first + (left + free) / (free + 1);
+      hold(next, after(first, next, h));
     }
-    const tensor<T> h = between_.back();
-    between_.pop_back();
+    const tensor<T> h = held_.back().h;
+    held_.pop_back();
     return h;
   }
   const shared_streams<T>& shared() const { return shared_; }
-  std::size_t held() const { return held(stride_); }
+  std::size_t most_held() const { return most_held_; }
 
  private:
-  std::size_t held(std::size_t stride) const { return (m_.layers() + stride - 1) / stride + stride - 1; }
+  struct stream_before final {
+    std::size_t layer;
+    tensor<T> h;
+  };
+  tensor<T> after(std::size_t first, std::size_t end, tensor<T> h) {
+    for (std::size_t i = first; i < end; ++i) h = m_.after_layer(i, h, shared_);
+    return h;
+  }
+  void hold(std::size_t layer, const tensor<T>& h) {
+    held_.push_back({layer, h});
+    most_held_ = std::max(most_held_, held_.size());
+  }
 
   const model<T>& m_;
-  std::size_t stride_ = 1;
-  std::vector<tensor<T>> kept_, between_;
+  std::size_t places_, most_held_ = 0;
+  std::vector<stream_before> held_;
   shared_streams<T> shared_;
 };
 
@@ -62,13 +66,11 @@ rolled_out<T> rollout_row(const model<T>& m, std::span<const std::int64_t> ids, 
   streams_backward<T> streams(m, ids, o.stream_bytes);
   rolled_out<T> r;
   r.least_row_sum = std::numeric_limits<double>::infinity();
-  r.kept = streams.held();
   const arena<T> memory(m.backend());
   const tensor<T> ones = memory.filled(stream_extents(tokens, 1), 1), v = memory.filled(stream_extents(tokens, 1), 0);
   v.v.data[token] = 1;
   for (std::size_t layer = m.layers(); layer-- > 0;) {
-    const tensor<T> u = m.mixer_input(layer, streams.before(layer));
-    implicit_attention<T> a = m.attention(layer, u, streams.shared());
+    implicit_attention<T> a = m.attention(layer, m.mixer_input(layer, streams.before(layer)), streams.shared());
     const tensor<T> sums = a.mean_apply(ones);
     for (std::size_t t = 0; t < tokens; ++t) {
       if (v.v.data[t] == 0) continue;
@@ -82,6 +84,7 @@ rolled_out<T> rollout_row(const model<T>& m, std::span<const std::int64_t> ids, 
     const tensor<T> back = a.mean_adjoint(v);
     m.backend().plus(v, back, v);
   }
+  r.kept = streams.most_held();
   r.scores.assign(v.v.data, v.v.data + tokens);
   return r;
 }

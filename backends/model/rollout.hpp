@@ -7,7 +7,8 @@ namespace alphaform {
 
 struct rollout_options final {
   std::size_t token = static_cast<std::size_t>(-1);  ///< whose row; the last one unless it is given
-  /// Bytes that the streams between layers may take; fewer of them are kept then, and the others computed again.
+  /// Bytes that the streams between layers may take, at least one of them; those that have no place are computed
+  /// again.
   std::size_t stream_bytes = static_cast<std::size_t>(-1);
 };
 
@@ -15,7 +16,7 @@ template <class T>
 struct rolled_out final {
   std::vector<T> scores;     ///< [T], they add up to 1
   double least_row_sum = 0;  ///< the smallest |1 + row sum of A_l| that rows were divided by
-  std::size_t kept = 0;      ///< streams between layers that were held at once
+  std::size_t kept = 0;      ///< streams between layers that were held at once, at most
 };
 
 /// Row `token` of P_L ... P_1 with P_l = D_l^-1 (1 + A_l), D_l its row sums (Abnar and Zuidema 2020, on signed means):
