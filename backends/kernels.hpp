@@ -4,6 +4,7 @@
 #pragma once
 #include <alphaform/backends/pointwise.hpp>
 #include <alphaform/view.hpp>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -24,6 +25,9 @@ struct recurrence final {
   factored<T> write, read;   ///< b, c
   bool logarithmic = false;  ///< log a <= 0 or -infinity
   bool exclusive = false;
+  /// y_t has the sum over the state of bonus_t c_t b_t x_t too, of sizes as above. Only `unrolled` and its transpose
+  /// know of it.
+  std::optional<factored<T>> bonus{};
 };
 
 /// The same with a transition A_t = Diag(a_t) + p_t q_t' on the state (DeltaNet, RWKV-7): A h = a h + p (sum over the
@@ -73,6 +77,9 @@ struct kernels final {
   void (*release)(T*);
   unsigned (*enter)();  ///< prepares the calling thread (denormals), returns what `leave` restores
   void (*leave)(unsigned before);
+
+  /// What the calling thread reads after the next kernels: they may fetch it while they compute. Only a hint.
+  void (*expect)(std::span<const in> soon);
 
   void (*fill)(T value, out y);             ///< y = value
   void (*unit)(std::size_t token, out y);   ///< y = 1 at one token, 0 elsewhere

@@ -108,6 +108,7 @@ kernels<T> make_table() {
   };
   k.leave = [](unsigned before) { _mm_setcsr(before); };
 #endif
+  k.expect = cpu::expect;
   k.fill = fill;
   k.unit = unit;
   k.copy = copy;
@@ -126,10 +127,14 @@ kernels<T> make_table() {
     is_long(w, g) ? cpu::long_filter_adjoint(w, g, y) : cpu::fir_adjoint(w, g, y);
   };
   k.unrolled = [](const recurrence<T>& r, in x, out h, out y) {
-    in_chunks(r, x) ? cpu::unrolled_heads(r, x, h, y) : cpu::unrolled_channels(r, x, h, y);
+    if (in_chunks(r, x)) return cpu::unrolled_heads(r, x, h, y);
+    cpu::unrolled_channels(r, x, h, y);
+    reference::recurrences<T>::add_bonus(r, x, h, y);
   };
   k.unrolled_adjoint = [](const recurrence<T>& r, in g, out h, out y) {
-    in_chunks(r, g) ? cpu::unrolled_heads_adjoint(r, g, h, y) : cpu::unrolled_channels_adjoint(r, g, h, y);
+    if (in_chunks(r, g)) return cpu::unrolled_heads_adjoint(r, g, h, y);
+    cpu::unrolled_channels_adjoint(r, g, h, y);
+    reference::recurrences<T>::add_bonus(r, g, h, y);
   };
   k.unrolled_gradient = cpu::unrolled_gradient;
   k.rank_one = cpu::rank_one;

@@ -238,6 +238,10 @@ void engine<T>::each_window(node_index p, const source& from, bool transposed, c
       if (carry != nullptr) carry->go_to(place);
       const tensor<T> x = from.stream != absent ? e.value(from.stream, w) : w.of(from.x);
       const tensor<T> there = to != nullptr ? w.of(*to) : tensor<T>{};
+      if (k + 1 < windows)
+        e.expect(d.part(lanes, transposed ? token - 1 : token + 1), from.x);
+      else
+        k_.expect({});
       take(lanes, w, transposed ? e.adjoint(p, x, w) : e.apply(p, x, w, to != nullptr ? &there : nullptr));
       e.next_window();
     }

@@ -28,10 +28,26 @@ std::unordered_map<node_index, tensor<T>>& evaluation<T>::around(const window& w
   return frames_.emplace_back(frame{w, {}}).streams;
 }
 
+/// Of a stream that is stored whole.
+template <class T>
+tensor<T> evaluation<T>::part_of(const tensor<T>& whole, const window& w) {
+  const auto same = [&](const tensor<T>& t) { return t.v.data == whole.v.data; };
+  if (whole.v.of(axis::token) > 1 && std::none_of(read_.begin(), read_.end(), same)) read_.push_back(whole);
+  return w.of(whole);
+}
+
+template <class T>
+void evaluation<T>::expect(const window& w, const tensor<T>& x) {
+  std::vector<view<const T>> soon;
+  if (x) soon.push_back(w.of(x).v);
+  for (const tensor<T>& t : read_) soon.push_back(w.of(t).v);
+  k_.expect(soon);
+}
+
 template <class T>
 tensor<T> evaluation<T>::value(node_index i, const window& w) {
   const node& n = g_[i];
-  if (n.is<terms::input>()) return w.of(env_.inputs.find(n.id)->second);
+  if (n.is<terms::input>()) return part_of(env_.inputs.find(n.id)->second, w);
   if (n.is<terms::parameter>()) {
     // Parameters are read in place; kernels never write to an argument.
     const view<const T> v = stream_parameter(env_, n);
@@ -48,7 +64,7 @@ tensor<T> evaluation<T>::value(node_index i, const window& w) {
   else if (const auto reach = n.is<terms::applied>() && !whole_.decodes() ? whole_.reach(n.a) : std::nullopt)
     y = local(i, *reach, w);
   else
-    return w.of(whole_.kept(i));
+    return part_of(whole_.kept(i), w);
   if (whole_.shared(i)) around(w)[i] = y;
   return y;
 }

@@ -40,6 +40,8 @@ class evaluation final {
 
   /// Forgets the streams of windows that were evaluated.
   void next_window() { frames_.clear(); }
+  /// Tells kernels what a later window will read of the streams that are stored whole, as far as that is known.
+  void expect(const window&, const tensor<T>& x);
   arena<T>& memory() { return arena_; }
   /// A state before the first token: what was carried here, or `initial`.
   tensor<T> state(const extents& size, T initial);
@@ -52,6 +54,7 @@ class evaluation final {
   };
   std::unordered_map<node_index, tensor<T>>& around(const window&);
 
+  tensor<T> part_of(const tensor<T>& whole, const window&);
   tensor<T> computed(node_index stream, const window&);
   tensor<T> local(node_index stream, std::size_t reach, const window&);
   std::vector<view<const T>> operands(const compiled_stream&, const window&, const tensor<T>* last,
@@ -106,7 +109,8 @@ class evaluation final {
   shapes<T>& shapes_;
   arena<T> arena_;
   carried<T>* carry_;
-  std::vector<frame> frames_;  // shared streams of the windows that are being evaluated
+  std::vector<tensor<T>> read_;  // streams stored whole of which windows were read
+  std::vector<frame> frames_;    // shared streams of the windows that are being evaluated
 };
 
 /// As many tokens as an operator takes at once where a window has more: control streams stay small.

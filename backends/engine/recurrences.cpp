@@ -77,13 +77,16 @@ template <class T>
 void evaluation<T>::unrolled_part(const unrolled_form& u, const tensor<T>& x, const tensor<T>& h, const tensor<T>& y,
                                   const window& w, bool transposed) {
   std::vector<tensor<T>> keep;
-  const recurrence<T> r = controls(u, w, keep);
+  recurrence<T> r = controls(u, w, keep);
+  const bool in_kernel = !u.p && u.bonus.size() == 1;
+  if (in_kernel) r.bonus = control(u.bonus.front(), w, keep);
   if (u.p) {
     const rank_one_recurrence<T> of{r, control(*u.p, w, keep), control(*u.q, w, keep)};
     (transposed ? k_.rank_one_adjoint : k_.rank_one)(of, x, h, y);
   } else {
     (transposed ? k_.unrolled_adjoint : k_.unrolled)(r, x, h, y);
   }
+  if (in_kernel) return;
   for (const streams& bonus : u.bonus) {
     const tensor<T> term = arena_.make(y.v.size);
     k_.times(read_bonus(u, bonus, w), x, term);

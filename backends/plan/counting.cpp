@@ -38,6 +38,10 @@ void count_recurrence(std::string_view kernel, const recurrence<T>& r, double pe
   count<T>(kernel, per_entry * entries(h) * static_cast<double>(y.of(axis::token)),
            r.logarithmic ? static_cast<double>(volume(decays)) : 0, r.decay.u, r.decay.v, r.write.u, r.write.v,
            r.read.u, r.read.v, x, y);
+  if (!r.bonus) return;
+  work& w = counted_work()[kernel];
+  w.flops += 4 * entries(h) / static_cast<double>(h.of(axis::chan)) * static_cast<double>(y.of(axis::token));
+  w.bytes += (entries(r.bonus->u) + entries(r.bonus->v)) * sizeof(T);
 }
 
 /// States forward twice and backward once.
@@ -103,6 +107,7 @@ kernels<T> make_table() {
   k.release = [](T*) {};
   k.enter = [] { return 0u; };
   k.leave = [](unsigned) {};
+  k.expect = [](std::span<const in>) {};
   k.fill = [](T, out y) { count<T>("fill", 0, 0, y); };
   k.unit = [](std::size_t, out y) { count<T>("unit", 0, 0, y); };
   k.eye = [](out y) { count<T>("eye", 0, 0, y); };

@@ -178,6 +178,7 @@ struct definition final {
         .release = [](T* p) { delete[] p; },
         .enter = [] { return 0u; },
         .leave = [](unsigned) {},
+        .expect = [](std::span<const in>) {},
         .fill =
             [](T value, out y) {
               each(

@@ -38,6 +38,18 @@ struct recurrences final {
         y);
   }
 
+  /// Of the token's own input, whatever the state.
+  static void add_bonus(const recurrence<T>& r, in x, out h, out y) {
+    if (!r.bonus) return;
+    for (std::size_t t = 0; t < y.of(time); ++t)
+      each(
+          h.size,
+          [](const T& bonus, const T& bonus_v, const T& read, const T& read_v, const T& write, const T& write_v,
+             const T& x_, T& y_) { y_ += bonus * bonus_v * read * read_v * write * write_v * x_; },
+          token(r.bonus->u, t), token(r.bonus->v, t), token(r.read.u, t), token(r.read.v, t), token(r.write.u, t),
+          token(r.write.v, t), token(x, t), token(y, t));
+  }
+
   static void unrolled(const recurrence<T>& r, in x, out h, out y) {
     clear(y);
     for (std::size_t t = 0; t < y.of(time); ++t) {
@@ -46,6 +58,7 @@ struct recurrences final {
       add(r.write, t, x, h);
       if (!r.exclusive) sum(r.read, t, h, token(y, t));
     }
+    add_bonus(r, x, h, y);
   }
   static void unrolled_adjoint(const recurrence<T>& r, in g, out h, out y) {
     clear(y);
@@ -55,6 +68,7 @@ struct recurrences final {
       fade(r, t, h);
       if (r.exclusive) add(r.read, t, g, h);
     }
+    add_bonus(r, g, h, y);
   }
 
   /// Every state that it needs is kept.

@@ -314,11 +314,11 @@ struct control_operands final {
 
 /// The operands of an Unrolled and of the rank one of its transition.
 struct unrolled_operands final {
-  control_operands decay, b, c, p, q;
+  control_operands decay, b, c, p, q, bonus;
   operand x, h, y;
-  bool logarithmic, exclusive;
+  bool logarithmic, exclusive, has_bonus;
   /// @param of_heads  all channels of a head share the controls, as a rank one needs
-  unrolled_operands(draw& d, bool of_heads) : logarithmic(d.maybe()), exclusive(d.maybe()) {
+  unrolled_operands(draw& d, bool of_heads) : logarithmic(d.maybe()), exclusive(d.maybe()), has_bonus(d.maybe()) {
     const extents stream = d.sizes({axis::token, axis::head, axis::chan, axis::column});
     extents lanes = stream, before = stream;
     at(lanes, axis::column) = at(before, axis::token) = 1;
@@ -334,17 +334,22 @@ struct unrolled_operands final {
     c = some(-1, 1);
     p = some(-0.5, 0.5);
     q = some(-0.5, 0.5);
+    bonus = some(-1, 1);
     x = d.of(stream, d.any());
     h = d.of(before);
     y = d.of(stream, d.any());
   }
   template <class T>
   recurrence<T> as() {
-    return {decay.as<T>(), b.as<T>(), c.as<T>(), logarithmic, exclusive};
+    recurrence<T> r{decay.as<T>(), b.as<T>(), c.as<T>(), logarithmic, exclusive};
+    if (has_bonus) r.bonus = bonus.as<T>();
+    return r;
   }
   template <class T>
   rank_one_recurrence<T> with_rank_one() {
-    return {as<T>(), p.as<T>(), q.as<T>()};
+    recurrence<T> diagonal = as<T>();
+    diagonal.bonus.reset();
+    return {diagonal, p.as<T>(), q.as<T>()};
   }
   template <class T>
   void run(void (*kernel)(const recurrence<T>&, view<const T>, view<T>, view<T>)) {

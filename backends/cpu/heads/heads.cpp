@@ -94,6 +94,27 @@ HWY_INLINE void advance_panel(const head& p, const head_chunk& c, const float* x
   }
 }
 
+/// What each of at most chunk_tokens tokens gets of its own input beside what the state gives: the sum over the state
+/// of bonus, read and write, 0 without a bonus. `row` is memory for a row of the same step; rows end in zeros.
+struct bonus_of_tokens final {
+  float of[chunk_tokens] = {};
+
+  HWY_INLINE bonus_of_tokens(const head& p, std::size_t first, std::size_t count, const float* reads,
+                             const float* writes, float* row, std::size_t step) {
+    if (!p.bonus) return;
+    const lanes d;
+    const bool is_constant = p.bonus->u_step == 0 && p.bonus->v_step == 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (i == 0 || !is_constant) p.bonus->row(first + i, p.states, 1, row);
+      auto sum = hn::Zero(d);
+      for (std::size_t k = 0; k < p.states; k += hn::Lanes(d))
+        sum = hn::MulAdd(hn::Mul(hn::LoadU(d, reads + i * step + k), hn::LoadU(d, writes + i * step + k)),
+                         hn::LoadU(d, row + k), sum);
+      of[i] = hn::GetLane(hn::SumOfLanes(d, sum));
+    }
+  }
+};
+
 HWY_INLINE void head_by_chunks(const head& p) {
   const lanes d;
   const std::size_t wide = tile_columns();
@@ -103,6 +124,10 @@ HWY_INLINE void head_by_chunks(const head& p) {
   for (std::size_t first = 0; first < p.tokens; first += chunk_tokens) {
     const std::size_t count = std::min(chunk_tokens, p.tokens - first);
     (p.one_decay ? prepare_by_token : prepare_by_state)(p, w.chunk, first, count);
+    if (p.bonus) {
+      const bonus_of_tokens bonus(p, first, count, w.chunk.raw_reads, w.chunk.raw_writes, w.chunk.left, w.chunk.step);
+      for (std::size_t i = 0; i < count; ++i) w.chunk.scores[i * (score_step + 1)] += bonus.of[i];
+    }
     for (std::size_t k = 0; k < p.channels; k += wide) {
       const std::size_t channels = std::min(wide, p.channels - k);
       for (std::size_t i = 0; i < count; ++i)
@@ -158,15 +183,16 @@ HWY_INLINE void head_by_tokens(const head& p) {
     to_logs(p.logarithmic, p.states, logs);
     split_decay(logs, p.states, c.left + i * c.step, c.right + i * c.step);
   }
+  const bonus_of_tokens bonus(p, 0, p.tokens, c.reads, c.writes, c.raw_reads, c.step);
   const std::size_t whole = p.states / hn::Lanes(d) * hn::Lanes(d), most = p.states / hn::Lanes(few) * hn::Lanes(few);
   for (std::size_t k = 0; k < p.channels; ++k)
     for (std::size_t i = 0; i < p.tokens; ++i) {
       const auto t = static_cast<std::ptrdiff_t>(i), channel = static_cast<std::ptrdiff_t>(k);
       const float x = p.x[t * p.x_step + channel * p.x_chan];
       float* const state = p.h + k * p.h_chan;
-      p.y[t * p.y_step + channel * p.y_chan] = step_states<Order>(d, c, i, x, 0, whole, state) +
-                                               step_states<Order>(few, c, i, x, whole, most, state) +
-                                               step_states<Order>(one, c, i, x, most, p.states, state);
+      p.y[t * p.y_step + channel * p.y_chan] =
+          step_states<Order>(d, c, i, x, 0, whole, state) + step_states<Order>(few, c, i, x, whole, most, state) +
+          step_states<Order>(one, c, i, x, most, p.states, state) + bonus.of[i] * x;
     }
 }
 
@@ -215,6 +241,7 @@ void run_heads(const recurrence<float>& r, view<const float> x, view<float> h, v
       p.states = h.of(axis::state);
       p.logarithmic = r.logarithmic;
       p.one_decay = r.decay.v.of(axis::state) == 1;
+      if (r.bonus) p.bonus = stream(*r.bonus);
       p.order = r.exclusive ? turn::read_decay_write : adjoint ? turn::write_read_decay : turn::decay_write_read;
       run_head(p);
     }
@@ -229,12 +256,13 @@ namespace alphaform::cpu {
 HWY_EXPORT(run_heads);
 
 bool shares_decay_among_channels(const recurrence<float>& r, view<const float> x) {
+  const factored<float> all[]{r.decay, r.write, r.read, r.bonus ? *r.bonus : r.read};
   for (const axis a : {axis::rank, axis::tap, axis::part, axis::column}) {
     if (x.of(a) != 1) return false;
-    for (const factored<float>& f : {r.decay, r.write, r.read})
+    for (const factored<float>& f : all)
       if (f.u.of(a) != 1 || f.v.of(a) != 1) return false;
   }
-  for (const factored<float>& f : {r.decay, r.write, r.read})
+  for (const factored<float>& f : all)
     if (f.u.of(axis::chan) != 1 || f.v.of(axis::chan) != 1 || f.u.of(axis::state) != 1) return false;
   return x.of(axis::state) == 1;
 }

@@ -7,6 +7,7 @@
 #include <alphaform/backends/cpu/simd/math-inl.hpp>
 #include <cmath>
 #include <cstddef>
+#include <optional>
 
 #if defined(ALPHAFORM_CPU_SIMD_HEAD_STREAMS_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef ALPHAFORM_CPU_SIMD_HEAD_STREAMS_INL
@@ -50,6 +51,7 @@ enum class turn { decay_write_read, read_decay_write, write_read_decay };
 
 struct head final {
   head_stream decay, reader, writer;  ///< read and write, or write and read of the adjoint
+  std::optional<head_stream> bonus;
   const float* x;
   float *h, *y;
   std::ptrdiff_t x_step, x_chan, y_step, y_chan;

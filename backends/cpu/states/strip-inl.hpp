@@ -207,12 +207,17 @@ class strip final {
             .base = base,
             .ahead = {},
             .ahead_step = {}};
+    // The same tokens of what comes after this window, two streams with each group of states; or the next tokens of
+    // what is read here.
     const bool is_first = n == 0;
     const strided result{w_.y, w_.y_token, w_.y_chan, 0};
     const strided* next[] = {is_first ? &w_.decay.u : &w_.read.u, is_first ? &w_.x : &result};
+    const std::size_t pair = std::min<std::size_t>(n / most_states, 1) * 2;
     for (std::size_t k = 0; k < 2; ++k) {
-      s.ahead[k] = token(*next[k], count_, 0) + offset(next[k]->chan, first_ + c);
-      s.ahead_step[k] = next[k]->token;
+      const strided& later = w_.soon[pair + k];
+      const strided& from = later.data != nullptr ? later : *next[k];
+      s.ahead[k] = token(from, later.data != nullptr ? 0 : count_, 0) + offset(from.chan, first_ + c);
+      s.ahead_step[k] = from.token;
     }
     pack_groups(c, n, some);
 

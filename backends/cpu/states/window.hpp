@@ -1,5 +1,6 @@
 // One scan over tokens, channels and states, as `states.cpp` cuts it out of views of more axes.
 #pragma once
+#include <array>
 #include <cstddef>
 
 namespace alphaform::cpu {
@@ -27,6 +28,7 @@ struct states_window final {
   std::ptrdiff_t h_chan, h_state;
   float* y;
   std::ptrdiff_t y_token, y_chan;
+  std::array<strided, 4> soon{};  ///< streams to be fetched; data is null of those that there are not
 };
 
 void scan(const states_window&);
