@@ -59,7 +59,40 @@ HWY_INLINE void filter_entries(D d, const filtered_rows& f, std::size_t taps, co
   (hn::StoreU(sum[J], d, y + J * width), ...);
 }
 
-void filter_rows(const filtered_rows& f) {
+/// Some vectors of the rows from `begin` on, which have all taps, with the taps in registers.
+template <std::size_t Taps, class D, std::size_t... J>
+HWY_INLINE void filter_columns(D d, const filtered_rows& f, std::size_t begin, std::size_t i,
+                               std::index_sequence<J...>) {
+  using V = hn::Vec<D>;
+  constexpr std::ptrdiff_t ahead = 8;
+  const std::size_t width = hn::Lanes(d);
+  const auto start = static_cast<std::ptrdiff_t>(begin);
+  const float* x = f.x + start * f.x_token + i;
+  float* y = f.y + start * f.y_token + i;
+  const auto tap = [&](std::size_t k, std::size_t j) HWY_ATTR {
+    return hn::LoadU(d, f.taps + static_cast<std::ptrdiff_t>(k) * f.tap_stride + i + j * width);
+  };
+  V t0[] = {tap(0, J)...}, t1[] = {tap(1, J)...}, t2[] = {tap(Taps > 2 ? 2 : 0, J)...},
+    t3[] = {tap(Taps > 3 ? 3 : 0, J)...};
+  for (std::size_t t = begin; t < f.tokens; ++t, x += f.x_token, y += f.y_token) {
+    const auto at = [&](std::ptrdiff_t k, std::size_t j)
+                        HWY_ATTR { return hn::LoadU(d, x - k * f.x_token + j * width); };
+    (hwy::Prefetch(x + ahead * f.x_token + J * width), ...);
+    V sum[] = {hn::MulAdd(t1[J], at(1, J), hn::Mul(t0[J], at(0, J)))...};
+    if constexpr (Taps > 2) ((sum[J] = hn::MulAdd(t2[J], at(2, J), sum[J])), ...);
+    if constexpr (Taps > 3) ((sum[J] = hn::MulAdd(t3[J], at(3, J), sum[J])), ...);
+    (hn::StoreU(sum[J], d, y + J * width), ...);
+  }
+}
+template <class Vectors, class D>
+HWY_INLINE void filter_columns(D d, const filtered_rows& f, std::size_t begin, std::size_t i, Vectors vectors) {
+  if (f.width == 2) return filter_columns<2>(d, f, begin, i, vectors);
+  if (f.width == 3) return filter_columns<3>(d, f, begin, i, vectors);
+  filter_columns<4>(d, f, begin, i, vectors);
+}
+
+/// The tokens [begin, end), row by row.
+void filter_row_by_row(const filtered_rows& f, std::size_t begin, std::size_t end_token) {
   constexpr std::size_t tile = 512;
   const hn::ScalableTag<float> d;
   const hn::CappedTag<float, 1> one;
@@ -70,7 +103,7 @@ void filter_rows(const filtered_rows& f) {
   const bool apart = !f.x_repeats && std::abs(f.x_token) != static_cast<std::ptrdiff_t>(f.channels);
   for (std::size_t first = 0; first < f.channels; first += tile) {
     const std::size_t end = std::min(first + tile, f.channels);
-    for (std::size_t t = 0; t < f.tokens; ++t) {
+    for (std::size_t t = begin; t < end_token; ++t) {
       const std::size_t taps = std::min(f.width, t + 1);
       const auto token = static_cast<std::ptrdiff_t>(t);
       std::size_t i = first;
@@ -86,6 +119,15 @@ void filter_rows(const filtered_rows& f) {
       for (; i < end; ++i) entries(std::make_index_sequence<1>{}, one);
     }
   }
+}
+
+void filter_rows(const filtered_rows& f) {
+  const hn::ScalableTag<float> d;
+  const std::size_t at_once = 4 * hn::Lanes(d), edge = f.width - 1;
+  const bool in_registers = f.width >= 2 && f.width <= 4 && !f.taps_repeat && !f.x_repeats && f.tokens > edge;
+  if (!in_registers || f.channels % at_once != 0) return filter_row_by_row(f, 0, f.tokens);
+  filter_row_by_row(f, 0, edge);
+  for (std::size_t i = 0; i < f.channels; i += at_once) filter_columns(d, f, edge, i, std::make_index_sequence<4>{});
 }
 
 template <class D>
