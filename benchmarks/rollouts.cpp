@@ -8,7 +8,7 @@ namespace alphaform::benchmarks {
 namespace {
 
 /// Streams between the layers take at most this much; of longer texts some are computed again.
-constexpr std::size_t stream_bytes = std::size_t{6 * 192} << 20;
+constexpr std::size_t stream_bytes = std::size_t{768} << 20;
 
 /// Forward twice for the streams between the layers, then two scans a layer.
 needs needs_of(const model_sizes& s) {

@@ -175,6 +175,16 @@ class compilation final {
     return finished_with(times(last, code_.scan(back, change(decay), times(first, x))));
   }
 
+  compiled_stream gated_sum(const streams& outer, const streams& inner) {
+    take({&outer, &inner});
+    streams all = outer;
+    all.insert(all.end(), inner.begin(), inner.end());
+    choose_inlined(all);
+    const assembler::value x = one_more(), other = one_more(),
+                           sum = code_.plus(inner.empty() ? x : code_.times(product(inner), x), other);
+    return finished_with(outer.empty() ? sum : code_.times(product(outer), sum));
+  }
+
  private:
   void take(std::initializer_list<const streams*> lists) {
     for (const streams* list : lists)
@@ -187,14 +197,17 @@ class compilation final {
     c.reads = reads_;
     return c;
   }
-  /// The operand that the caller brings.
-  assembler::value one_more() { return one_more_ = code_.put({.is = operation::load}); }
-  /// It is the last one.
+  /// An operand that the caller brings.
+  assembler::value one_more() {
+    brought_.push_back(code_.put({.is = operation::load}));
+    return brought_.back();
+  }
+  /// They are the last ones.
   compiled_stream finished_with(assembler::value result) {
-    code_.load(one_more_, reads_.size());
-    reads_.push_back(absent);
+    for (std::size_t k = 0; k < brought_.size(); ++k) code_.load(brought_[k], reads_.size() + k);
+    reads_.resize(reads_.size() + brought_.size());
     compiled_stream c = finished(result);
-    c.reads.pop_back();
+    c.reads.resize(c.reads.size() - brought_.size());
     return c;
   }
 
@@ -367,7 +380,7 @@ class compilation final {
   std::map<node_index, assembler::value> values_, expm1_;
   std::set<node_index> exponents_;  // s of decays e^s, of which e^s - 1 is needed
   std::vector<node_index> reads_;
-  assembler::value one_more_ = 0;
+  std::vector<assembler::value> brought_;
   extents size_ = single;
 };
 
@@ -401,10 +414,11 @@ const compiled_stream& compiler<T>::known(const key& k) {
   if (found == known_.end()) {
     const auto& [what, a, b, c] = k;
     compilation<T> made(g_, sizes_, parents_);
+    const bool back = what == made_of::scan_back;
     found = known_
-                .emplace(k, what == made_of::scan || what == made_of::scan_back
-                                ? made.scan(what == made_of::scan_back, a, b, c)
-                                : made.made(what, a))
+                .emplace(k, what == made_of::gated_sum      ? made.gated_sum(a, b)
+                            : back || what == made_of::scan ? made.scan(back, a, b, c)
+                                                            : made.made(what, a))
                 .first;
   }
   return found->second;
@@ -419,6 +433,11 @@ template <class T>
 const compiled_stream& compiler<T>::scan_program(const scan_form& s, bool transposed) {
   return transposed ? known({made_of::scan_back, s.after, s.decay, s.before})
                     : known({made_of::scan, s.before, s.decay, s.after});
+}
+
+template <class T>
+const compiled_stream& compiler<T>::gated_sum_program(const gated_sum_form& s) {
+  return known({made_of::gated_sum, s.outer, s.inner, {}});
 }
 
 template class compiler<float>;

@@ -14,7 +14,8 @@ enum class made_of : std::uint8_t {
   product_with,     ///< the same times one more operand
   change_of_decay,  ///< a - 1 for their product a, without cancellation where the stream is known to be close to 1
   scan,             ///< a scan with what comes before and after it, of one more operand
-  scan_back         ///< its transpose
+  scan_back,        ///< its transpose
+  gated_sum         ///< a gated sum's pass, of what its Diag is applied to and of what P has made
 };
 
 struct compiled_stream final {
@@ -36,9 +37,12 @@ class compiler final {
   const compiled_stream& program(made_of, const streams&);
   /// Diag(after) Scan(Diag(decay)) Diag(before) times one more operand, or the transpose.
   const compiled_stream& scan_program(const scan_form&, bool transposed);
+  /// Of two more operands, x and P x.
+  const compiled_stream& gated_sum_program(const gated_sum_form&);
 
  private:
-  using key = std::tuple<made_of, streams, streams, streams>;  // of a scan: first, decay, last; of others: all
+  // Of a scan: first, decay, last; of a gated sum: outer, inner; of others: all.
+  using key = std::tuple<made_of, streams, streams, streams>;
   const compiled_stream& known(const key&);
 
   const workspace& g_;

@@ -81,22 +81,20 @@ tensor<T> evaluation<T>::computed(node_index i, const window& w) {
 
 template <class T>
 void evaluation<T>::value_into(node_index i, const window& w, const view<T>& y) {
-  evaluate(whole_.programs().program(made_of::product, {i}), w, nullptr, y);
+  evaluate(whole_.programs().program(made_of::product, {i}), w, {}, y);
 }
 
-/// What a program reads; `last` is its last operand if there is one that is no stream, and `keep` holds the others.
+/// What a program reads; `last` are its last operands, which are no streams, and `keep` holds all of them.
 template <class T>
-std::vector<view<const T>> evaluation<T>::operands(const compiled_stream& c, const window& w, const tensor<T>* last,
+std::vector<view<const T>> evaluation<T>::operands(const compiled_stream& c, const window& w, brought last,
                                                    std::vector<tensor<T>>& keep) {
-  std::vector<view<const T>> all;
-  all.reserve(c.reads.size() + 1);
-  for (const node_index r : c.reads) all.push_back(keep.emplace_back(value(r, w)));
-  if (last != nullptr) all.push_back(*last);
-  return all;
+  for (const node_index r : c.reads) keep.push_back(value(r, w));
+  keep.insert(keep.end(), last.begin(), last.end());
+  return {keep.begin(), keep.end()};
 }
 
 template <class T>
-void evaluation<T>::evaluate(const compiled_stream& c, const window& w, const tensor<T>* last, const view<T>& y) {
+void evaluation<T>::evaluate(const compiled_stream& c, const window& w, brought last, const view<T>& y) {
   std::vector<tensor<T>> keep;
   k_.evaluate(c.program, operands(c, w, last, keep), y);
 }
@@ -104,7 +102,7 @@ void evaluation<T>::evaluate(const compiled_stream& c, const window& w, const te
 template <class T>
 tensor<T> evaluation<T>::evaluated(const compiled_stream& c, const window& w) {
   const tensor<T> y = arena_.make(w.of(c.size));
-  evaluate(c, w, nullptr, y);
+  evaluate(c, w, {}, y);
   return y;
 }
 

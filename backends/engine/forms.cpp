@@ -170,6 +170,24 @@ std::optional<scan_form> scan_up_to(const workspace& g, const std::vector<node_i
   return form && at + form->factors == end ? form : std::nullopt;
 }
 
+std::optional<gated_sum_form> gated_sum_up_to(const workspace& g, const std::vector<node_index>& factors,
+                                              std::size_t end, const std::function<bool(std::size_t)>& joins) {
+  if (end == 0 || !one_of<terms::sum, terms::paths>(g[factors[end - 1]].term)) return std::nullopt;
+  const node& sum = g[factors[end - 1]];
+  gated_sum_form form;
+  if (is_diagonal(g, sum.b, form.inner))
+    form.other = sum.a;
+  else if (form.inner.clear(); is_diagonal(g, sum.a, form.inner))
+    form.other = sum.b;
+  else
+    return std::nullopt;
+  std::size_t at = end - 1;
+  while (at > 0 && g[factors[at - 1]].is<terms::diag>() && joins(at)) --at;
+  if (take_diagonals(g, factors, at, form.outer) != end - 1) return std::nullopt;
+  form.factors = end - at;
+  return form;
+}
+
 node_index as_inverse_row_sum(const workspace& g, node_index stream) {
   const node& n = g[stream];
   if (!n.is<terms::function>() || n.function != function_code<functions::reciprocal>) return absent;

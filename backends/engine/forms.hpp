@@ -51,6 +51,16 @@ std::optional<scan_form> scan_from(const workspace& g, const std::vector<node_in
 std::optional<scan_form> scan_up_to(const workspace& g, const std::vector<node_index>& factors, std::size_t at,
                                     const std::function<bool(std::size_t)>& joins);
 
+/// Diag(outer) (P + Diag(inner)): one pass over what P makes.
+struct gated_sum_form final {
+  streams outer, inner;
+  node_index other = absent;  ///< P
+  std::size_t factors = 0;
+};
+/// Recognises one that ends at place `at`, as above.
+std::optional<gated_sum_form> gated_sum_up_to(const workspace& g, const std::vector<node_index>& factors,
+                                              std::size_t at, const std::function<bool(std::size_t)>& joins);
+
 /// Is the stream 1 / (P 1), and which operator is P? `absent` if it is another one.
 node_index as_inverse_row_sum(const workspace& g, node_index stream);
 

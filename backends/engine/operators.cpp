@@ -59,6 +59,11 @@ tensor<T> evaluation<T>::applied(node_index p, operand& o, const tensor<T>* to) 
       } else if (const auto scanned = scan_up_to(g_, s.factors, k, joins)) {
         k -= scanned->factors;
         y = scan(*scanned, x, o.w, false, k == 0 ? to : nullptr);
+      } else if (const auto sum = gated_sum_up_to(g_, s.factors, k, joins);
+                 sum && (!first || !whole_.shared(s.factors[k - 1]))) {
+        const tensor<T> other = first ? applied(sum->other, o, nullptr) : apply(sum->other, x, o.w);
+        k -= sum->factors;
+        y = gated(*sum, x, other, o.w, k == 0 ? to : nullptr);
       } else if (d < k) {
         y = scaled(diagonals_of(g_, s.factors, d, k), x, o.w, d == 0 ? to : nullptr);
         k = d;
@@ -114,19 +119,32 @@ tensor<T> evaluation<T>::place(const extents& size, const tensor<T>* to) {
 
 // ---- within a token
 
-/// Diag(product of streams) x.
+/// A program's result, block by block of the tokens.
 template <class T>
-tensor<T> evaluation<T>::scaled(const streams& list, const tensor<T>& x, const window& w, const tensor<T>* to) {
-  const compiled_stream& c = whole_.programs().program(made_of::product_with, list);
-  const tensor<T> y = place(alphaform::together(w.of(c.size), x.v.size), to);
+tensor<T> evaluation<T>::in_blocks(const compiled_stream& c, const window& w, brought all, const tensor<T>* to) {
+  extents size = w.of(c.size);
+  for (const tensor<T>& x : all) size = alphaform::together(size, x.v.size);
+  const tensor<T> y = place(size, to);
   const std::size_t tokens = y.v.of(axis::token);
   for (std::size_t t = 0; t < tokens; t += token_block) {
     const std::size_t end = std::min(t + token_block, tokens);
-    const tensor<T> part = x.slice(axis::token, t, end);
-    evaluate(c, tokens == 1 ? w : w.at_tokens(w.token_begin + t, w.token_begin + end), &part,
-             y.slice(axis::token, t, end));
+    const window block = tokens == 1 ? w : w.at_tokens(w.token_begin + t, w.token_begin + end);
+    const auto part = [&](std::size_t k) { return all.begin()[k].slice(axis::token, t, end); };
+    const tensor<T> there = y.slice(axis::token, t, end);
+    all.size() == 1 ? evaluate(c, block, {part(0)}, there) : evaluate(c, block, {part(0), part(1)}, there);
   }
   return y;
+}
+
+/// Diag(product of streams) x.
+template <class T>
+tensor<T> evaluation<T>::scaled(const streams& list, const tensor<T>& x, const window& w, const tensor<T>* to) {
+  return in_blocks(whole_.programs().program(made_of::product_with, list), w, {x}, to);
+}
+template <class T>
+tensor<T> evaluation<T>::gated(const gated_sum_form& s, const tensor<T>& x, const tensor<T>& other, const window& w,
+                               const tensor<T>* to) {
+  return in_blocks(whole_.programs().gated_sum_program(s), w, {x, other}, to);
 }
 
 /// Sums over axes; one along which x is only repeated counts as often as it has entries.

@@ -185,9 +185,9 @@ tensor<T> evaluation<T>::scan(const scan_form& s, const tensor<T>& x, const wind
   const compiled_stream& c = whole_.programs().scan_program(s, transposed);
   each_block(w.tokens(), scan_block, transposed, [&](std::size_t begin, std::size_t end) {
     const window part = w.at_tokens(w.token_begin + begin, w.token_begin + end);
-    const tensor<T> in = x.slice(axis::token, begin, end);
     std::vector<tensor<T>> keep;
-    k_.scan(c.program, operands(c, part, &in, keep), h, y.slice(axis::token, begin, end));
+    k_.scan(c.program, operands(c, part, {x.slice(axis::token, begin, end)}, keep), h,
+            y.slice(axis::token, begin, end));
   });
   return y;
 }
