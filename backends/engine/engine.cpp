@@ -68,11 +68,12 @@ bool engine<T>::causal(node_index p) const {
 
 /// Can windows of tokens come one after the other, each with what the one before has left?
 template <class T>
-bool engine<T>::streams(node_index p) const {
+bool engine<T>::streams(node_index p) {
   const node& n = g_[p];
   if (one_of<terms::attend, terms::rownorm, terms::bounded_rownorm>(n.term)) return false;
   if (one_of<terms::product, terms::sum, terms::paths>(n.term)) return streams(n.a) && streams(n.b);
   if (n.is<terms::scan>()) return within_tokens(n.a);
+  if (n.is<terms::conv>() && at(shapes_.of(n.a), axis::tap) > most_tokens) return false;  // would hand on too much
   return causal(p);
 }
 

@@ -78,7 +78,7 @@ class engine final {
   tensor<T> moved_here(evaluation<T>&, const tensor<T>& part);
   tensor<T> in_windows(node_index pointwise);
   bool within_tokens(node_index p) const;
-  bool streams(node_index p) const;
+  bool streams(node_index p);
   bool is_one_pass(node_index p) const;
   bool in_token_windows(node_index p, bool transposed);
   bool has_matrix(node_index p) const;

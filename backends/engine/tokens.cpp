@@ -89,9 +89,10 @@ tensor<T> evaluation<T>::reordered(const node& n, const tensor<T>& x, const wind
 template <class T>
 tensor<T> evaluation<T>::filtered(const node& n, tensor<T> x, const window& w, bool transposed, const tensor<T>* to) {
   x = with_tokens(std::move(x), w);
-  if (n.is<terms::conv>() && !is_filter(g_[n.a]))  // Conv(w) = Contract_tap Diag(w) Lags(w)
+  if (n.is<terms::conv>() && at(shapes_.of(n.a), axis::token) > 1)  // Conv(w) = Contract_tap Diag(w) Lags(w)
     return transposed ? lagged(n, scaled({n.a}, x, w), w, true) : summed(scaled({n.a}, lagged(n, x, w, false), w), tap);
-  const view<const T> taps = n.is<terms::delay>() ? view<const T>{} : w.lanes_of(stream_parameter(env_, g_[n.a]));
+  const tensor<T> filter = n.is<terms::conv>() ? value(n.a, w) : tensor<T>{};
+  const view<const T> taps = filter.v;
   const std::size_t reach = carry_ == nullptr ? 0 : n.is<terms::delay>() ? 1 : taps.of(axis::tap) - 1;
   extents filters = taps.size;
   at(filters, axis::tap) = 1;

@@ -284,6 +284,22 @@ TEST_CASE("matrices and their transposes are their definitions") {
     }
 }
 
+TEST_CASE("matrices act on every tap of a filter") {
+  draw d;
+  for (int round = 0; round < rounds; ++round) {
+    extents x_size = single, y_size = single, w_size = single;
+    at(x_size, axis::tap) = at(y_size, axis::tap) = 1 + d.below(700);
+    at(x_size, axis::state) = at(w_size, axis::head) = d.odd();
+    at(y_size, axis::chan) = at(w_size, axis::token) = 1 + d.below(300);
+    operand w = d.of(w_size), x = d.of(x_size, d.any()), y = d.of(y_size);
+    both([&](const auto& k, auto type) {
+      using T = decltype(type);
+      k.linear(w.as<T>(), axis::state, axis::chan, x.as<T>(), y.as<T>());
+    });
+    check_same(y);
+  }
+}
+
 TEST_CASE("running maxima and recurrences are their definitions") {
   draw d;
   for (int round = 0; round < rounds; ++round) {

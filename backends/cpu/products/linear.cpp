@@ -2,6 +2,7 @@
 #include <alphaform/backends/cpu/products/products.hpp>
 #include <alphaform/backends/parallel.hpp>
 #include <alphaform/backends/reference/definition.hpp>
+#include <vector>
 
 namespace alphaform::cpu {
 
@@ -30,9 +31,34 @@ void each_tile(std::size_t rows, std::size_t columns, F f) {
   });
 }
 
+/// The one axis beside `column` along which there are entries, if these lie one after the other; time if not.
+axis row_of(const out& y, axis column) {
+  axis row = time;
+  for (const axis a : every_axis) {
+    if (a == column || y.of(a) == 1) continue;
+    if (row != time || a == time || y.step(a) != 1) return time;
+    row = a;
+  }
+  return row;
+}
+
+/// y[o, k] = sum_i W[o, i] x[i, k] for entries k of another axis, such as the taps of a filter that matrices make.
+void linear_of_lines(in w, axis from, axis to, axis row, in x, out y) {
+  const std::size_t inner = w.of(axis::head), length = y.of(row), y_row = std::max(y.step(to), length);
+  std::vector<float> lines(inner * length);
+  for (std::size_t i = 0; i < inner; ++i)
+    for (std::size_t k = 0; k < length; ++k) lines[i * length + k] = x.data[i * x.step(from) + k * x.step(row)];
+  each_tile(y.of(to), length, [&](std::size_t r, std::size_t rows, std::size_t c, std::size_t columns) {
+    product_rows(rows, columns, inner, w.data + r * inner, inner, lines.data() + c, length, y.data + r * y_row + c,
+                 y_row, false);
+  });
+}
+
 }  // namespace
 
 void linear(in w, axis from, axis to, in x, out y) {
+  if (const axis row = row_of(y, to); row != time && row != from && volume(x.size) == x.of(from) * x.of(row))
+    return linear_of_lines(w, from, to, row, x, y);
   if (x.of(time) != y.of(time) || !is_matrix(x, from) || !is_matrix(y, to))
     return reference::definition<float>::linear(w, from, to, x, y);
   const std::size_t inner = w.of(axis::head), x_row = std::max(x.step(time), inner),
