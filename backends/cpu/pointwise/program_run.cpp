@@ -9,7 +9,7 @@ namespace alphaform::cpu {
 namespace {
 
 constexpr std::size_t strip_size = 512;  // numbers of a register: a few of them fit the first cache
-constexpr std::size_t shortest = 160;     // shorter runs are joined
+constexpr std::size_t shortest = 160;    // shorter runs are joined
 constexpr std::size_t more = 64;         // numbers that a spread_loop may write too much
 constexpr std::size_t register_size = strip_size + more;
 constexpr std::size_t line = 16;               // numbers of a cache line
