@@ -86,7 +86,7 @@ void evaluation<T>::value_into(node_index i, const window& w, const view<T>& y) 
 
 /// What a program reads; `last` are its last operands, which are no streams, and `keep` holds all of them.
 template <class T>
-std::vector<view<const T>> evaluation<T>::operands(const compiled_stream& c, const window& w, brought last,
+std::vector<view<const T>> evaluation<T>::operands(const compiled_stream& c, const window& w, const brought& last,
                                                    std::vector<tensor<T>>& keep) {
   for (const node_index r : c.reads) keep.push_back(value(r, w));
   keep.insert(keep.end(), last.begin(), last.end());
@@ -94,7 +94,7 @@ std::vector<view<const T>> evaluation<T>::operands(const compiled_stream& c, con
 }
 
 template <class T>
-void evaluation<T>::evaluate(const compiled_stream& c, const window& w, brought last, const view<T>& y) {
+void evaluation<T>::evaluate(const compiled_stream& c, const window& w, const brought& last, const view<T>& y) {
   std::vector<tensor<T>> keep;
   k_.evaluate(c.program, operands(c, w, last, keep), y);
 }

@@ -57,10 +57,10 @@ class evaluation final {
   tensor<T> part_of(const tensor<T>& whole, const window&);
   tensor<T> computed(node_index stream, const window&);
   tensor<T> local(node_index stream, std::size_t reach, const window&);
-  using brought = std::initializer_list<tensor<T>>;
-  std::vector<view<const T>> operands(const compiled_stream&, const window&, brought last,
+  using brought = std::vector<tensor<T>>;
+  std::vector<view<const T>> operands(const compiled_stream&, const window&, const brought& last,
                                       std::vector<tensor<T>>& keep);
-  void evaluate(const compiled_stream&, const window&, brought last, const view<T>& y);
+  void evaluate(const compiled_stream&, const window&, const brought& last, const view<T>& y);
   tensor<T> evaluated(const compiled_stream&, const window&);
   tensor<T> change_of(const streams& decay, const window&);
   factored<T> control(const streams&, const window&, std::vector<tensor<T>>& keep);
@@ -76,7 +76,7 @@ class evaluation final {
                      const tensor<T>* to = nullptr);
   void unrolled_part(const unrolled_form&, const tensor<T>& x, const tensor<T>& h, const tensor<T>& y, const window&,
                      bool transposed);
-  tensor<T> in_blocks(const compiled_stream&, const window&, brought, const tensor<T>* to);
+  tensor<T> in_blocks(const compiled_stream&, const window&, const brought&, const tensor<T>* to);
   tensor<T> gated(const gated_sum_form&, const tensor<T>& x, const tensor<T>& other, const window&,
                   const tensor<T>* to);
   tensor<T> scaled(const streams&, const tensor<T>& x, const window&, const tensor<T>* to = nullptr);

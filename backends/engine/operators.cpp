@@ -121,7 +121,7 @@ tensor<T> evaluation<T>::place(const extents& size, const tensor<T>* to) {
 
 /// A program's result, block by block of the tokens.
 template <class T>
-tensor<T> evaluation<T>::in_blocks(const compiled_stream& c, const window& w, brought all, const tensor<T>* to) {
+tensor<T> evaluation<T>::in_blocks(const compiled_stream& c, const window& w, const brought& all, const tensor<T>* to) {
   extents size = w.of(c.size);
   for (const tensor<T>& x : all) size = alphaform::together(size, x.v.size);
   const tensor<T> y = place(size, to);
@@ -129,9 +129,9 @@ tensor<T> evaluation<T>::in_blocks(const compiled_stream& c, const window& w, br
   for (std::size_t t = 0; t < tokens; t += token_block) {
     const std::size_t end = std::min(t + token_block, tokens);
     const window block = tokens == 1 ? w : w.at_tokens(w.token_begin + t, w.token_begin + end);
-    const auto part = [&](std::size_t k) { return all.begin()[k].slice(axis::token, t, end); };
-    const tensor<T> there = y.slice(axis::token, t, end);
-    all.size() == 1 ? evaluate(c, block, {part(0)}, there) : evaluate(c, block, {part(0), part(1)}, there);
+    brought parts;
+    for (const tensor<T>& x : all) parts.push_back(x.slice(axis::token, t, end));
+    evaluate(c, block, parts, y.slice(axis::token, t, end));
   }
   return y;
 }

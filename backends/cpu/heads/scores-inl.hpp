@@ -3,6 +3,7 @@
 // the chunk's decay; where that would overflow, relative to the middle token of halves and quarters of the chunk, and
 // pair by pair in the blocks of 16 tokens that are left. No exponent is positive but in the first case.
 #include <alphaform/backends/cpu/heads/streams-inl.hpp>
+#include <alphaform/backends/cpu/simd/exact_sum-inl.hpp>
 
 #if defined(ALPHAFORM_CPU_SIMD_HEAD_SCORES_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef ALPHAFORM_CPU_SIMD_HEAD_SCORES_INL
@@ -103,13 +104,13 @@ HWY_INLINE void score_halves(const head& p, const head_chunk& c, std::size_t cou
 
 /// A sum and what its rounding lost: where a decay is the same at every token, so is what is lost.
 template <class V>
-struct exact_sum final {
+struct running_sum final {
   V sum, lost;
 
   HWY_INLINE void add(V x) {
-    const V next = hn::Add(sum, x), part = hn::Sub(next, sum);
-    lost = hn::Add(lost, hn::Add(hn::Sub(sum, hn::Sub(next, part)), hn::Sub(x, part)));
-    sum = next;
+    const two_floats<V> next = ExactSum(sum, x);
+    lost = hn::Add(lost, next.low);
+    sum = next.high;
   }
 };
 
@@ -117,7 +118,7 @@ struct exact_sum final {
 template <class V>
 struct exponentials final {
   V of_sum, of_negative;
-  HWY_INLINE explicit exponentials(const exact_sum<V>& s) {
+  HWY_INLINE explicit exponentials(const running_sum<V>& s) {
     const lanes d;
     const V e = Exp(d, s.sum);
     of_sum = hn::MulAdd(e, s.lost, e);
@@ -139,7 +140,7 @@ HWY_INLINE void score_at_once(const head& p, const head_chunk& c, std::size_t co
   for (std::size_t k = 0; k < p.states; k += hn::Lanes(d)) {
     const auto half = hn::Mul(hn::LoadU(d, total + k), hn::Set(d, 0.5f)), from_begin = Exp(d, half);
     const auto to_end = hn::MulAdd(from_begin, hn::LoadU(d, lost + k), from_begin);
-    exact_sum<hn::Vec<lanes>> sum{hn::Neg(half), hn::Zero(d)};
+    running_sum<hn::Vec<lanes>> sum{hn::Neg(half), hn::Zero(d)};
     exponentials<hn::Vec<lanes>> before(sum);
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t at = i * c.step + k;
@@ -171,7 +172,7 @@ HWY_INLINE void prepare_by_state(const head& p, const head_chunk& c, std::size_t
   float *const total = c.kept, *const lost = c.added;
   auto strongest = hn::Zero(d);
   for (std::size_t k = 0; k < p.states; k += hn::Lanes(d)) {
-    exact_sum<hn::Vec<lanes>> sum{hn::Zero(d), hn::Zero(d)};
+    running_sum<hn::Vec<lanes>> sum{hn::Zero(d), hn::Zero(d)};
     for (std::size_t i = 0; i < count; ++i) sum.add(hn::LoadU(d, c.logs + i * c.step + k));
     hn::StoreU(sum.sum, d, total + k);
     hn::StoreU(sum.lost, d, lost + k);

@@ -93,83 +93,30 @@ class strip final {
   /// The decay's v, in powers of 2.
   vec as_rate(vec v) const { return w_.logarithmic ? finite(hn::Mul(v, hn::Set(d, 1.44269504f))) : v; }
 
+  /// Vector after vector of channels, step by step.
   void pack() {
-    HWY_ALIGN float buffer[3][tile_channels];
-    const std::size_t whole = whole_vectors(channels_);
-    std::fill_n(total_, whole, 0.0f);
-    std::fill_n(longest_, whole, 0.0f);
-    if (pack_columns()) return;
-    const std::size_t to_next = row_;
-    float *const total = total_, *const longest = longest_;
-    const auto each = [=](std::size_t i, float* to, auto f) HWY_ATTR {
-      for (std::size_t c = 0, at = i * width; c < whole; c += width, at += to_next) hn::Store(f(c), d, to + at);
-    };
-    const auto zero = [](std::size_t) HWY_ATTR { return hn::Zero(lanes()); };
-    for (std::size_t i = 0; i < count_; ++i) {
-      if (!has(i, w_.decay_lag)) {
-        each(i, u_, zero);
-      } else if (decays_vary_) {
-        each(i, u_, [](std::size_t) HWY_ATTR { return hn::Set(lanes(), 1.0f); });
-      } else {
-        const float* u = row(w_.decay.u, i, w_.decay_lag, buffer[0]);
-        each(i, u_, [=](std::size_t c) HWY_ATTR {
-          const vec v = finite(hn::LoadU(d, u + c)), size = hn::Abs(v);
-          hn::Store(hn::Add(hn::Load(d, total + c), size), d, total + c);
-          hn::Store(hn::Max(hn::Load(d, longest + c), size), d, longest + c);
-          return v;
-        });
-      }
-      if (has(i, w_.write_lag)) {
-        const float *u = row(w_.write.u, i, w_.write_lag, buffer[1]), *x = row(w_.x, i, w_.write_lag, buffer[2]);
-        each(i, x_,
-             [=](std::size_t c) HWY_ATTR { return hn::Mul(hn::LoadU(lanes(), u + c), hn::LoadU(lanes(), x + c)); });
-      } else {
-        each(i, x_, zero);
-      }
-      each(i, y_, zero);
-    }
-  }
-  /// The same where decays and inputs lie in whole vectors of rows: vector after vector, sums in registers.
-  bool pack_columns() {
-    const auto is_plain = [](const strided& s) { return s.chan == 1 || s.chan == 0; };
-    if (decays_vary_ || channels_ % width != 0 || w_.decay.u.chan != 1 || w_.x.chan != 1 || !is_plain(w_.write.u))
-      return false;
-    const std::size_t count = count_, decays = std::min(first_with(w_.decay_lag), count),
-                      writes = std::min(first_with(w_.write_lag), count),
-                      decays_end = std::clamp(w_.tokens + w_.decay_lag - begin_, decays, count),
-                      writes_end = std::clamp(w_.tokens + w_.write_lag - begin_, writes, count);
+    HWY_ALIGN float buffer[width];
+    const vec zero = hn::Zero(d), one = hn::Set(d, 1.0f);
     for (std::size_t c = 0; c < channels_; c += width) {
-      const auto channel = static_cast<std::ptrdiff_t>(first_ + c);
-      float *const u_to = u_ + c / width * row_, *const x_to = x_ + c / width * row_,
-                   *const y_to = y_ + c / width * row_;
-      const vec zero = hn::Zero(d);
-      vec total = zero, longest = zero;
-      const auto clear = [=](float* to, std::size_t begin, std::size_t end) HWY_ATTR {
-        for (std::size_t i = begin; i < end; ++i) hn::Store(zero, d, to + i * width);
+      const std::size_t some = std::min(width, channels_ - c);
+      const auto load = [&](const strided& s, std::size_t i, std::size_t lag) HWY_ATTR {
+        return hn::LoadU(d, HWY_NAMESPACE::row(token(s, i, lag) + offset(s.chan, first_ + c), s.chan, some, buffer));
       };
-      clear(u_to, 0, decays), clear(u_to, decays_end, count);
-      clear(x_to, 0, writes), clear(x_to, writes_end, count);
-      clear(y_to, 0, count);
-      const float* u = token(w_.decay.u, decays, w_.decay_lag) + channel;
-      for (std::size_t i = decays; i < decays_end; ++i, u += w_.decay.u.token) {
-        const vec v = finite(hn::LoadU(d, u)), size = hn::Abs(v);
-        total = hn::Add(total, size);
-        longest = hn::Max(longest, size);
-        hn::Store(v, d, u_to + i * width);
+      vec total = zero, longest = zero;
+      for (std::size_t i = 0, at = c / width * row_; i < count_; ++i, at += width) {
+        vec u = zero, x = zero;
+        if (has(i, w_.decay_lag)) u = decays_vary_ ? one : finite(load(w_.decay.u, i, w_.decay_lag));
+        if (has(i, w_.write_lag)) x = hn::Mul(load(w_.write.u, i, w_.write_lag), load(w_.x, i, w_.write_lag));
+        total = hn::Add(total, hn::Abs(u));
+        longest = hn::Max(longest, hn::Abs(u));
+        hn::Store(u, d, u_ + at);
+        hn::Store(x, d, x_ + at);
+        hn::Store(zero, d, y_ + at);
       }
       hn::Store(total, d, total_ + c);
       hn::Store(longest, d, longest_ + c);
-      const float *x = token(w_.x, writes, w_.write_lag) + channel,
-                  *by = token(w_.write.u, writes, w_.write_lag) + offset(w_.write.u.chan, first_ + c);
-      const bool repeats = w_.write.u.chan == 0;
-      for (std::size_t i = writes; i < writes_end; ++i, x += w_.x.token, by += w_.write.u.token)
-        hn::Store(hn::Mul(repeats ? hn::Set(d, *by) : hn::LoadU(d, by), hn::LoadU(d, x)), d, x_to + i * width);
     }
-    return true;
   }
-  /// The first step of the strip that has a token `lag` steps before it.
-  std::size_t first_with(std::size_t lag) const { return lag > begin_ ? lag - begin_ : 0; }
-
   void unpack() const {
     HWY_ALIGN float buffer[2][tile_channels];
     const bool is_in_place = w_.y_chan == 1 && channels_ % width == 0;
