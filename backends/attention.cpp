@@ -218,7 +218,7 @@ tensor<T> run(engine<T>& e, const bound_formula& f, const query& q, const extent
 
 template <class T>
 implicit_attention<T>::implicit_attention(const bound_formula& formula, environment<T> env, const kernels<T>& backend)
-    : f_(formula), env_(std::move(env)), backend_(backend), engine_(f_.g, env_, backend_) {
+    : f_(formula), env_(placed_on(backend, std::move(env))), backend_(backend), engine_(f_.g, env_, backend_) {
   if (!env_.inputs.contains(value_input))
     throw user_error("nothing is bound to the input 'x', at which the value path starts");
   for (const auto& [name, stream] : env_.inputs)
@@ -321,7 +321,7 @@ void implicit_attention<T>::check(const query& q) const {
 
 template <class T>
 query_plan implicit_attention<T>::plan(const query& q) const {
-  query_plan p = planned(q, engine<T>::usual_window);
+  query_plan p = planned(q, std::min(engine<T>::usual_window_on(backend_), volume(together(stream_, x().v.size))));
   // Smaller windows as long as they are needed and help.
   while (p.peak_bytes > most_bytes_ && p.window > smallest_window) {
     query_plan smaller = planned(q, p.window / 4);
@@ -337,8 +337,8 @@ query_plan implicit_attention<T>::planned(const query& q, std::size_t window) co
   check(q);
   query_plan p;
   p.window = window;
-  p.threads = threads();
-  engine<T> dry(f_.g, env_, counting_kernels<T>());
+  p.threads = backend_.has_own_memory ? 1 : threads();
+  engine<T> dry(f_.g, env_, counting_kernels<T>(backend_.has_own_memory));
   dry.use_windows_of(window);
   counted_work() = {};
   tensor<T> operand;

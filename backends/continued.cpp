@@ -3,7 +3,8 @@
 namespace alphaform {
 
 template <class T>
-typename continued_attention<T>::stretch continued_attention<T>::next(const environment<T>& env) {
+typename continued_attention<T>::stretch continued_attention<T>::next(const environment<T>& given) {
+  const environment<T> env = placed_on(backend_, given);
   const entered<T> on(backend_);
   const arena<T> memory(backend_);
   const auto found = env.inputs.find(value_input);

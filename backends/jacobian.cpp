@@ -126,7 +126,7 @@ bound_derivatives derivatives_of(const term_view& y, wanted_derivatives wanted) 
 
 template <class T>
 true_derivative<T>::true_derivative(const bound_derivatives& formula, environment<T> env, const kernels<T>& backend)
-    : f_(formula), env_(std::move(env)), backend_(backend), engine_(f_.g, env_, backend_) {}
+    : f_(formula), env_(placed_on(backend, std::move(env))), backend_(backend), engine_(f_.g, env_, backend_) {}
 
 template <class T>
 tensor<T> true_derivative<T>::whole(const tensor<T>& x, const extents& size) {
@@ -190,8 +190,9 @@ std::vector<T> true_derivative<T>::gradient(std::string_view name, const tensor<
     if (!f_.g[f->variable].template is<terms::parameter>()) continue;
     const tensor<T> found = backward(*f, f->full, g);
     const view<const T> stored = stream_parameter(env_, f_.g[f->variable]);
-    std::vector<T> part(volume(stored.size));
-    backend_.copy(found, view<T>{part.data(), stored.size, stored.stride});
+    const tensor<T> whole = arena<T>(backend_).make(stream_extents(1, volume(stored.size)));
+    backend_.copy(found, view<T>{whole.v.data, stored.size, stored.stride});
+    const std::vector<T> part = numbers_of(whole);
     numbers.resize(part.size(), T(0));
     for (std::size_t k = 0; k < part.size(); ++k) numbers[k] += part[k];
   }

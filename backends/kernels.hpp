@@ -6,6 +6,7 @@
 #include <alphaform/view.hpp>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace alphaform {
@@ -73,8 +74,14 @@ struct kernels final {
 
   std::string_view name;  ///< as reports print it, such as "cpu (float32)"
 
+  /// Its memory is not this processor's: numbers are moved by `upload` and `download`. It has one queue for all work, so
+  /// that large windows pay and threads do not.
+  bool has_own_memory = false;
+
   T* (*allocate)(std::size_t count);  ///< uninitialised
   void (*release)(T*);
+  void (*upload)(const T* from_host, std::size_t count, T* to);
+  void (*download)(const T* from, std::size_t count, T* to_host);  ///< waits for all work before
   unsigned (*enter)();  ///< prepares the calling thread (denormals), returns what `leave` restores
   void (*leave)(unsigned before);
 
@@ -104,7 +111,7 @@ struct kernels final {
   void (*linear_adjoint)(in weight, axis from, axis to, in g, out y);  ///< y[.., i] = sum_o W[o, i] g[.., o]
   void (*shift)(std::ptrdiff_t lag, in x, out y);                      ///< y_t = x_{t-lag}, 0 outside
   void (*reverse)(in x, out y);                                        ///< y_t = x_{T-1-t}
-  void (*gather)(in order, in x, out y);      ///< y_t = x_{order[t]}; `order` holds a token for every token
+  void (*gather)(in order, in x, out y);      ///< y_t = x_{order[t]}; `order` holds a token of x for every token of y
   void (*scatter)(in order, in g, out y);     ///< y_{order[t]} = g_t
   void (*fir)(in taps, in x, out y);          ///< y_t = sum_k w[K-1-k] x_{t-k}; taps lie along `tap`
   void (*fir_adjoint)(in taps, in g, out y);  ///< y_t = sum_k w[K-1-k] g_{t+k}
@@ -150,5 +157,9 @@ class entered final {
 
 const kernels<double>& reference_kernels();  ///< sequential, double, the truth
 const kernels<float>& cpu_kernels();         ///< float32, vector code chosen at run time
+/// float32 on the first CUDA device. @throws user_error where there is none, or where alphaform was built without CUDA
+const kernels<float>& cuda_kernels();
+/// Why cuda_kernels() cannot be used here: a sentence; nothing if they can.
+std::optional<std::string> why_no_cuda();
 
 }  // namespace alphaform

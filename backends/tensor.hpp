@@ -23,10 +23,11 @@ template <class T>
 struct tensor final {
   view<T> v{};
   std::shared_ptr<void> owner{};
+  const kernels<T>* home = nullptr;  ///< whose memory holds the numbers, if that is not this processor's
 
   operator view<T>() const { return v; }
   operator view<const T>() const { return v; }
-  tensor slice(axis a, std::size_t begin, std::size_t end) const { return {v.slice(a, begin, end), owner}; }
+  tensor slice(axis a, std::size_t begin, std::size_t end) const { return {v.slice(a, begin, end), owner, home}; }
   explicit operator bool() const { return owner != nullptr; }
 };
 
@@ -79,7 +80,9 @@ class arena final {
       count->remove(n * sizeof(T));
     };
     // The counting backend has no storage; the owner must still be something that is released once.
-    return {{data, size, contiguous(size)}, std::shared_ptr<void>(static_cast<void*>(count_.get()), release)};
+    return {{data, size, contiguous(size)},
+            std::shared_ptr<void>(static_cast<void*>(count_.get()), release),
+            kernels_->has_own_memory ? kernels_ : nullptr};
   }
   tensor<T> filled(const extents& size, T value) const {
     tensor<T> t = make(size);
@@ -101,7 +104,7 @@ template <class T>
 tensor<T> reshaped(const tensor<T>& x, const extents& size) {
   if (volume(size) != volume(x.v.size) || x.v.stride != contiguous(x.v.size))
     throw internal_error("only contiguous numbers can be read with other extents, and only as many");
-  return {{x.v.data, size, contiguous(size)}, x.owner};
+  return {{x.v.data, size, contiguous(size)}, x.owner, x.home};
 }
 /// A stream [T, G, H, C] as [T, G H C], head after head: what a mixer's output projection gets.
 template <class T>
@@ -110,15 +113,44 @@ tensor<T> heads_side_by_side(const tensor<T>& x) {
   return entries == x.v.of(axis::chan) ? x : reshaped(x, stream_extents(tokens, entries));
 }
 
+/// Numbers in row-major order, stored by the backend.
+template <class T>
+tensor<T> stored(const std::vector<T>& numbers, const extents& size, const kernels<T>& k) {
+  if (numbers.size() != volume(size)) throw internal_error("there should be as many numbers as their extents say");
+  const tensor<T> x = arena<T>(k).make(size);
+  k.upload(numbers.data(), numbers.size(), x.v.data);
+  return x;
+}
+/// The numbers where this processor can read them, the tensor itself if they are there. Waits for all work before.
+template <class T>
+tensor<T> on_host(const tensor<T>& x) {
+  if (x.home == nullptr) return x;
+  tensor<T> whole = x;
+  if (x.v.stride != contiguous(x.v.size)) {
+    whole = arena<T>(*x.home).make(x.v.size);
+    x.home->copy(x, whole);
+  }
+  const std::shared_ptr<T[]> numbers(new T[volume(x.v.size)]);
+  x.home->download(whole.v.data, volume(x.v.size), numbers.get());
+  return {{numbers.get(), whole.v.size, whole.v.stride}, numbers};
+}
+/// The numbers in row-major order.
+template <class T>
+std::vector<T> numbers_of(const tensor<T>& x) {
+  const std::size_t n = volume(x.v.size);
+  if (x.home == nullptr && x.v.stride != contiguous(x.v.size))
+    throw internal_error("only contiguous numbers can be listed");
+  const tensor<T> here = on_host(x);
+  return {here.v.data, here.v.data + n};
+}
+
 /// A stream [tokens, channels] of numbers in row-major order, stored by the backend.
 /// @throws user_error when their count is not tokens times channels
 template <class T, class Number>
 tensor<T> stream_of(std::span<const Number> numbers, std::size_t tokens, std::size_t channels, const kernels<T>& k) {
   if (tokens == 0 || numbers.size() != tokens * channels)
     throw user_error("a stream [tokens, channels] needs tokens times channels numbers, and at least one token");
-  const tensor<T> x = arena<T>(k).make(stream_extents(tokens, channels));
-  std::copy(numbers.begin(), numbers.end(), x.v.data);
-  return x;
+  return stored(std::vector<T>(numbers.begin(), numbers.end()), stream_extents(tokens, channels), k);
 }
 
 }  // namespace alphaform

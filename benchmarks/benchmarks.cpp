@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <alphaform/benchmarks/backend.hpp>
 #include <alphaform/benchmarks/benchmarks.hpp>
 #include <alphaform/benchmarks/cases.hpp>
 #include <alphaform/error.hpp>
@@ -56,10 +57,14 @@ class running final {
     try {
       if (!job_) {
         job_ = case_.prepare(small_);
-        ceilings_ = ceilings_for(job_->least, small_);
+        ceilings_ = (backend().has_own_memory ? device_ceilings_for : ceilings_for)(job_->least, small_);
         job_->run();
+        finish();
       }
-      for (auto _ : state) job_->run();
+      for (auto _ : state) {
+        job_->run();
+        finish();
+      }
     } catch (...) {
       failure_ = std::current_exception();
       state.SkipWithError("");

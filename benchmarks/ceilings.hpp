@@ -26,5 +26,7 @@ struct rates final {
 
 /// The rates of what is needed. @param quick  a rough number at once
 rates ceilings_for(const needs&, bool quick);
+/// Those of a backend with its own memory, by its own kernels on numbers that are there.
+rates device_ceilings_for(const needs&, bool quick);
 
 }  // namespace alphaform::benchmarks

@@ -16,9 +16,10 @@ constexpr layer_query queries[] = {
 
 /// A stream as long as y, which x need not be: value heads may share one x.
 tensor<float> stream_of_values(const problem& p) {
-  const tensor<float> x = arena<float>(cpu_kernels()).make(p.attention().stream());
-  fill({x.v.data, volume(x.v.size)}, "", "x", 1, 1);
-  return x;
+  const implicit_attention<float> h = p.attention();
+  std::vector<float> x(volume(h.stream()));
+  fill(x, "", "x", 1, 1);
+  return stored(x, h.stream(), backend());
 }
 
 }  // namespace

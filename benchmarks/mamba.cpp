@@ -21,9 +21,7 @@ struct query_of_mamba final {
   void (*ask)(attention&, const tensor<float>& x);
 };
 
-tensor<float> ones_of(const attention& h) {
-  return arena<float>(cpu_kernels()).filled(stream_extents(h.tokens(), 1), 1);
-}
+tensor<float> ones_of(const attention& h) { return arena<float>(backend()).filled(stream_extents(h.tokens(), 1), 1); }
 
 template <reduction Over>
 void map_over(attention& h, const tensor<float>&) {

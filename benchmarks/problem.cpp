@@ -141,9 +141,9 @@ void problem::draw_input(const node& n) {
   at(size, axis::token) = sizes_.tokens;
   for (const axis_letter& l : axis_letters)
     if (n.to.contains(l.axis)) at(size, slot(l.axis)) = length(l.axis, n.id);
-  const tensor<float> x = arena<float>(cpu_kernels()).make(size);
-  fill({x.v.data, volume(size)}, architecture_, n.id, 1, 1);
-  env_.inputs[std::string(n.id)] = x;
+  std::vector<float> x(volume(size));
+  fill(x, architecture_, n.id, 1, 1);
+  env_.inputs[std::string(n.id)] = stored(x, size, backend());
 }
 
 void problem::draw_parameter(std::string_view name, std::initializer_list<axes> sides) {

@@ -3,6 +3,7 @@
 // them, as states that decay to nothing are cheaper.
 #pragma once
 #include <alphaform/backends/attention.hpp>
+#include <alphaform/benchmarks/backend.hpp>
 #include <memory>
 #include <string_view>
 
@@ -27,10 +28,10 @@ class problem final {
 
   const problem_sizes& sizes() const { return sizes_; }
   /// A new object, that remembers nothing of others.
-  implicit_attention<float> attention() const { return {formula_, env_, cpu_kernels()}; }
+  implicit_attention<float> attention() const { return {formula_, env_, backend()}; }
   /// The same to be asked several times: streams that do not depend on the query are evaluated once.
   std::shared_ptr<implicit_attention<float>> bound() const {
-    return std::shared_ptr<implicit_attention<float>>(new implicit_attention<float>(formula_, env_, cpu_kernels()));
+    return std::shared_ptr<implicit_attention<float>>(new implicit_attention<float>(formula_, env_, backend()));
   }
   /// What H is applied to.
   const tensor<float>& x() const { return env_.inputs.find("x")->second; }

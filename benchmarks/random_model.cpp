@@ -2,6 +2,7 @@
 
 #include <alphaform/architectures/checkpoint/checkpoint.hpp>
 #include <alphaform/architectures/checkpoint/safetensors_writer.hpp>
+#include <alphaform/benchmarks/backend.hpp>
 #include <alphaform/benchmarks/problem.hpp>
 #include <alphaform/benchmarks/random_model.hpp>
 #include <fstream>
@@ -72,7 +73,7 @@ model_sizes reduced(model_sizes s) {
   return {std::min<std::size_t>(s.layers, 2), 32, 64, std::min<std::size_t>(s.tokens, 16)};
 }
 
-random_model::random_model(const model_sizes& s) : of(checkpoint_of(s), cpu_kernels()) {
+random_model::random_model(const model_sizes& s) : of(checkpoint_of(s), backend()) {
   for (std::size_t t = 0; t < s.tokens; ++t) ids.push_back(static_cast<std::int64_t>(t * 7919 % s.vocabulary));
 }
 

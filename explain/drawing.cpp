@@ -19,8 +19,8 @@ std::vector<std::size_t> spread(std::size_t count, std::size_t most) {
 }
 
 /// |values| from 0, their least, to 1, their greatest.
-std::vector<float> scaled(const tensor<float>& map, std::size_t entries) {
-  std::vector<float> values(map.v.data, map.v.data + entries);
+std::vector<float> scaled(const tensor<float>& map) {
+  std::vector<float> values = numbers_of(map);
   for (float& v : values) {
     v = std::abs(v);
     if (!std::isfinite(v))
@@ -50,7 +50,7 @@ std::string attention_picture(const model<float>& m, std::span<const std::int64_
     const std::vector<std::size_t> chosen = spread(channels, most_channels);
     across = std::max(across, chosen.size());
     for (const std::size_t c : chosen) {
-      values.push_back(scaled(attention.matrix(c), tokens * tokens));
+      values.push_back(scaled(attention.matrix(c)));
       const std::string head = in_head < channels ? fmt::format(" head {}", c / in_head) : "";
       maps.push_back({{}, tokens, tokens, fmt::format("layer {}{} channel {}", layers[at], head, c % in_head)});
     }

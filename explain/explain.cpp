@@ -21,7 +21,8 @@ std::string name_of(std::size_t output, const model<float>& m, const std::option
 std::vector<prediction> predictions(const model<float>& m, const tensor<float>& logits,
                                     const std::optional<tokenizer>& words) {
   const std::size_t outputs = logits.v.of(axis::chan), last = logits.v.of(axis::token) - 1;
-  const float* row = logits.v.data + last * outputs;
+  const tensor<float> here = on_host(logits);
+  const float* row = here.v.data + last * outputs;
   for (std::size_t v = 0; v < outputs; ++v)
     if (!std::isfinite(row[v]))
       throw user_error("the model's logits are not finite numbers: its weights cannot be explained");
@@ -47,8 +48,7 @@ explanation explain(const model<float>& m, std::string name, std::string text, s
   e.predictions = predictions(m, pass.logits, words);
   for (std::size_t i = 0; i < m.layers(); ++i) {
     const tensor<float> map = m.attention(i, pass.mixer_in[i], pass.shared).reduced_matrix(reduction::abs_mean);
-    e.maps.push_back({static_cast<int>(i), std::string(text_of(reduction::abs_mean)),
-                      std::vector<float>(map.v.data, map.v.data + tokens.size() * tokens.size())});
+    e.maps.push_back({static_cast<int>(i), std::string(text_of(reduction::abs_mean)), numbers_of(map)});
     for (check& c : identity_checks(m, i, pass.mixer_in[i], pass.shared)) e.checks.push_back(std::move(c));
   }
   e.scores = token_scores(how, e.maps, tokens.size());

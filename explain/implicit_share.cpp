@@ -13,17 +13,17 @@ constexpr int directions = 4;
 
 template <class T>
 tensor<T> random_signs(const tensor<T>& like, unsigned seed, const kernels<T>& k) {
-  const tensor<T> v = arena<T>(k).make(like.v.size);
+  std::vector<T> v(volume(like.v.size));
   std::mt19937 draw(seed);
-  for (std::size_t i = 0; i < volume(v.v.size); ++i) v.v.data[i] = (draw() & 1u) != 0 ? T(1) : T(-1);
-  return v;
+  for (T& entry : v) entry = (draw() & 1u) != 0 ? T(1) : T(-1);
+  return stored(v, like.v.size, k);
 }
 
 template <class T>
 double dot(const tensor<T>& a, const tensor<T>& b) {
+  const std::vector<T> p = numbers_of(a), q = numbers_of(b);
   double sum = 0;
-  for (std::size_t i = 0; i < volume(a.v.size); ++i)
-    sum += static_cast<double>(a.v.data[i]) * static_cast<double>(b.v.data[i]);
+  for (std::size_t i = 0; i < p.size(); ++i) sum += static_cast<double>(p[i]) * static_cast<double>(q[i]);
   return sum;
 }
 

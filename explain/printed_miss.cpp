@@ -23,10 +23,10 @@ std::optional<measured_miss> printed_miss(const architecture& a) {
     const std::size_t sample = tokens * m.width();
     for (std::size_t b = 0; b + sample <= numbers.size(); b += sample) {
       auto attention = m.attention(i, m.stream(std::span(numbers).subspan(b, sample), tokens), printed);
-      const tensor<double> y = attention.output(), hx = attention.apply(attention.x());
-      for (std::size_t k = 0; k < volume(y.v.size); ++k) {
-        miss = std::max(miss, std::abs(hx.v.data[k] - y.v.data[k]));
-        scale = std::max(scale, std::abs(y.v.data[k]));
+      const std::vector<double> y = numbers_of(attention.output()), hx = numbers_of(attention.apply(attention.x()));
+      for (std::size_t k = 0; k < y.size(); ++k) {
+        miss = std::max(miss, std::abs(hx[k] - y[k]));
+        scale = std::max(scale, std::abs(y[k]));
       }
     }
   }

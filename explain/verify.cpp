@@ -46,27 +46,28 @@ template <class T>
 void compare_identity(const model<T>& m, std::size_t layer, const tensor<T>& u, const shared_streams<T>& shared,
                       comparison& whole, comparison& rows) {
   implicit_attention<T> a = m.attention(layer, u, shared);
-  const tensor<T> y = a.output(), hx = a.apply(a.x()), r = a.remainder();
+  const tensor<T> x = on_host(a.x()), y = on_host(a.output()), hx = on_host(a.apply(a.x())),
+                  r = on_host(a.remainder());
   for (std::size_t t = 0; t < a.tokens(); ++t)
     for (std::size_t c = 0; c < a.channels(); ++c) whole.add(entry(hx, t, c) + entry(r, t, c), entry(y, t, c));
   for (const std::size_t t : some_tokens(a.tokens())) {
     if (a.mixes_channels()) {  // a sum over the channels of a token's rows
       const tensor<T> unit = arena<T>(m.backend()).make(a.stream());
       m.backend().unit(t, unit);
-      const tensor<T> row = a.adjoint(unit);
+      const tensor<T> row = on_host(a.adjoint(unit));
       double sum = 0, expected = 0;
       for (std::size_t c = 0; c < a.channels(); ++c) {
         sum += entry(r, t, c);
         expected += entry(y, t, c);
-        for (std::size_t s = 0; s < a.tokens(); ++s) sum += static_cast<double>(entry(row, s, c)) * entry(a.x(), s, c);
+        for (std::size_t s = 0; s < a.tokens(); ++s) sum += static_cast<double>(entry(row, s, c)) * entry(x, s, c);
       }
       rows.add(sum, expected);
       continue;
     }
-    const tensor<T> row = a.row(t);
+    const tensor<T> row = on_host(a.row(t));
     for (std::size_t c = 0; c < a.channels(); ++c) {
       double sum = entry(r, t, c);
-      for (std::size_t s = 0; s < a.tokens(); ++s) sum += static_cast<double>(entry(row, s, c)) * entry(a.x(), s, c);
+      for (std::size_t s = 0; s < a.tokens(); ++s) sum += static_cast<double>(entry(row, s, c)) * entry(x, s, c);
       rows.add(sum, entry(y, t, c));
     }
   }
@@ -185,9 +186,10 @@ std::vector<check> record_checks(const model<T>& m, const checkpoint& record) {
     if (pass.logits.v.of(axis::chan) != outputs)
       throw user_error(
           fmt::format("the record has {} logits a token, but the model has {}", outputs, pass.logits.v.of(axis::chan)));
+    const tensor<T> found = on_host(pass.logits);
     for (std::size_t t = 0; t < (classifier ? 1 : length[b]); ++t)
       for (std::size_t v = 0; v < outputs; ++v)
-        all.add(entry(pass.logits, t, v), logits.numbers[b * per_sample + t * outputs + v]);
+        all.add(entry(found, t, v), logits.numbers[b * per_sample + t * outputs + v]);
   }
   checks.push_back(all.as("logits", tolerance<T>::recorded));
 
@@ -206,7 +208,7 @@ std::vector<check> record_checks(const model<T>& m, const checkpoint& record) {
       const tensor<T> u = m.stream(std::span(in.numbers).subspan(b * room * width, tokens * width), tokens);
       if (i == 0) first.push_back(m.shared(u));
       const shared_streams<T> shared = b < first.size() ? first[b] : shared_streams<T>{};
-      const tensor<T> y = m.mixer(i, u, shared);
+      const tensor<T> y = on_host(m.mixer(i, u, shared));
       for (std::size_t t = 0; t < tokens; ++t)
         for (std::size_t d = 0; d < width; ++d) mixers.add(entry(y, t, d), out.numbers[(b * room + t) * width + d]);
       compare_identity(m, i, u, shared, whole, rows);
@@ -225,12 +227,14 @@ std::vector<check> logit_checks(const model<T>& m, std::span<const std::int64_t>
     throw user_error(
         fmt::format("the logits file holds {} numbers, but the model has {} logits", logits.size(), outputs));
   comparison sequence;
-  for (std::size_t v = 0; v < outputs; ++v) sequence.add(entry(pass.logits, ids.size() - 1, v), logits[v]);
+  const tensor<T> at_once = on_host(pass.logits);
+  for (std::size_t v = 0; v < outputs; ++v) sequence.add(entry(at_once, ids.size() - 1, v), logits[v]);
   decoding_state<T> state;
   forward_pass<T> last;
   for (std::size_t t = 0; t < ids.size(); ++t) last = m.run(ids.subspan(t, 1), state);
   comparison stepwise;
-  for (std::size_t v = 0; v < outputs; ++v) stepwise.add(entry(last.logits, 0, v), logits[v]);
+  const tensor<T> by_steps = on_host(last.logits);
+  for (std::size_t v = 0; v < outputs; ++v) stepwise.add(entry(by_steps, 0, v), logits[v]);
   sequence.scale = stepwise.scale = 1;  // an absolute bound
   std::vector<check> checks{sequence.as("logits.sequence", 1e-5), stepwise.as("logits.token_by_token", 1e-5)};
   for (check& c : identity_checks(m, ids)) checks.push_back(std::move(c));

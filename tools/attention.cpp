@@ -10,6 +10,7 @@
 #include <alphaform/explain/output/npz.hpp>
 #include <alphaform/explain/output/png.hpp>
 #include <alphaform/tools/command.hpp>
+#include <alphaform/tools/device.hpp>
 #include <alphaform/tools/input.hpp>
 #include <alphaform/tools/plan.hpp>
 #include <charconv>
@@ -68,12 +69,11 @@ answer ask(implicit_attention<float>& a, const attention_options& o, std::option
   const reduction over = reduction_of(o.reduce);
   answer r{{}, row ? 1 : tokens, tokens};
   if (row && o.channel) {
-    const tensor<float> all = a.row(*row);
-    for (std::size_t s = 0; s < tokens; ++s) r.values.push_back(all.v.data[s * a.channels() + *o.channel]);
+    const std::vector<float> all = numbers_of(a.row(*row));
+    for (std::size_t s = 0; s < tokens; ++s) r.values.push_back(all[s * a.channels() + *o.channel]);
     return r;
   }
-  const tensor<float> t = row ? a.reduced_row(*row, over) : o.channel ? a.matrix(*o.channel) : a.reduced_matrix(over);
-  r.values.assign(t.v.data, t.v.data + r.rows * r.columns);
+  r.values = numbers_of(row ? a.reduced_row(*row, over) : o.channel ? a.matrix(*o.channel) : a.reduced_matrix(over));
   return r;
 }
 
@@ -162,7 +162,7 @@ void print_row(const seen& of, const answer& r) {
 
 int run(const attention_options& o) {
   const checkpoint file = checkpoint::open(o.model);
-  const model<float> m(file, cpu_kernels());
+  const model<float> m(file, device());
   if (o.layer >= m.layers())
     throw user_error(fmt::format("layer {} was asked for, but the model has layers 0 to {}", o.layer, m.layers() - 1));
   const std::string end = o.output ? std::filesystem::path(*o.output).extension().string() : "";

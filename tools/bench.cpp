@@ -6,10 +6,12 @@
 #include <alphaform/architectures/checkpoint/quote.hpp>
 #include <alphaform/backends/kernels.hpp>
 #include <alphaform/backends/parallel.hpp>
+#include <alphaform/benchmarks/backend.hpp>
 #include <alphaform/benchmarks/benchmarks.hpp>
 #include <alphaform/error.hpp>
 #include <alphaform/explain/output/json.hpp>
 #include <alphaform/tools/command.hpp>
+#include <alphaform/tools/device.hpp>
 #include <alphaform/tools/input.hpp>
 #include <cmath>
 #include <fstream>
@@ -97,9 +99,10 @@ void print_ceilings(const std::vector<measurement>& all, bool markdown) {
     best.exponentials = std::max(best.exponentials, m.ceilings.exponentials);
     best.flops = std::max(best.flops, m.ceilings.flops);
   }
-  fmt::print("\n{}Ceilings, the best of the run with {} thread{}: copy {}, exponentials {}, products {}.\n",
-             markdown ? "" : "  ", threads(), threads() == 1 ? "" : "s", rate(best.bytes, "B/s"),
-             rate(best.exponentials, "/s"), rate(best.flops, "FLOP/s"));
+  fmt::print("\n{}Ceilings, the best of the run {}: copy {}, exponentials {}, products {}.\n", markdown ? "" : "  ",
+             device().has_own_memory ? fmt::format("on {}", device().name)
+                                     : fmt::format("with {} thread{}", threads(), threads() == 1 ? "" : "s"),
+             rate(best.bytes, "B/s"), rate(best.exponentials, "/s"), rate(best.flops, "FLOP/s"));
 }
 
 /// The time of each size, and the power of the size with which it grew from the one before.
@@ -123,7 +126,7 @@ void print_growth(const std::vector<measurement>& all, bool markdown) {
 }
 
 nlohmann::json as_json(const std::vector<measurement>& all, const peer_times& peers, bool small) {
-  nlohmann::json j{{"threads", threads()}, {"backend", cpu_kernels().name}, {"small", small}, {"peer", peers.by}};
+  nlohmann::json j{{"threads", threads()}, {"backend", device().name}, {"small", small}, {"peer", peers.by}};
   j["cases"] = nlohmann::json::array();
   for (const measurement& m : all) {
     nlohmann::json one{{"name", m.name}, {"seconds", m.seconds}};
@@ -159,6 +162,7 @@ int run(const bench_options& o) {
     for (const benchmarks::case_name& c : cases) fmt::print("{:<32} {}\n", c.name, c.what);
     return 0;
   }
+  benchmarks::use_backend(device());
   const peer_times peers = o.peers ? read_peers(*o.peers) : peer_times{};
   const std::vector<measurement> all =
       o.of.growth ? benchmarks::measure(o.of, [](const auto&) {}) : measure_and_print(o, peers);

@@ -9,6 +9,7 @@
 #include <alphaform/explain/output/json.hpp>
 #include <alphaform/explain/output/utf8.hpp>
 #include <alphaform/tools/command.hpp>
+#include <alphaform/tools/device.hpp>
 #include <alphaform/tools/input.hpp>
 #include <atomic>
 #include <cmath>
@@ -47,7 +48,7 @@ verdict verdict_of(const model<float>& m, const image_input& as, const images& a
   const std::vector<float> values = values_of(as, all, index);
   const forward_pass<float> pass =
       m.run(stream_of(std::span(values), values.size() / as.features(), as.features(), m.backend()));
-  return of_scores({pass.logits.v.data, m.labels().size()});
+  return of_scores(numbers_of(pass.logits));
 }
 
 /// "1200 of 10000" on a terminal, rewritten in place; nothing elsewhere.
@@ -125,7 +126,7 @@ void print_text(const model<float>& m, std::span<const verdict> verdicts, std::s
 
 int run(const classify_options& o) {
   const checkpoint file = checkpoint::open(o.model);
-  const model<float> m(file, cpu_kernels());
+  const model<float> m(file, device());
   if (m.features() == 0 || m.labels().empty())
     throw user_error(fmt::format("{} is no classifier of images; 'explain' says what a model does with a text",
                                  quote_path(file.path())));

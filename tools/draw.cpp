@@ -5,6 +5,7 @@
 #include <alphaform/explain/implicit_share.hpp>
 #include <alphaform/explain/output/atomic_file.hpp>
 #include <alphaform/tools/command.hpp>
+#include <alphaform/tools/device.hpp>
 #include <alphaform/tools/input.hpp>
 
 namespace alphaform::tools {
@@ -27,7 +28,7 @@ std::vector<std::int64_t> ids_to_draw(const checkpoint& file, const model<float>
 
 int run(const draw_options& o) {
   const checkpoint file = checkpoint::open(o.model);
-  const model<float> m(file, cpu_kernels());
+  const model<float> m(file, device());
   if (m.vocabulary() == 0) throw user_error("draw shows attention on a text, but this model reads images");
   write_file(o.output, attention_picture(m, ids_to_draw(file, m, o)));
   fmt::print("wrote {}\n", quote_path(o.output));

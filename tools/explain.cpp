@@ -10,6 +10,7 @@
 #include <alphaform/explain/output/report.hpp>
 #include <alphaform/explain/output/terminal.hpp>
 #include <alphaform/tools/command.hpp>
+#include <alphaform/tools/device.hpp>
 #include <alphaform/tools/input.hpp>
 #include <cstdlib>
 
@@ -43,7 +44,7 @@ bool coloured() {
 int run(const explain_options& o) {
   const method how = method_of(o.method);
   const checkpoint file = checkpoint::open(o.model);
-  const model<float> m(file, cpu_kernels());
+  const model<float> m(file, device());
   const std::vector<token> tokens = tokens_of(file, m.vocabulary(), o.text, o.ids);
   std::optional<tokenizer> words;
   if (m.labels().empty() && o.text) words = tokenizer_of(file, m.vocabulary());

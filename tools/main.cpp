@@ -6,6 +6,7 @@
 #include <alphaform/error.hpp>
 #include <alphaform/explain/output/utf8.hpp>
 #include <alphaform/tools/command.hpp>
+#include <alphaform/tools/device.hpp>
 #include <new>
 #include <vector>
 
@@ -17,6 +18,9 @@ int main(int argc, char** argv) {
   std::size_t threads = 0;
   app.add_option("--threads", threads, "Threads to compute with; as many as the machine has unless it is given")
       ->check(CLI::Range(1, 4096));
+  std::string device;
+  app.add_option("--device", device, "Where to compute: cpu, unless it is given, or cuda, the first CUDA device")
+      ->check(CLI::IsMember({"cpu", "cuda"}));
   app.fallthrough();  // it may stand behind the subcommand too
   const std::vector<tools::subcommand> all{
       tools::add_list(app),    tools::add_derive(app),   tools::add_rules(app),  tools::add_compare(app),
@@ -35,6 +39,7 @@ int main(int argc, char** argv) {
   };
   try {
     if (threads > 0) use_threads(threads);
+    if (!device.empty()) tools::use_device(device);
     for (const tools::subcommand& s : all)
       if (s.app->parsed()) return s.run();
   } catch (const internal_error& e) {

@@ -6,6 +6,7 @@
 #include <alphaform/explain/output/json.hpp>
 #include <alphaform/explain/verify.hpp>
 #include <alphaform/tools/command.hpp>
+#include <alphaform/tools/device.hpp>
 #include <alphaform/tools/input.hpp>
 #include <cstring>
 #include <fstream>
@@ -156,7 +157,12 @@ subcommand add_verify(CLI::App& app) {
       "Example: alphaform verify models/golden/mamba --dtype f64\n"
       "         alphaform verify rwkv-4.bin --ids 34,105,110 --logits expected.bin\n"
       "Exit status 0 only if no check failed.");
-  return {c, [] { return o.dtype == "f64" ? run<double>(o, reference_kernels()) : run<float>(o, cpu_kernels()); }};
+  return {c, [] {
+            if (o.dtype != "f64") return run<float>(o, device());
+            if (device().has_own_memory)
+              throw user_error("f64 is computed on the CPU only; leave --device out, or take --dtype f32");
+            return run<double>(o, reference_kernels());
+          }};
 }
 
 }  // namespace alphaform::tools

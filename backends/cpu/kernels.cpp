@@ -62,6 +62,13 @@ void shift(std::ptrdiff_t lag, in x, out y) {
        y.slice(axis::token, later ? by : 0, later ? tokens : tokens - by));
 }
 
+void gather(in order, in x, out y) {
+  for (std::size_t t = 0; t < y.of(axis::token); ++t) {
+    const auto from = static_cast<std::size_t>(order.data[t * order.step(axis::token)]);
+    copy(x.slice(axis::token, from, from + 1), y.slice(axis::token, t, t + 1));
+  }
+}
+
 /// y += weight times the sum of x, or of |x|.
 void total(T weight, bool absolute, in x, out y) {
   const auto value = [absolute](T a) { return absolute ? std::abs(a) : a; };
@@ -114,6 +121,7 @@ kernels<T> make_table() {
   k.copy = copy;
   k.total = total;
   k.shift = shift;
+  k.gather = gather;
   k.map = cpu::map;
   k.evaluate = cpu::evaluate;
   k.scan = cpu::scan;

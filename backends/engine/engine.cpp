@@ -158,6 +158,11 @@ typename engine<T>::division engine<T>::divided(node_index p, const extents& res
              one_pass = p != absent && is_one_pass(p);
   d.in_order = !within;
   const extents size = alphaform::together(result, operand);
+  if (k_.has_own_memory && volume(size) <= window_entries_) {
+    d.tokens_at_once = tokens();
+    d.entries = volume(size);
+    return d;
+  }
   const std::size_t all = lanes_of(size), most = one_pass ? most_lanes : usual_lanes,
                     wanted = in_windows ? std::clamp(all / parts, usual_lanes / 8, most)
                                         : std::clamp(window_entries_ / tokens(), fewest_lanes, usual_lanes);
@@ -195,7 +200,7 @@ template <class T>
 extents engine<T>::dry(node_index p, const source& from, bool transposed, const window& w) {
   const work_of_kernels before = counted_work();
   carried<T> nothing;
-  evaluation<T> e(*this, counting_kernels<T>(), decodes() ? &nothing : nullptr);
+  evaluation<T> e(*this, counting_kernels<T>(k_.has_own_memory), decodes() ? &nothing : nullptr);
   const tensor<T> x = from.stream != absent ? e.value(from.stream, w) : w.of(from.x);
   const tensor<T> y = p == absent ? x : transposed ? e.adjoint(p, x, w) : e.apply(p, x, w);
   counted_work() = before;
@@ -214,11 +219,11 @@ void engine<T>::each_task(std::size_t tasks, std::size_t entries, const std::fun
     const std::lock_guard lock(guard);
     most = std::max(most, peak);
   };
-  if (decodes() || entries < usual_window || &k_ == &counting_kernels<T>())
+  if (decodes() || entries < usual_window || k_.has_own_memory || only_counts(k_))
     for (std::size_t i = 0; i < tasks; ++i) measured(i);
   else
     parallel(tasks, measured);
-  arena_.held_beside(most * std::min(tasks, threads()));
+  arena_.held_beside(most * (k_.has_own_memory ? 1 : std::min(tasks, threads())));
 }
 
 /// P x or P' x, each window handed to take(number of its part of the lanes, window, result). The result lies within

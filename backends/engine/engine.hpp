@@ -52,7 +52,11 @@ class engine final {
   arena<T>& memory() { return arena_; }
   const memory_count& count() const { return arena_.count(); }
   /// Entries of one stream in a window of one thread. Fewer take less memory and more time.
+  /// A backend with its own memory takes everything at once, if nothing else is said.
   static constexpr std::size_t usual_window = 32768, fewest_lanes = 16, usual_lanes = 512, most_lanes = 1024;
+  static std::size_t usual_window_on(const kernels<T>& k) {
+    return k.has_own_memory ? static_cast<std::size_t>(-1) : usual_window;
+  }
   void use_windows_of(std::size_t entries) { window_entries_ = entries; }
   compiler<T>& programs() { return programs_; }
   bool decodes() const { return carry_ != nullptr; }
@@ -107,7 +111,7 @@ class engine final {
   std::map<node_index, tensor<T>> kept_;
   std::map<node_index, bool> sums_states_;
   std::mutex keeping_;
-  std::size_t window_entries_ = usual_window;
+  std::size_t window_entries_ = usual_window_on(k_);
   std::vector<bool> shared_;  // nodes that several others have as an argument
 };
 

@@ -14,7 +14,20 @@ struct parameter final {
   std::vector<std::size_t> shape;
   const T* data = nullptr;
   std::shared_ptr<const void> owner{};
+  tensor<T> placed{};  ///< the same on a backend that has its own memory
+
+  const T* for_kernels() const { return placed ? placed.v.data : data; }
 };
+/// The parameter with its numbers where kernels read them.
+template <class T>
+parameter<T> placed_on(const kernels<T>& k, parameter<T> p) {
+  if (!k.has_own_memory || p.placed || p.data == nullptr) return p;
+  std::size_t count = 1;
+  for (const std::size_t n : p.shape) count *= n;
+  p.placed = arena<T>(k).make(stream_extents(1, count));
+  k.upload(p.data, count, p.placed.v.data);
+  return p;
+}
 
 template <class T>
 struct environment final {
@@ -23,5 +36,10 @@ struct environment final {
   extents lengths{};                               ///< entries of axes as far as they are known, 0 where not
   std::function<bool(std::string_view)> optional;  ///< what may be absent: a bias is 0 then, a filter the identity
 };
+template <class T>
+environment<T> placed_on(const kernels<T>& k, environment<T> env) {
+  for (auto& [name, p] : env.parameters) p = placed_on(k, std::move(p));
+  return env;
+}
 
 }  // namespace alphaform

@@ -51,6 +51,7 @@ tensor<T> evaluation<T>::value(node_index i, const window& w) {
   if (n.is<terms::parameter>()) {
     // Parameters are read in place; kernels never write to an argument.
     const view<const T> v = stream_parameter(env_, n);
+    if (v.data == nullptr) return arena_.filled(single, absent_parameter<T>(n));
     const view<T> in_place{const_cast<T*>(v.data), v.size, v.stride};
     return w.of(tensor<T>{in_place, nullptr});
   }

@@ -13,6 +13,9 @@ namespace alphaform {
 template <class T>
 class engine;
 
+/// As many tokens as an operator takes at once where a window has more: control streams stay small.
+inline constexpr std::size_t token_block = 128;
+
 template <class T>
 class evaluation final {
  public:
@@ -105,6 +108,7 @@ class evaluation final {
   template <class Run>
   tensor<T> beside_carried(const tensor<T>& x, std::size_t reach, bool before, const tensor<T>* to, const Run& run);
   void needs_all_tokens(const node&, const window&) const;
+  std::size_t tokens_at_once(const window&, std::size_t usual = token_block) const;
 
   engine<T>& whole_;
   const workspace& g_;
@@ -117,7 +121,9 @@ class evaluation final {
   std::vector<frame> frames_;    // shared streams of the windows that are being evaluated
 };
 
-/// As many tokens as an operator takes at once where a window has more: control streams stay small.
-inline constexpr std::size_t token_block = 128;
+template <class T>
+std::size_t evaluation<T>::tokens_at_once(const window& w, std::size_t usual) const {
+  return k_.has_own_memory ? w.tokens() : usual;
+}
 
 }  // namespace alphaform

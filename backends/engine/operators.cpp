@@ -126,8 +126,8 @@ tensor<T> evaluation<T>::in_blocks(const compiled_stream& c, const window& w, co
   for (const tensor<T>& x : all) size = alphaform::together(size, x.v.size);
   const tensor<T> y = place(size, to);
   const std::size_t tokens = y.v.of(axis::token);
-  for (std::size_t t = 0; t < tokens; t += token_block) {
-    const std::size_t end = std::min(t + token_block, tokens);
+  for (std::size_t t = 0, at_once = tokens_at_once(w); t < tokens; t += at_once) {
+    const std::size_t end = std::min(t + at_once, tokens);
     const window block = tokens == 1 ? w : w.at_tokens(w.token_begin + t, w.token_begin + end);
     brought parts;
     for (const tensor<T>& x : all) parts.push_back(x.slice(axis::token, t, end));

@@ -47,7 +47,7 @@ tensor<T> evaluation<T>::unrolled(const unrolled_form& u, const tensor<T>& x, co
   at(size, axis::state) = 1;
   at(state_size, axis::token) = 1;
   const tensor<T> y = place(size, to), h = state(state_size, 0);
-  each_block(w.tokens(), token_block, transposed, [&](std::size_t begin, std::size_t end) {
+  each_block(w.tokens(), tokens_at_once(w), transposed, [&](std::size_t begin, std::size_t end) {
     unrolled_part(u, whole.slice(axis::token, begin, end), h, y.slice(axis::token, begin, end),
                   w.at_tokens(w.token_begin + begin, w.token_begin + end), transposed);
   });
@@ -183,7 +183,7 @@ tensor<T> evaluation<T>::scan(const scan_form& s, const tensor<T>& x, const wind
   at(state_size, axis::token) = 1;
   const tensor<T> h = state(state_size, 0);
   const compiled_stream& c = whole_.programs().scan_program(s, transposed);
-  each_block(w.tokens(), scan_block, transposed, [&](std::size_t begin, std::size_t end) {
+  each_block(w.tokens(), tokens_at_once(w, scan_block), transposed, [&](std::size_t begin, std::size_t end) {
     const window part = w.at_tokens(w.token_begin + begin, w.token_begin + end);
     std::vector<tensor<T>> keep;
     k_.scan(c.program, operands(c, part, {x.slice(axis::token, begin, end)}, keep), h,

@@ -84,7 +84,7 @@ std::optional<semiseparable> as_semiseparable(const workspace& g, node_index p) 
 namespace {
 
 /// Channels that are handed to the kernel at once: their streams, over all tokens, are small beside the map.
-constexpr std::size_t channels_at_once = 256;
+constexpr std::size_t usual_channels = 256;
 
 template <class T>
 void add_window(engine<T>& e, const semiseparable& form, const window& w, std::size_t channels, T weight,
@@ -119,6 +119,7 @@ void add_window(engine<T>& e, const semiseparable& form, const window& w, std::s
 template <class T>
 void add_over_channels(engine<T>& e, const semiseparable& form, const extents& stream, T weight, over_channels over,
                        view<T> map) {
+  const std::size_t channels_at_once = e.run().has_own_memory ? at(stream, axis::chan) : usual_channels;
   for (std::size_t g = 0; g < at(stream, axis::group); ++g)
     for (std::size_t h = 0; h < at(stream, axis::head); ++h)
       for (std::size_t c = 0; c < at(stream, axis::chan); c += channels_at_once) {

@@ -103,19 +103,18 @@ std::string origin(const workspace& g, node_index i) {
 
 template <class T>
 view<const T> stream_parameter(const environment<T>& env, const node& n) {
-  static const T nothing = 0, one = 1;
   const parameter<T>* p = find_parameter(env, n);
-  if (p == nullptr) return {n.to.contains(tap) ? &one : &nothing, single, {}};
+  if (p == nullptr) return {nullptr, single, {}};
   std::vector<axis> slots = slots_of(n.to - n.from);
   for (const axis a : slots_of(n.from)) slots.push_back(a);
-  return on(p->data, squeezed(*p, slots.size(), n.id, "a stream over the axes [" + letters_of(n.to) + "]"), slots);
+  return on(p->for_kernels(), squeezed(*p, slots.size(), n.id, "a stream over the axes [" + letters_of(n.to) + "]"), slots);
 }
 
 template <class T>
 view<const T> order_parameter(const environment<T>& env, const node& n, std::size_t tokens) {
   const parameter<T>* p = find_parameter(env, n);
   if (p == nullptr) throw user_error(fmt::format("the order '{}' is needed, but nothing is bound to this name", n.id));
-  const view<const T> order = on(p->data, squeezed(*p, 1, n.id, "an order of the tokens [T]"), {axis::token});
+  view<const T> order = on(p->data, squeezed(*p, 1, n.id, "an order of the tokens [T]"), {axis::token});
   std::vector<bool> seen(tokens, false);
   for (std::size_t t = 0; t < order.of(axis::token); ++t) {
     const T place = order.data[t * order.step(axis::token)];
@@ -128,6 +127,7 @@ view<const T> order_parameter(const environment<T>& env, const node& n, std::siz
   if (order.of(axis::token) != tokens)
     throw user_error(
         fmt::format("the order '{}' has {} entries, but the text has {} tokens", n.id, order.of(axis::token), tokens));
+  order.data = p->for_kernels();
   return order;
 }
 
@@ -152,7 +152,7 @@ matrix_view<T> matrix_parameter(const workspace& g, const environment<T>& env, c
   for (const axis a : each) at(m.each, a) = *length++;
   for (const axis a : rows) at(m.rows, a) = *length++;
   for (const axis a : columns) at(m.columns, a) = *length++;
-  m.w = on(p->data, {volume(m.rows), volume(m.columns)}, {axis::token, axis::head});
+  m.w = on(p->for_kernels(), {volume(m.rows), volume(m.columns)}, {axis::token, axis::head});
   return m;
 }
 

@@ -8,10 +8,15 @@
 namespace alphaform {
 
 /// The parameter as a view over the axes of its node, [G, H, C, N, R, K, Z] in this order, those of the columns last
-/// for a matrix; entries of size 1 that have no axis are dropped. An optional one that is absent is 0, a filter 1.
+/// for a matrix; entries of size 1 that have no axis are dropped. An optional one that is absent has no data.
 /// @throws user_error when the parameter is missing or its shape does not fit
 template <class T>
 view<const T> stream_parameter(const environment<T>&, const node&);
+/// What an optional parameter is that is absent: a filter of one tap, the identity, else 0.
+template <class T>
+T absent_parameter(const node& n) {
+  return n.to.contains(tap) ? T(1) : T(0);
+}
 /// Is the weight of a Conv a stored filter, [C, K] or with other axes than channels? Otherwise it is a stream like any
 /// other.
 inline bool is_filter(const node& weight) { return weight.is<terms::parameter>() && weight.to.contains(tap); }

@@ -120,7 +120,7 @@ typename engine<T>::stage_ends engine<T>::ends_of_stage(node_index p, const tens
   stage_ends s;
   const auto dry = [&](const std::set<node_index>* later) {
     const work_of_kernels before = counted_work();
-    evaluation<T> e(*this, counting_kernels<T>(), nullptr);
+    evaluation<T> e(*this, counting_kernels<T>(k_.has_own_memory), nullptr);
     const auto ends = sweep(e, everything(), {lane, later}).run(p, g);
     counted_work() = before;
     return ends;
@@ -137,8 +137,9 @@ std::size_t engine<T>::lanes_of_stage(axes lane) {
   std::size_t behind = 1;
   for (const axes a : lane_axes)
     if (slot(a) > slot(lane)) behind *= lanes_along(a);
-  const std::size_t all = lanes_along(lane),
-                    wanted = std::clamp(window_entries_ / tokens(), fewest_lanes, usual_lanes) / behind;
+  const std::size_t all = lanes_along(lane);
+  if (window_entries_ / tokens() >= all * behind) return all;
+  const std::size_t wanted = std::clamp(window_entries_ / tokens(), fewest_lanes, usual_lanes) / behind;
   std::size_t n = std::max<std::size_t>(even_parts(all, std::max<std::size_t>(wanted, 1)), 2);
   while (n < all && all % n == 1) ++n;  // one entry alone would seem repeated
   return std::min(n, all);

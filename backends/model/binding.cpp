@@ -138,7 +138,8 @@ struct binder<T>::place final {
 };
 
 template <class T>
-binder<T>::binder(const checkpoint& file, const family& f) : file_(file), family_(f), prefix_(f.prefix) {
+binder<T>::binder(const checkpoint& file, const family& f, const kernels<T>& backend)
+    : file_(file), family_(f), backend_(backend), prefix_(f.prefix) {
   const nlohmann::json& config = file_.config();
   if (config.is_object() && config.contains("backbone_prefix") && config["backbone_prefix"].is_string())
     prefix_ = config["backbone_prefix"].get<std::string>();
@@ -202,7 +203,7 @@ const mixer_choice& binder<T>::mixer_of(std::size_t block) const {
 
 template <class T>
 parameter<T> binder<T>::tensor_named(const std::string& name) const {
-  return loaded(file_.at(name), 0);
+  return placed_on(backend_, loaded(file_.at(name), 0));
 }
 
 template <class T>
@@ -257,7 +258,7 @@ environment<T> binder<T>::bind(std::span<const expr* const> expressions, std::st
       }
     if (!p) p = piece(name, start, block, places, env.lengths);
     if (!p) p = found(name, start, block);
-    if (p) env.parameters[std::string(name)] = fitted(std::move(*p), where, env.lengths, name);
+    if (p) env.parameters[std::string(name)] = placed_on(backend_, fitted(std::move(*p), where, env.lengths, name));
   }
   env.optional = [ends = family_.optional](std::string_view name) {
     return std::any_of(ends.begin(), ends.end(), [name](std::string_view end) { return name.ends_with(end); });

@@ -13,7 +13,8 @@ const family& family_of(const checkpoint&);
 template <class T>
 class binder final {
  public:
-  binder(const checkpoint&, const family&);
+  /// @param backend  where parameters are stored
+  binder(const checkpoint&, const family&, const kernels<T>& backend);
   std::size_t blocks() const { return blocks_; }
   std::size_t rescale_every() const { return rescale_every_; }
   /// The family's prefix, or the configuration's backbone_prefix.
@@ -42,6 +43,7 @@ class binder final {
 
   checkpoint file_;
   const family& family_;
+  const kernels<T>& backend_;
   std::string prefix_;
   std::size_t blocks_ = 0, rescale_every_ = 0;
   mutable std::set<std::string_view> read_;  // names in file_ of what has been bound

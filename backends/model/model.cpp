@@ -4,6 +4,7 @@
 #include <alphaform/backends/model/model.hpp>
 #include <alphaform/backends/model/sum.hpp>
 #include <alphaform/backends/plan/counting.hpp>
+#include <limits>
 
 namespace alphaform {
 
@@ -66,12 +67,12 @@ parameter<T> with_rows(parameter<T> p, std::size_t rows, std::string_view name) 
 
 template <class T>
 model<T>::model(const checkpoint& file, const kernels<T>& backend)
-    : backend_(backend), family_(family_of(file)), binder_(file, family_), patch_(affine_of_x.e), head_(affine_of_x.e) {
+    : backend_(backend), family_(family_of(file)), binder_(file, family_, backend), patch_(affine_of_x.e), head_(affine_of_x.e) {
   bind_blocks();
   bind_input();
   bind_head(file);
   // One token through kernels that only count: every name and shape is checked, nothing is computed.
-  const kernels<T>& dry = counting_kernels<T>();
+  const kernels<T>& dry = counting_kernels<T>(backend.has_own_memory);
   const std::int64_t first_id = 0;
   if (features_ == 0)
     run(embedded(std::span(&first_id, 1), dry), {}, dry, nullptr);
@@ -127,6 +128,8 @@ void model<T>::bind_input() {
     if (weight.shape.size() != 2) throw user_error(fmt::format("'{}' should have the shape [vocabulary, width]", name));
     embeddings_ = weight;
     vocabulary_ = weight.shape[0];
+    if (vocabulary_ > std::size_t{1} << std::numeric_limits<T>::digits)
+      throw user_error(fmt::format("'{}' has {} rows: more token ids than this precision can number", name, vocabulary_));
     width_ = weight.shape[1];
     return;
   }
@@ -195,13 +198,16 @@ const architecture& model<T>::mixer_architecture(std::size_t layer) const {
 }
 
 template <class T>
+view<const T> model<T>::rows_of(const parameter<T>& p, std::size_t rows) const {
+  const extents size = stream_extents(rows, width_);
+  return {p.for_kernels(), size, contiguous(size)};
+}
+
+template <class T>
 tensor<T> model<T>::embedded(std::span<const std::int64_t> ids, const kernels<T>& k) const {
   const tensor<T> x = arena<T>(k).make(stream_extents(ids.size(), width_));
-  for (std::size_t t = 0; t < ids.size(); ++t) {
-    view<const T> row{embeddings_.data + static_cast<std::size_t>(ids[t]) * width_, stream_extents(1, width_), {}};
-    row.stride = contiguous(row.size);
-    k.copy(row, x.slice(axis::token, t, t + 1));
-  }
+  const tensor<T> places = stored(std::vector<T>(ids.begin(), ids.end()), stream_extents(ids.size(), 1), k);
+  k.gather(places, rows_of(embeddings_, vocabulary_), x);
   return x;
 }
 
@@ -217,11 +223,6 @@ tensor<T> model<T>::embedded(const tensor<T>& values, const kernels<T>& k) const
   if (positions_.shape[0] != tokens || place >= tokens)
     throw user_error(fmt::format("this model has positions for {} tokens, but the image makes {} with its class token",
                                  positions_.shape[0], tokens));
-  const auto rows_of = [&](const parameter<T>& p, std::size_t rows) {
-    view<const T> v{p.data, stream_extents(rows, width_), {}};
-    v.stride = contiguous(v.size);
-    return v;
-  };
   const tensor<T> y = arena<T>(k).make(stream_extents(tokens, width_));
   if (place > 0) k.copy(x.slice(axis::token, 0, place), y.slice(axis::token, 0, place));
   k.copy(rows_of(class_token_, 1), y.slice(axis::token, place, place + 1));

@@ -110,6 +110,7 @@ class model final {
   tensor<T> attended(std::size_t layer, const environment<T>& inputs, const kernels<T>&, decoding_state<T>*) const;
   tensor<T> projected(std::size_t layer, const tensor<T>& y, const kernels<T>&, decoding_state<T>*) const;
   shared_streams<T> shared_of(const environment<T>& first) const;
+  view<const T> rows_of(const parameter<T>&, std::size_t rows) const;
   tensor<T> embedded(std::span<const std::int64_t> ids, const kernels<T>&) const;
   tensor<T> embedded(const tensor<T>& values, const kernels<T>&) const;
   tensor<T> pooled(const tensor<T>& h, const kernels<T>&) const;

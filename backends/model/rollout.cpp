@@ -67,25 +67,28 @@ rolled_out<T> rollout_row(const model<T>& m, std::span<const std::int64_t> ids, 
   rolled_out<T> r;
   r.least_row_sum = std::numeric_limits<double>::infinity();
   const arena<T> memory(m.backend());
-  const tensor<T> ones = memory.filled(stream_extents(tokens, 1), 1), v = memory.filled(stream_extents(tokens, 1), 0);
-  v.v.data[token] = 1;
+  const extents line = stream_extents(tokens, 1);
+  const tensor<T> ones = memory.filled(line, 1);
+  std::vector<T> v(tokens, T(0));
+  v[token] = 1;
   for (std::size_t layer = m.layers(); layer-- > 0;) {
     implicit_attention<T> a = m.attention(layer, m.mixer_input(layer, streams.before(layer)), streams.shared());
-    const tensor<T> sums = a.mean_apply(ones);
+    const std::vector<T> sums = numbers_of(a.mean_apply(ones));
     for (std::size_t t = 0; t < tokens; ++t) {
-      if (v.v.data[t] == 0) continue;
-      const double sum = 1 + static_cast<double>(sums.v.data[t]);
+      if (v[t] == 0) continue;
+      const double sum = 1 + static_cast<double>(sums[t]);
       if (!std::isfinite(sum) || sum == 0)
         throw user_error(fmt::format(
             "the signed mean map of layer {} cannot be normalised: 1 plus the sum of row {} is {}", layer, t, sum));
       r.least_row_sum = std::min(r.least_row_sum, std::abs(sum));
-      v.v.data[t] = static_cast<T>(static_cast<double>(v.v.data[t]) / sum);
+      v[t] = static_cast<T>(static_cast<double>(v[t]) / sum);
     }
-    const tensor<T> back = a.mean_adjoint(v);
-    m.backend().plus(v, back, v);
+    const tensor<T> from_here = stored(v, line, m.backend());
+    m.backend().plus(from_here, a.mean_adjoint(from_here), from_here);
+    v = numbers_of(from_here);
   }
   r.kept = streams.most_held();
-  r.scores.assign(v.v.data, v.v.data + tokens);
+  r.scores = std::move(v);
   return r;
 }
 

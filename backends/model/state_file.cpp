@@ -26,17 +26,18 @@ void save_state(const decoding_state<T>& state, const model<T>& of, const byte_s
   const auto signature = signature_of(of, count);
   std::vector<stored_tensor> tensors{{"model", dtype::i64, {4}, std::as_bytes(std::span(signature))}};
   const arena<T> memory(of.backend());
-  std::vector<tensor<T>> kept;
+  std::vector<std::vector<T>> kept;
   for (std::size_t i = 0; i < state.size(); ++i) {
     const std::vector<tensor<T>>& states = state[i].states();
     for (std::size_t j = 0; j < states.size(); ++j) {
-      kept.push_back(memory.make(states[j].v.size));  // a state may be a part of something larger
-      of.backend().copy(states[j], kept.back());
-      const view<T>& v = kept.back().v;
+      const extents& size = states[j].v.size;
+      const tensor<T> whole = memory.make(size);  // a state may be a part of something larger
+      of.backend().copy(states[j], whole);
+      kept.push_back(numbers_of(whole));
       tensors.push_back({fmt::format("{}.{}", i, j),
                          stored_as<T>,
-                         {v.size.begin(), v.size.end()},
-                         std::as_bytes(std::span<const T>(v.data, volume(v.size)))});
+                         {size.begin(), size.end()},
+                         std::as_bytes(std::span<const T>(kept.back()))});
     }
   }
   write_safetensors(tensors, {{"format", "alphaform decoding state"}}, sink);
@@ -57,7 +58,6 @@ decoding_state<T> restored_state(const checkpoint& file, const model<T>& of) {
         fmt::format("{} is the state of a model with {} layers, width {} and {} tokens; this one has {}, {} and {}",
                     quote_path(file.path()), found[0], found[1], found[2], signature[0], signature[1], signature[2]));
   decoding_state<T> state;
-  const arena<T> memory(of.backend());
   std::size_t restored = 1;
   for (std::size_t i = 0; restored < file.tensors().size(); ++i) {
     carried<T>& c = *state.next();
@@ -70,8 +70,7 @@ decoding_state<T> restored_state(const checkpoint& file, const model<T>& of) {
       std::copy(t->shape.begin(), t->shape.end(), size.begin());
       const std::vector<T> numbers = values<T>(*t);
       if (numbers.empty()) throw user_error(fmt::format("the saved state '{}' is empty", t->name));
-      c.states().push_back(memory.make(size));
-      std::copy(numbers.begin(), numbers.end(), c.states().back().v.data);
+      c.states().push_back(stored(numbers, size, of.backend()));
     }
     if (i > file.tensors().size() + of.layers() * 64)
       throw user_error(fmt::format("{} holds tensors that are no states", quote_path(file.path())));

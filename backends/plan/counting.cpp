@@ -98,13 +98,15 @@ void count_program(std::string_view kernel, const pointwise& p, std::span<const 
 }
 
 template <class T>
-kernels<T> make_table() {
+kernels<T> make_table(bool has_own_memory) {
   using in = view<const T>;
   using out = view<T>;
   kernels<T> k{};
   k.name = "counting";
+  k.has_own_memory = has_own_memory;
   k.allocate = [](std::size_t) -> T* { return nullptr; };
   k.release = [](T*) {};
+  k.upload = [](const T*, std::size_t, T*) {};
   k.enter = [] { return 0u; };
   k.leave = [](unsigned) {};
   k.expect = [](std::span<const in>) {};
@@ -159,15 +161,12 @@ kernels<T> make_table() {
 
 }  // namespace
 
-template <>
-const kernels<float>& counting_kernels() {
-  static const kernels<float> table = make_table<float>();
-  return table;
+template <class T>
+const kernels<T>& counting_kernels(bool own_memory) {
+  static const kernels<T> table = make_table<T>(false), of_own_memory = make_table<T>(true);
+  return own_memory ? of_own_memory : table;
 }
-template <>
-const kernels<double>& counting_kernels() {
-  static const kernels<double> table = make_table<double>();
-  return table;
-}
+template const kernels<float>& counting_kernels(bool);
+template const kernels<double>& counting_kernels(bool);
 
 }  // namespace alphaform

@@ -17,8 +17,14 @@ struct work final {
 using work_of_kernels = std::map<std::string_view, work>;
 work_of_kernels& counted_work();
 
-/// Kernels without storage that add to counted_work().
+/// Kernels without storage that add to counted_work(). @param own_memory  they stand for a backend that has its own, so
+/// that windows are as there
 template <class T>
-const kernels<T>& counting_kernels();
+const kernels<T>& counting_kernels(bool own_memory);
+/// Do these only count?
+template <class T>
+bool only_counts(const kernels<T>& k) {
+  return &k == &counting_kernels<T>(k.has_own_memory);
+}
 
 }  // namespace alphaform

@@ -176,6 +176,8 @@ struct definition final {
         .name = "reference (sequential)",
         .allocate = [](std::size_t n) { return new T[n]; },
         .release = [](T* p) { delete[] p; },
+        .upload = [](const T* from, std::size_t n, T* to) { std::copy_n(from, n, to); },
+        .download = [](const T* from, std::size_t n, T* to) { std::copy_n(from, n, to); },
         .enter = [] { return 0u; },
         .leave = [](unsigned) {},
         .expect = [](std::span<const in>) {},

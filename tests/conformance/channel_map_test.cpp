@@ -8,6 +8,8 @@
 #include <random>
 #include <vector>
 
+#include "../devices.hpp"
+
 namespace alphaform::test {
 namespace {
 
@@ -155,7 +157,7 @@ double difference(const example& e, sizes z, over_channels over) {
   std::vector<float> map(z.tokens * z.tokens);
   std::vector<double> before(map.size());
   for (std::size_t i = 0; i < map.size(); ++i) before[i] = map[i] = 0.001f * static_cast<float>(1 + i % 7);
-  cpu::channel_map(e.matrices, over, square_of(map, z.tokens));
+  tested->channel_map(e.matrices, over, square_of(map, z.tokens));
   const std::vector<double> wanted = expected(e.matrices, over, z.tokens, z.channels, z.states, before);
   double most = 0, scale = 0;
   for (std::size_t i = 0; i < map.size(); ++i) {
@@ -196,10 +198,13 @@ void check_all(double bound) {
     }
 }
 
-TEST_CASE("maps over channels are what the channels' matrices give") {
-  cpu::allow_amx(false);
-  check_all(2e-6);
-  cpu::allow_amx(true);
+ON_EVERY_DEVICE("maps over channels are what the channels' matrices give") {
+  USE_DEVICE();
+  if (tests_cpu()) {
+    cpu::allow_amx(false);
+    check_all(2e-6);
+    cpu::allow_amx(true);
+  }
   check_all(1e-5);
 }
 
@@ -223,14 +228,17 @@ TEST_CASE("a map over channels is the same bit for bit with one, two and three t
   use_threads(before);
 }
 
-TEST_CASE("a long sequence has the same errors as a short one") {
+ON_EVERY_DEVICE("a long sequence has the same errors as a short one") {
+  USE_DEVICE();
   const sizes z{1100, 2, 3, 4};  // squares of more than one block between a row and its node's middle
   for (const std::size_t k : std::initializer_list<std::size_t>{0, 4, 8}) {
     const example e(z, kinds[k], 11);
-    cpu::allow_amx(false);
-    for (const over_channels over : every) CHECK(difference(e, z, over) < 2e-6);
-    cpu::allow_amx(true);
-    CHECK(difference(e, z, over_channels::sum) < 1e-5);
+    if (tests_cpu()) {
+      cpu::allow_amx(false);
+      for (const over_channels over : every) CHECK(difference(e, z, over) < 2e-6);
+      cpu::allow_amx(true);
+    }
+    for (const over_channels over : every) CHECK(difference(e, z, over) < (over == over_channels::sum ? 1e-5 : 2e-6));
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <alphaform/backends/reference/witness.hpp>
 
+#include "../devices.hpp"
 #include "random_mixer.hpp"
 
 namespace alphaform {
@@ -297,11 +298,12 @@ TEST_CASE("RWKV-4: H_c is sigma(r) times a weighted mean as plain loops") {
 // float32 rounds by 6e-8; some hundred additions and products of such numbers stay below the promised 2e-5.
 constexpr double in_float = 2e-5;
 
-TEST_CASE("float32 on the CPU agrees with the reference in double") {
+ON_EVERY_DEVICE("float32 agrees with the reference in double") {
+  USE_DEVICE();
   for_every_mixer([](random_mixer m) {
     m.rounded();
     auto exact = m.on(reference_kernels());
-    auto a = m.on(cpu_kernels());
+    auto a = m.on(Device::all());
     CHECK(relative_difference(as_stream(a.output()), as_stream(exact.output())) <= in_float);
     CHECK(relative_difference(as_stream(a.apply(a.x())), as_stream(exact.apply(exact.x()))) <= in_float);
     CHECK(relative_difference(as_stream(a.adjoint(a.x())), as_stream(exact.adjoint(exact.x()))) <= in_float);
@@ -341,7 +343,8 @@ void check_weighted_means(const random_mixer& m, const kernels<T>& backend, doub
   CHECK(miss <= tolerance);
 }
 
-TEST_CASE("RWKV-4: keys of +-100 and more and any decay give weighted means") {
+ON_EVERY_DEVICE("RWKV-4: keys of +-100 and more and any decay give weighted means") {
+  USE_DEVICE();
   struct edge final {
     double key, decay;  // |k|, and time_decay: w = -exp(time_decay)
   };
@@ -352,19 +355,20 @@ TEST_CASE("RWKV-4: keys of +-100 and more and any decay give weighted means") {
     random_mixer m(find_architecture("rwkv4"), {70, 1, 5, 1, 1, 1}, 16);
     m.set("time_decay", e.decay).change("k", [&](double k) { return std::copysign(e.key, k); }).rounded();
     check_weighted_means(m, reference_kernels(), rounding);
-    check_weighted_means(m, cpu_kernels(), in_float);
+    check_weighted_means(m, Device::all(), in_float);
     m.change("k", [](double k) { return 10 * k; });
     check_weighted_means(m, reference_kernels(), rounding);
   }
 }
 
-TEST_CASE("Mamba: steps Delta of about 0 and 50 are finite and y = H x + r") {
+ON_EVERY_DEVICE("Mamba: steps Delta of about 0 and 50 are finite and y = H x + r") {
+  USE_DEVICE();
   for (const double bias : {-50.0, 50.0}) {
     CAPTURE(bias);
     random_mixer m(find_architecture("mamba"), {70, 1, 21, 5, 3, 4}, 17);
     m.set("dt_proj.bias", bias).rounded();
     auto exact = m.on(reference_kernels());
-    auto a = m.on(cpu_kernels());
+    auto a = m.on(Device::all());
     const MatrixXd y = as_stream(exact.output());
     CHECK(relative_difference(as_stream(exact.apply(exact.x())) + as_stream(exact.remainder()), y) <= identity);
     CHECK(relative_difference(as_stream(a.apply(a.x())) + as_stream(a.remainder()), y) <= in_float);
@@ -445,17 +449,19 @@ void check_plans(const random_mixer& m, const kernels<T>& backend) {
     }
 }
 
-TEST_CASE("a plan's peak memory is exactly what the query then uses") {
+ON_EVERY_DEVICE("a plan's peak memory is exactly what the query then uses") {
+  USE_DEVICE();
   for_every_mixer([](const random_mixer& m) {
-    check_plans(m, reference_kernels());
-    check_plans(m, cpu_kernels());
+    if (test::tests_cpu()) check_plans(m, reference_kernels());
+    check_plans(m, Device::all());
   });
 }
 
-TEST_CASE("the mean map of one layer of Mamba 130m at 1024 tokens takes less than 64 MiB") {
+ON_EVERY_DEVICE("the mean map of one layer of Mamba 130m at 1024 tokens takes less than 64 MiB") {
+  USE_DEVICE();
   constexpr std::size_t most = 64 << 20;
   const random_mixer m(find_architecture("mamba"), {1024, 1, 1536, 16, 48, 4}, 19);
-  auto a = m.on(cpu_kernels());
+  auto a = m.on(Device::all());
   const query_plan p = a.plan({query::kind::reduced_matrix, 0, reduction::mean});
   CHECK(p.peak_bytes < most);
   const MatrixXd map = as_map(a.reduced_matrix(reduction::mean));

@@ -2,6 +2,7 @@
 // corrections of none, of all and of twice what the state holds.
 #include <doctest/doctest.h>
 
+#include "../devices.hpp"
 #include "random_mixer.hpp"
 
 namespace alphaform {
@@ -21,7 +22,7 @@ constexpr double identity = 1e-11, in_float = 2e-5;
 void check_identity(random_mixer& m) {
   m.rounded();
   auto exact = m.on(reference_kernels());
-  auto a = m.on(cpu_kernels());
+  auto a = m.on(*test::tested_device);
   const MatrixXd y = as_stream(exact.output());
   const double scale = std::max(y.cwiseAbs().maxCoeff(), 1e-30);
   const auto miss = [&](const MatrixXd& b) { return (b - y).cwiseAbs().maxCoeff() / scale; };
@@ -59,7 +60,8 @@ constexpr setting_of_decay decays[] = {{"mamba", "A_log", 12, -100},
                                        {"gateloop", "a", no, 1e6},
                                        {"lru", "nu_log", 10, -100}};
 
-TEST_CASE("decays of exactly 0 and exactly 1 keep y finite and y = H x + r") {
+ON_EVERY_DEVICE("decays of exactly 0 and exactly 1 keep y finite and y = H x + r") {
+  USE_DEVICE();
   for (const setting_of_decay& s : decays)
     for (const double value : {s.forgets, s.keeps}) {
       if (std::isnan(value)) continue;
@@ -80,7 +82,8 @@ TEST_CASE("decays of exactly 0 and exactly 1 keep y finite and y = H x + r") {
     }
 }
 
-TEST_CASE("a reset in the middle of a text separates what is before from what is after") {
+ON_EVERY_DEVICE("a reset in the middle of a text separates what is before from what is after") {
+  USE_DEVICE();
   struct reset final {
     std::string_view architecture, input;
     double value;
@@ -105,7 +108,8 @@ TEST_CASE("a reset in the middle of a text separates what is before from what is
   }
 }
 
-TEST_CASE("delta rules that correct nothing, all, and twice what the state holds") {
+ON_EVERY_DEVICE("delta rules that correct nothing, all, and twice what the state holds") {
+  USE_DEVICE();
   for (const char* name : {"delta_net", "gated_delta_net", "kda"})
     for (const double beta : {0.0, 1.0, 2.0}) {
       CAPTURE(name);
@@ -129,7 +133,8 @@ TEST_CASE("delta rules that correct nothing, all, and twice what the state holds
   }
 }
 
-TEST_CASE("steps of about 0 and 50 and keys of 100 keep y finite and y = H x + r") {
+ON_EVERY_DEVICE("steps of about 0 and 50 and keys of 100 keep y finite and y = H x + r") {
+  USE_DEVICE();
   struct far final {
     std::string_view architecture, name;
     double value;

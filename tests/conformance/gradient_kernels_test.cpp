@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "../devices.hpp"
+
 namespace alphaform {
 namespace {
 
@@ -99,7 +101,7 @@ struct problem final {
     exact_sums.push_back(e);
   }
 
-  void run() { cpu::unrolled_gradient(r, x, g, sums); }
+  void run() { test::tested->unrolled_gradient(r, x, g, sums); }
   /// The largest error of each sum over its largest number.
   std::vector<double> errors() {
     run();
@@ -243,7 +245,8 @@ sizes random_sizes() {
           one_of({1, 2, 5, 8, 16, 17, 40})};
 }
 
-TEST_CASE("sums over the states of gradients are what their definition says, for streams of any axes") {
+ON_EVERY_DEVICE("sums over the states of gradients are what their definition says, for streams of any axes") {
+  USE_DEVICE();
   double worst = 0;
   for (std::size_t trial = 0; trial < 200; ++trial) {
     problem p(random_sizes());
@@ -254,7 +257,8 @@ TEST_CASE("sums over the states of gradients are what their definition says, for
   MESSAGE("largest error over scale: " << worst);
 }
 
-TEST_CASE("gradients of selective scans are what their definition says") {
+ON_EVERY_DEVICE("gradients of selective scans are what their definition says") {
+  USE_DEVICE();
   double worst = 0;
   for (std::size_t trial = 0; trial < 80; ++trial) {
     sizes s = random_sizes();
@@ -267,7 +271,8 @@ TEST_CASE("gradients of selective scans are what their definition says") {
   MESSAGE("largest error over scale: " << worst);
 }
 
-TEST_CASE("gradients of heads are what their definition says") {
+ON_EVERY_DEVICE("gradients of heads are what their definition says") {
+  USE_DEVICE();
   double worst = 0;
   for (std::size_t trial = 0; trial < 80; ++trial) {
     sizes s = random_sizes();
@@ -280,7 +285,8 @@ TEST_CASE("gradients of heads are what their definition says") {
   MESSAGE("largest error over scale: " << worst);
 }
 
-TEST_CASE("a second run makes the same numbers") {
+ON_EVERY_DEVICE("a second run makes the same numbers") {
+  USE_DEVICE();
   for (const std::size_t states : {3u, 16u, 40u}) {
     problem p({130, 2, 70, states});
     set(p, true, false);
@@ -295,7 +301,8 @@ TEST_CASE("a second run makes the same numbers") {
   }
 }
 
-TEST_CASE("nothing of a large state or gradient is left on the other side of a reset") {
+ON_EVERY_DEVICE("nothing of a large state or gradient is left on the other side of a reset") {
+  USE_DEVICE();
   for (const bool logarithmic : {false, true})
     for (const bool shared : {false, true})
       for (const std::size_t reset : {5u, 16u, 31u}) {
@@ -332,7 +339,8 @@ TEST_CASE("nothing of a large state or gradient is left on the other side of a r
       }
 }
 
-TEST_CASE("no time passes where the logarithm of a decay is 0 times -infinity") {
+ON_EVERY_DEVICE("no time passes where the logarithm of a decay is 0 times -infinity") {
+  USE_DEVICE();
   problem p({20, 1, 17, 4}), q({20, 1, 17, 4});
   for (problem* one_of_both : {&p, &q}) {
     random_bits.seed(5);
@@ -349,7 +357,8 @@ TEST_CASE("no time passes where the logarithm of a decay is 0 times -infinity") 
   }
 }
 
-TEST_CASE("gradients of 65536 tokens stay accurate") {
+ON_EVERY_DEVICE("gradients of 65536 tokens stay accurate") {
+  USE_DEVICE();
   double worst = 0;
   for (const double nats : {1e-6, 1e-4, 3e-3})
     for (const bool logarithmic : {false, true})
@@ -367,7 +376,8 @@ TEST_CASE("gradients of 65536 tokens stay accurate") {
       }
   MESSAGE("largest error over scale: " << worst);
 }
-TEST_CASE("gradients of constant streams of 65536 tokens stay accurate") {
+ON_EVERY_DEVICE("gradients of constant streams of 65536 tokens stay accurate") {
+  USE_DEVICE();
   for (const double nats : {1e-6, 1e-4, 3e-3})
     for (const bool logarithmic : {false, true}) {
       problem p({65536, 1, 2, 3});

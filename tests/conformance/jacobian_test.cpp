@@ -6,6 +6,7 @@
 #include <alphaform/backends/mixer_derivative.hpp>
 #include <alphaform/backends/parallel.hpp>
 
+#include "../devices.hpp"
 #include "random_mixer.hpp"
 
 namespace alphaform {
@@ -124,7 +125,8 @@ TEST_CASE("<g, J v> = <J' g, v> and the transpose by the rules is the transpose 
 }
 
 // More lanes than one window has at once at this many tokens: they are divided, between matrices where need be.
-TEST_CASE("<g, J v> = <J' g, v> where lanes are divided, and float32 agrees with double") {
+ON_EVERY_DEVICE("<g, J v> = <J' g, v> where lanes are divided, and float32 agrees with double") {
+  USE_DEVICE();
   constexpr witness_sizes sizes{
       .tokens = 260, .heads = 2, .channels = 130, .states = 4, .ranks = 2, .taps = 4, .groups = 1};
   for (const architecture& a : registry) {
@@ -132,11 +134,11 @@ TEST_CASE("<g, J v> = <J' g, v> where lanes are divided, and float32 agrees with
     const bound_derivatives formula = derivatives_of(stabilised(a.attention));
     const random_mixer m = random_mixer(a, sizes, 23).slow().rounded();
     true_derivative<double> d(formula, m.bound(backend), backend);
-    true_derivative<float> single_precision(formula, m.bound(cpu_kernels()), cpu_kernels());
+    true_derivative<float> single_precision(formula, m.bound(Device::all()), Device::all());
     const tensor<double> y = d.output(), g = random_like(y.v.size, "g");
-    const tensor<float> g_float = arena<float>(cpu_kernels()).make(y.v.size);
-    for (std::size_t k = 0; k < volume(y.v.size); ++k)
-      g.v.data[k] = g_float.v.data[k] = static_cast<float>(g.v.data[k]);
+    std::vector<float> rounded(volume(y.v.size));
+    for (std::size_t k = 0; k < rounded.size(); ++k) g.v.data[k] = rounded[k] = static_cast<float>(g.v.data[k]);
+    const tensor<float> g_float = stored(rounded, y.v.size, Device::all());
     for (const derivative_formula& f : formula.of) {
       CAPTURE(f.name);
       const tensor<double> back = d.backward(f.name, g), v = random_like(back.v.size, "v");
@@ -144,8 +146,8 @@ TEST_CASE("<g, J v> = <J' g, v> where lanes are divided, and float32 agrees with
       double scale = 0;
       for (std::size_t k = 0; k < forward.size(); ++k) scale += std::abs(forward[k] * g.v.data[k]);
       CHECK(std::abs(dot(forward, of(g)) - dot(of(back), of(v))) <= rounding * std::max(scale, 1e-3));
-      const tensor<float> found = single_precision.backward(f.name, g_float);
-      const numbers wide(found.v.data, found.v.data + volume(found.v.size));
+      const std::vector<float> found = numbers_of(single_precision.backward(f.name, g_float));
+      const numbers wide(found.begin(), found.end());
       CHECK(miss(wide, of(back)) <= 2e-5);  // float32: some hundred roundings of 6e-8 add up
     }
   }

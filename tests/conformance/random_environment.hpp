@@ -50,9 +50,7 @@ class random_environment final {
     at(env.lengths, axis::head) = static_cast<std::size_t>(space_.sizes.heads);
     for (const auto& [name, a] : arrays_) {
       if (a.is_input) {
-        const tensor<T> x = arena<T>(backend).make(a.size);
-        std::transform(a.numbers.begin(), a.numbers.end(), x.v.data, [](double v) { return static_cast<T>(v); });
-        env.inputs[name] = x;
+        env.inputs[name] = stored(std::vector<T>(a.numbers.begin(), a.numbers.end()), a.size, backend);
       } else {
         auto numbers = std::make_shared<std::vector<T>>(a.numbers.begin(), a.numbers.end());
         env.parameters[name] = {a.shape, numbers->data(), numbers};

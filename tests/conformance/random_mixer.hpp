@@ -93,7 +93,8 @@ class random_mixer final {
 
 /// The numbers of a stream or map over two of its axes, in double; all must be finite.
 template <class T>
-Eigen::MatrixXd as_matrix(const tensor<T>& x, axis rows, axis columns) {
+Eigen::MatrixXd as_matrix(const tensor<T>& stored, axis rows, axis columns) {
+  const tensor<T> x = on_host(stored);
   Eigen::MatrixXd m(x.v.of(rows), x.v.of(columns));
   for (std::size_t i = 0; i < x.v.of(rows); ++i)
     for (std::size_t j = 0; j < x.v.of(columns); ++j)
@@ -104,7 +105,8 @@ Eigen::MatrixXd as_matrix(const tensor<T>& x, axis rows, axis columns) {
 }
 /// A stream as [T, channels], with the channels of head 0 of group 0 first.
 template <class T>
-Eigen::MatrixXd as_stream(const tensor<T>& x) {
+Eigen::MatrixXd as_stream(const tensor<T>& stored) {
+  const tensor<T> x = on_host(stored);
   const std::size_t tokens = x.v.of(axis::token), channels = volume(x.v.size) / tokens;
   Eigen::MatrixXd m(tokens, channels);
   for (std::size_t t = 0; t < tokens; ++t)

@@ -7,6 +7,8 @@
 #include <random>
 #include <vector>
 
+#include "../devices.hpp"
+
 namespace alphaform {
 namespace {
 
@@ -144,14 +146,15 @@ void check(const rank_one_recurrence<float>& r, const stream& x, const stream& h
   for (const bool transposed : {false, true}) {
     const truth exact = in_double(transposed, r, x, h, y_size);
     stream state = h, y = random.of(y_size, whole, 0, 1);
-    (transposed ? cpu::rank_one_adjoint : cpu::rank_one)(r, x, state, y);
+    (transposed ? test::tested->rank_one_adjoint : test::tested->rank_one)(r, x, state, y);
     CAPTURE(transposed);
     CHECK(error(exact.y, y) <= tolerance);
     CHECK(error(exact.h, state) <= tolerance);
   }
 }
 
-TEST_CASE("rank-one transitions of any sizes, strides and decays") {
+ON_EVERY_DEVICE("rank-one transitions of any sizes, strides and decays") {
+  USE_DEVICE();
   draw random;
   for (int round = 0; round < 400; ++round) {
     CAPTURE(round);
@@ -222,7 +225,8 @@ void check_delta_rule(std::size_t tokens, float strongest, bool decays, bool log
   check(r, random.of(x_size, true, -1, 1), random.of(h_size, true, -1, 1), random, true, tolerance);
 }
 
-TEST_CASE("the delta rule stays exact over 4,096 tokens, also where its transitions are reflections") {
+ON_EVERY_DEVICE("the delta rule stays exact over 4,096 tokens, also where its transitions are reflections") {
+  USE_DEVICE();
   check_delta_rule(4096, 1, false, false, 2e-6);
   check_delta_rule(4096, 2, false, false, 2e-6);
   check_delta_rule(4096, 2, true, false, 2e-6);

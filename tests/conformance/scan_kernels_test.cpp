@@ -6,11 +6,13 @@
 #include <alphaform/backends/cpu/pointwise/evaluate.hpp>
 #include <alphaform/backends/cpu/states/states.hpp>
 #include <alphaform/backends/reference/loops.hpp>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <random>
 #include <vector>
 
+#include "../devices.hpp"
 #include "../scan_program.hpp"
 
 namespace alphaform {
@@ -132,10 +134,12 @@ void plain_unrolled(bool adjoint, const recurrence<float>& r, in x, doubles& h, 
 }
 
 void scan(bool adjoint, const recurrence<float>& r, in x, out h, out y) {
-  (adjoint ? cpu::unrolled_channels_adjoint : cpu::unrolled_channels)(r, x, h, y);
+  if (test::tests_cpu()) return (adjoint ? cpu::unrolled_channels_adjoint : cpu::unrolled_channels)(r, x, h, y);
+  (adjoint ? test::tested->unrolled_adjoint : test::tested->unrolled)(r, x, h, y);
 }
 
-TEST_CASE("scans of states are their definition on any axes") {
+ON_EVERY_DEVICE("scans of states are their definition on any axes") {
+  USE_DEVICE();
   for (int trial = 0; trial < 400; ++trial) {
     const extents size =
         around(one_of({1, 2, 5, 64, 70, 129, 200}), one_of({1, 3, 16, 37, 130}), one_of({1, 3, 8, 16, 17, 64}));
@@ -203,7 +207,8 @@ struct long_scan final {
   }
 };
 
-TEST_CASE("scans of states keep 65,536 steps of slow decay, in windows of any length") {
+ON_EVERY_DEVICE("scans of states keep 65,536 steps of slow decay, in windows of any length") {
+  USE_DEVICE();
   constexpr std::size_t tokens = 65536, channels = 3, states = 5;
   for (const double nats : {1e-6, 1e-4, 200.0 / tokens})
     for (const bool has_one_sign : {true, false})
@@ -225,7 +230,8 @@ TEST_CASE("scans of states keep 65,536 steps of slow decay, in windows of any le
         }
 }
 
-TEST_CASE("a decay of 0 forgets the state altogether") {
+ON_EVERY_DEVICE("a decay of 0 forgets the state altogether") {
+  USE_DEVICE();
   constexpr std::size_t tokens = 70, channels = 20, states = 17, reset = 40;
   for (const bool logarithmic : {true, false})
     for (const bool varies : {true, false}) {
@@ -271,11 +277,12 @@ void plain_recur(bool adjoint, const V& change, const V& x, doubles& h, doubles&
   }
 }
 void recur(bool adjoint, in change, in x, out h, out y) {
-  const in operands[]{change, x};
-  cpu::scan(scan_program(adjoint), operands, h, y);
+  const std::array operands{change, x};
+  test::tested->scan(scan_program(adjoint), operands, h, y);
 }
 
-TEST_CASE("elementwise scans are their definition on any axes") {
+ON_EVERY_DEVICE("elementwise scans are their definition on any axes") {
+  USE_DEVICE();
   for (int trial = 0; trial < 400; ++trial) {
     const extents size = around(one_of({1, 2, 5, 64, 200}), one_of({1, 3, 16, 37, 130, 600}), one_of({1, 1, 3}));
     const bool adjoint = one_of({0, 1}) == 1;
@@ -310,7 +317,8 @@ pointwise scan_between_products(bool back) {
           .operands = 4};
 }
 
-TEST_CASE("scans between products are their definition on any axes, also in parts of large rows") {
+ON_EVERY_DEVICE("scans between products are their definition on any axes, also in parts of large rows") {
+  USE_DEVICE();
   for (int trial = 0; trial < 200; ++trial) {
     const bool adjoint = one_of({0, 1}) == 1, is_wide = trial % 20 == 0;
     const extents size = is_wide
@@ -337,8 +345,8 @@ TEST_CASE("scans between products are their definition on any axes, also in part
     plain_recur(adjoint, change.all, in_exact.all, h_exact, y_exact);
     each(
         size, [](double c_, double& z) { z *= c_; }, c.window, y_exact.all);
-    const in operands[]{log.window, b.window, x.window, c.window};
-    cpu::scan(scan_between_products(adjoint), operands, h.window, y);
+    const std::array<in, 4> operands{log.window, b.window, x.window, c.window};
+    test::tested->scan(scan_between_products(adjoint), operands, h.window, y);
     CAPTURE(trial);
     // Rounded decays (2 ulp) and inputs are remembered for a few tokens, and the result is multiplied once more.
     CHECK(error(y, y_exact) < 1e-6);
@@ -346,7 +354,8 @@ TEST_CASE("scans between products are their definition on any axes, also in part
   }
 }
 
-TEST_CASE("elementwise scans keep 65,536 steps of slow decay, in windows of any length") {
+ON_EVERY_DEVICE("elementwise scans keep 65,536 steps of slow decay, in windows of any length") {
+  USE_DEVICE();
   constexpr std::size_t tokens = 65536, channels = 19;
   for (const double nats : {1e-6, 1e-4, 200.0 / tokens})
     for (const bool has_one_sign : {true, false})
@@ -371,7 +380,8 @@ TEST_CASE("elementwise scans keep 65,536 steps of slow decay, in windows of any 
         }
 }
 
-TEST_CASE("filters are their definition on any axes, also where tokens are what lies contiguously") {
+ON_EVERY_DEVICE("filters are their definition on any axes, also where tokens are what lies contiguously") {
+  USE_DEVICE();
   for (int trial = 0; trial < 400; ++trial) {
     const extents size = around(one_of({1, 2, 5, 64, 130}), one_of({1, 3, 16, 37, 130, 600}), one_of({1, 1, 3}));
     const bool adjoint = one_of({0, 1}) == 1;
@@ -402,7 +412,7 @@ TEST_CASE("filters are their definition on any axes, also where tokens are what 
             taps.window.slice(axis::tap, tap, tap + 1), token(x.window, static_cast<std::size_t>(from)),
             token(exact.all, static_cast<std::size_t>(t)));
       }
-    (adjoint ? cpu::fir_adjoint : cpu::fir)(taps.window, x.window, y.window);
+    (adjoint ? test::tested->fir_adjoint : test::tested->fir)(taps.window, x.window, y.window);
     CAPTURE(trial);
     CHECK(error(y.window, exact) < 1e-6);
   }

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <random>
 
+#include "../devices.hpp"
 #include "../scan_program.hpp"
 
 namespace alphaform {
@@ -90,16 +91,17 @@ void check_same(const operand& y, double scale = 1) {
   CHECK(worst <= in_float * scale);
 }
 
-/// Runs f(kernels, type) for both backends.
+/// Runs f(kernels, type) on the device in float32, and by the definition in double.
 template <class F>
 void both(F f) {
-  f(cpu_kernels(), float{});
+  f(*test::tested, float{});
   f(exact, double{});
 }
 
 constexpr int rounds = 150;
 
-TEST_CASE("fill copy unit eye shift and the pointwise kernels are their definitions") {
+ON_EVERY_DEVICE("fill copy unit eye shift and the pointwise kernels are their definitions") {
+  USE_DEVICE();
   draw d;
   for (int round = 0; round < rounds; ++round) {
     const extents size = d.sizes({axis::token, axis::head, axis::chan, axis::state, axis::column});
@@ -129,7 +131,8 @@ bool one_of_these(code f) {
   return ((f == function_code<Function>) || ...);
 }
 
-TEST_CASE("every function maps as its definition says") {
+ON_EVERY_DEVICE("every function maps as its definition says") {
+  USE_DEVICE();
   draw d;
   for (code f = 0; f < function_table.size(); ++f) {
     CAPTURE(function_table[f].name);
@@ -148,7 +151,8 @@ TEST_CASE("every function maps as its definition says") {
   }
 }
 
-TEST_CASE("totals over any axes with and without absolute values") {
+ON_EVERY_DEVICE("totals over any axes with and without absolute values") {
+  USE_DEVICE();
   draw d;
   for (int round = 0; round < rounds; ++round) {
     const extents size = d.sizes({axis::token, axis::chan, axis::state, axis::column});
@@ -162,7 +166,8 @@ TEST_CASE("totals over any axes with and without absolute values") {
   }
 }
 
-TEST_CASE("shifts and filters are their definitions also along contiguous tokens") {
+ON_EVERY_DEVICE("shifts and filters are their definitions also along contiguous tokens") {
+  USE_DEVICE();
   draw d;
   for (int round = 0; round < rounds; ++round) {
     const bool inside = round % 3 == 0;
@@ -185,7 +190,8 @@ TEST_CASE("shifts and filters are their definitions also along contiguous tokens
   }
 }
 
-TEST_CASE("inverses and orders of tokens are their definitions") {
+ON_EVERY_DEVICE("inverses and orders of tokens are their definitions") {
+  USE_DEVICE();
   draw d;
   for (int round = 0; round < rounds; ++round) {
     const extents size = d.sizes({axis::token, axis::head, axis::chan, axis::part, axis::column});
@@ -238,7 +244,8 @@ struct attention_operands final {
   }
 };
 
-TEST_CASE("attention and its transpose are their definitions and each other's transposes") {
+ON_EVERY_DEVICE("attention and its transpose are their definitions and each other's transposes") {
+  USE_DEVICE();
   draw d;
   for (int round = 0; round < rounds; ++round) {
     attention_operands o(d), p(d);
@@ -255,7 +262,8 @@ TEST_CASE("attention and its transpose are their definitions and each other's tr
   }
 }
 
-TEST_CASE("matrices and their transposes are their definitions") {
+ON_EVERY_DEVICE("matrices and their transposes are their definitions") {
+  USE_DEVICE();
   draw d;
   struct along final {
     axis from, to;
@@ -284,7 +292,8 @@ TEST_CASE("matrices and their transposes are their definitions") {
     }
 }
 
-TEST_CASE("matrices act on every tap of a filter") {
+ON_EVERY_DEVICE("matrices act on every tap of a filter") {
+  USE_DEVICE();
   draw d;
   for (int round = 0; round < rounds; ++round) {
     extents x_size = single, y_size = single, w_size = single;
@@ -300,7 +309,8 @@ TEST_CASE("matrices act on every tap of a filter") {
   }
 }
 
-TEST_CASE("running maxima and recurrences are their definitions") {
+ON_EVERY_DEVICE("running maxima and recurrences are their definitions") {
+  USE_DEVICE();
   draw d;
   for (int round = 0; round < rounds; ++round) {
     const extents size = d.sizes({axis::token, axis::chan, axis::state, axis::column});
@@ -377,7 +387,8 @@ struct unrolled_operands final {
   }
 };
 
-TEST_CASE("an Unrolled and its transpose are their definitions") {
+ON_EVERY_DEVICE("an Unrolled and its transpose are their definitions") {
+  USE_DEVICE();
   draw d;
   for (int round = 0; round < rounds; ++round) {
     unrolled_operands forward(d, d.maybe()), back(d, d.maybe()), corrected(d, true), corrected_back(d, true);
@@ -417,7 +428,8 @@ void check_dots(operand& g, operand& y, operand& z, operand& x) {
   CHECK(std::abs(one.sum - other.sum) <= rounding * std::max({1.0, one.size, other.size}));  // terms are of order one
 }
 
-TEST_CASE("dot tests of matrices filters recurrences attention and Unrolleds in float32 and double") {
+ON_EVERY_DEVICE("dot tests of matrices filters recurrences attention and Unrolleds in float32 and double") {
+  USE_DEVICE();
   draw d;
   for (int round = 0; round < rounds; ++round)
     both([&](const auto& k, auto type) {

@@ -9,6 +9,7 @@
 #include <alphaform/explain/verify.hpp>
 #include <cmath>
 
+#include "../devices.hpp"
 #include "../shared_data.hpp"
 #include "../temporary_folder.hpp"
 #include "goldens.hpp"
@@ -46,7 +47,8 @@ void check_record(const std::filesystem::path& folder, const kernels<T>& backend
 
 /// max |a - b| over all logits of a pass and the numbers from `first` on.
 template <class T>
-double largest_difference(const tensor<T>& logits, std::span<const float> expected) {
+double largest_difference(const tensor<T>& found, std::span<const float> expected) {
+  const tensor<T> logits = on_host(found);
   const std::size_t outputs = logits.v.of(axis::chan);
   REQUIRE(expected.size() == logits.v.of(axis::token) * outputs);
   double worst = 0;
@@ -69,23 +71,24 @@ std::vector<float> decoded(const model<T>& m, std::span<const std::int64_t> ids)
   std::vector<float> logits;
   for (const std::int64_t& id : ids) {
     const forward_pass<T> pass = m.run(std::span(&id, 1), state);
-    for (std::size_t v = 0; v < pass.logits.v.of(axis::chan); ++v)
-      logits.push_back(static_cast<float>(pass.logits.v.data[v]));
+    for (const T v : numbers_of(pass.logits)) logits.push_back(static_cast<float>(v));
   }
   return logits;
 }
 
-TEST_CASE("golden models in float32 and double are what other implementations recorded") {
+ON_EVERY_DEVICE("golden models in float32 and double are what other implementations recorded") {
+  USE_DEVICE();
   for (const char* name : goldens) {
-    check_record(golden / name, cpu_kernels());
-    check_record(golden / name, reference_kernels());
+    check_record(golden / name, Device::all());
+    if (test::tests_cpu()) check_record(golden / name, reference_kernels());
   }
 }
 
 // float32 on both sides, some hundred roundings of 6e-8 through two layers.
 constexpr double in_float = 2e-5;
 
-TEST_CASE("the logits of the second sample are those of the record number by number") {
+ON_EVERY_DEVICE("the logits of the second sample are those of the record number by number") {
+  USE_DEVICE();
   for (const char* name : goldens) {
     CAPTURE(name);
     const checkpoint record = checkpoint::open(golden / name / reference_file);
@@ -94,20 +97,21 @@ TEST_CASE("the logits of the second sample are those of the record number by num
     REQUIRE(ids.size() == 96);
     REQUIRE(logits.size() == 96 * 256);
     const std::span<const float> second = std::span(logits).subspan(48 * 256);
-    const model<float> m(checkpoint::open(golden / name), cpu_kernels());
+    const model<float> m(checkpoint::open(golden / name), Device::all());
     const forward_pass<float> pass = m.run(std::span(ids).subspan(48));
     CHECK(largest(second) > 1);
     CHECK(largest_difference(pass.logits, second) <= in_float * largest(second));
   }
 }
 
-TEST_CASE("decoding token by token is the sequence form") {
+ON_EVERY_DEVICE("decoding token by token is the sequence form") {
+  USE_DEVICE();
   for (const char* name : goldens) {
     CAPTURE(name);
     const checkpoint record = checkpoint::open(golden / name / reference_file);
     const std::vector<std::int64_t> ids = values<std::int64_t>(record.at("input_ids"));
     const std::span<const std::int64_t> first = std::span(ids).first(48);
-    const model<float> m(checkpoint::open(golden / name), cpu_kernels());
+    const model<float> m(checkpoint::open(golden / name), Device::all());
     const std::vector<float> stepwise = decoded(m, first);
     CHECK(largest_difference(m.run(first).logits, stepwise) <= 1e-5 * largest(stepwise));
     // Stretches of unequal length carry the same state.

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "../devices.hpp"
 #include "goldens.hpp"
 
 namespace alphaform {
@@ -44,12 +45,13 @@ double miss(const std::vector<T>& scores, const Eigen::RowVectorXd& expected) {
   return most / expected.cwiseAbs().maxCoeff();
 }
 
-TEST_CASE("a rollout row without maps is the row of the product of the maps, however many streams are kept") {
+ON_EVERY_DEVICE("a rollout row without maps is the row of the product of the maps, however many streams are kept") {
+  USE_DEVICE();
   for (const char* name : {"mamba", "mamba2", "hgrn", "gla", "rwkv4"}) {
     CAPTURE(name);
     const checkpoint file = checkpoint::open(golden / name);
     const model<double> exact(file, reference_kernels());
-    const model<float> quick(file, cpu_kernels());
+    const model<float> quick(file, Device::all());
     const std::vector<std::int64_t> ids = ids_for(exact.vocabulary(), 37);
     for (const std::size_t token : {std::size_t{36}, std::size_t{5}}) {
       const Eigen::RowVectorXd expected = dense_row(exact, ids, token);

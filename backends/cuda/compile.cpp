@@ -1,0 +1,84 @@
+#include <fmt/core.h>
+#include <nvrtc.h>
+
+#include <alphaform/backends/cuda/compile.hpp>
+#include <alphaform/backends/cuda/device.hpp>
+#include <alphaform/error.hpp>
+#include <array>
+#include <map>
+#include <mutex>
+#include <vector>
+
+namespace alphaform::cuda {
+
+namespace {
+
+std::string architecture() {
+  int major = 0, minor = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "tell what it is");
+  check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0), "tell what it is");
+  return fmt::format("--gpu-architecture=sm_{}{}", major, minor);
+}
+
+void needs(nvrtcResult r, const char* asked) {
+  if (r != NVRTC_SUCCESS)
+    throw runtime_error(fmt::format("the run-time compiler for CUDA could not {}: {}", asked, nvrtcGetErrorString(r)));
+}
+
+struct program final {
+  nvrtcProgram p = nullptr;
+  explicit program(const std::string& source) {
+    needs(nvrtcCreateProgram(&p, source.c_str(), "program.cu", 0, nullptr, nullptr), "take a program");
+  }
+  program(const program&) = delete;
+  program& operator=(const program&) = delete;
+  ~program() { nvrtcDestroyProgram(&p); }
+};
+
+std::vector<char> machine_code(const std::string& source) {
+  static const std::string target = architecture();
+  const program p(source);
+  // A program says itself where a product and a sum are one operation: some of them ask what a product has lost.
+  const std::array options{target.c_str(), "--std=c++17", "--fmad=false", "--ftz=true"};
+  if (nvrtcCompileProgram(p.p, static_cast<int>(options.size()), options.data()) != NVRTC_SUCCESS) {
+    std::size_t size = 0;
+    needs(nvrtcGetProgramLogSize(p.p, &size), "say what is wrong");
+    std::string log(size, '\0');
+    needs(nvrtcGetProgramLog(p.p, log.data()), "say what is wrong");
+    throw internal_error(fmt::format("a translated program does not compile: {}\n{}", log, source));
+  }
+  std::size_t size = 0;
+  needs(nvrtcGetCUBINSize(p.p, &size), "give machine code");
+  std::vector<char> code(size);
+  needs(nvrtcGetCUBIN(p.p, code.data()), "give machine code");
+  return code;
+}
+
+}  // namespace
+
+cudaKernel_t compiled(const std::string& source, const char* name) {
+  static std::mutex guard;
+  static std::map<std::string, cudaLibrary_t> known;
+  const std::lock_guard lock(guard);
+  auto found = known.find(source);
+  if (found == known.end()) {
+    queue();  // there must be a card
+    const std::vector<char> code = machine_code(source);
+    cudaLibrary_t library = nullptr;
+    check(cudaLibraryLoadData(&library, code.data(), nullptr, nullptr, 0, nullptr, nullptr, 0), "load a program");
+    found = known.emplace(source, library).first;
+  }
+  cudaKernel_t kernel = nullptr;
+  check(cudaLibraryGetKernel(&kernel, found->second, name), "find a kernel");
+  return kernel;
+}
+
+void launch(cudaKernel_t kernel, dim3 blocks, dim3 threads, void** arguments) {
+  cudaLaunchConfig_t how{};
+  how.gridDim = blocks;
+  how.blockDim = threads;
+  how.stream = queue();
+  check(cudaLaunchKernelExC(&how, reinterpret_cast<const void*>(kernel), arguments), "start a program");
+}
+
+}  // namespace alphaform::cuda

@@ -1,0 +1,80 @@
+#include <cuda_runtime_api.h>
+#include <fmt/core.h>
+
+#include <alphaform/backends/cuda/device.hpp>
+#include <alphaform/error.hpp>
+#include <cstdint>
+#include <limits>
+
+namespace alphaform::cuda {
+
+namespace {
+
+/// The first card, with its queue; its pool keeps what is given back.
+struct card final {
+  cudaStream_t queue = nullptr;
+  card() {
+    if (const auto missing = why_not()) throw user_error(*missing);
+    check(cudaSetDevice(0), "use the first CUDA device");
+    check(cudaStreamCreateWithFlags(&queue, cudaStreamNonBlocking), "make a queue");
+    cudaMemPool_t pool = nullptr;
+    check(cudaDeviceGetDefaultMemPool(&pool, 0), "find the memory pool");
+    std::uint64_t all = std::numeric_limits<std::uint64_t>::max();
+    check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &all), "keep memory in the pool");
+  }
+};
+
+constexpr double mebi(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+
+}  // namespace
+
+std::optional<std::string> why_not() {
+  int count = 0;
+  const cudaError_t found = cudaGetDeviceCount(&count);
+  if (found == cudaSuccess && count > 0) return std::nullopt;
+  return fmt::format("no CUDA device can be used: {}",
+                     found == cudaSuccess ? "the driver knows none" : cudaGetErrorString(found));
+}
+
+void check(cudaError_t e, const char* asked) {
+  if (e == cudaSuccess) return;
+  cudaGetLastError();  // an error that is not sticky is reported once
+  throw runtime_error(fmt::format("the CUDA device could not {}: {}", asked, cudaGetErrorString(e)));
+}
+
+cudaStream_t queue() {
+  static const card first;
+  return first.queue;
+}
+
+float* allocate(std::size_t count) {
+  if (count == 0) return nullptr;
+  void* p = nullptr;
+  const cudaError_t e = cudaMallocAsync(&p, count * sizeof(float), queue());
+  if (e == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    std::size_t free = 0, all = 0;
+    check(cudaMemGetInfo(&free, &all), "tell how much memory it has");
+    throw runtime_error(fmt::format(
+        "the CUDA device has no room for {:.0f} MiB more: {:.0f} of its {:.0f} MiB are free; --max-memory makes "
+        "queries take less",
+        mebi(count * sizeof(float)), mebi(free), mebi(all)));
+  }
+  check(e, "give memory");
+  return static_cast<float*>(p);
+}
+
+void release(float* p) {
+  if (p != nullptr) cudaFreeAsync(p, queue());
+}
+
+void upload(const float* from_host, std::size_t count, float* to) {
+  check(cudaMemcpyAsync(to, from_host, count * sizeof(float), cudaMemcpyHostToDevice, queue()), "take numbers");
+}
+
+void download(const float* from, std::size_t count, float* to_host) {
+  check(cudaMemcpyAsync(to_host, from, count * sizeof(float), cudaMemcpyDeviceToHost, queue()), "give numbers back");
+  check(cudaStreamSynchronize(queue()), "finish its work");
+}
+
+}  // namespace alphaform::cuda

@@ -1,0 +1,60 @@
+// The kernels of the card as plain functions, one family a file; what each does stands in backends/kernels.hpp. Views
+// hold addresses of the card's memory.
+#pragma once
+#include <alphaform/backends/kernels.hpp>
+
+namespace alphaform::cuda {
+
+using in = view<const float>;
+using out = view<float>;
+
+// elementwise.cu
+void fill(float value, out y);
+void unit(std::size_t token, out y);
+void eye(out y);
+void copy(in x, out y);
+void times(in a, in b, out y);
+void plus(in a, in b, out y);
+void larger(in a, in b, out y);
+void inverse(in x, out y);
+void shift(std::ptrdiff_t lag, in x, out y);
+void reverse(in x, out y);
+void gather(in order, in x, out y);
+void scatter(in order, in g, out y);
+
+// total.cu
+void total(float weight, bool absolute, in x, out y);
+
+// program.cpp: pointwise programs are translated and compiled for the card when they are first met
+void map(code function, in x, out y);
+void evaluate(const pointwise&, std::span<const in> operands, out y);
+void scan(const pointwise&, std::span<const in> operands, out h, out y);
+
+// linear.cpp
+void linear(in weight, axis from, axis to, in x, out y);
+void linear_adjoint(in weight, axis from, axis to, in g, out y);
+
+// filter.cu
+void fir(in taps, in x, out y);
+void fir_adjoint(in taps, in g, out y);
+
+// peak.cu
+void peak(in log_decay, in key, out y);
+
+// unrolled.cu
+void unrolled(const recurrence<float>&, in x, out h, out y);
+void unrolled_adjoint(const recurrence<float>&, in g, out h, out y);
+// gradient.cu
+void unrolled_gradient(const recurrence<float>&, in x, in g, std::span<const state_sum<float>>);
+// rank_one.cu
+void rank_one(const rank_one_recurrence<float>&, in x, out h, out y);
+void rank_one_adjoint(const rank_one_recurrence<float>&, in g, out h, out y);
+
+// channel_map.cu
+void channel_map(const channel_matrices<float>&, over_channels, out map);
+
+// attend.cu
+void attend(in q, in k, bool normalised, std::size_t window, in x, out y);
+void attend_adjoint(in q, in k, bool normalised, std::size_t window, in g, out y);
+
+}  // namespace alphaform::cuda

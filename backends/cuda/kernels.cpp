@@ -1,0 +1,62 @@
+// The float32 backend of the first CUDA device.
+#include <alphaform/backends/cuda/device.hpp>
+#include <alphaform/backends/cuda/functions.hpp>
+
+namespace alphaform {
+
+namespace {
+
+kernels<float> make_table() {
+  cuda::queue();  // there must be a card
+  kernels<float> k{};
+  k.name = "cuda (float32)";
+  k.has_own_memory = true;
+  k.allocate = cuda::allocate;
+  k.release = cuda::release;
+  k.upload = cuda::upload;
+  k.download = cuda::download;
+  k.enter = [] { return 0u; };
+  k.leave = [](unsigned) {};
+  k.expect = [](std::span<const cuda::in>) {};
+  k.fill = cuda::fill;
+  k.unit = cuda::unit;
+  k.eye = cuda::eye;
+  k.copy = cuda::copy;
+  k.map = cuda::map;
+  k.evaluate = cuda::evaluate;
+  k.scan = cuda::scan;
+  k.times = cuda::times;
+  k.plus = cuda::plus;
+  k.larger = cuda::larger;
+  k.total = cuda::total;
+  k.inverse = cuda::inverse;
+  k.linear = cuda::linear;
+  k.linear_adjoint = cuda::linear_adjoint;
+  k.shift = cuda::shift;
+  k.reverse = cuda::reverse;
+  k.gather = cuda::gather;
+  k.scatter = cuda::scatter;
+  k.fir = cuda::fir;
+  k.fir_adjoint = cuda::fir_adjoint;
+  k.peak = cuda::peak;
+  k.unrolled = cuda::unrolled;
+  k.unrolled_adjoint = cuda::unrolled_adjoint;
+  k.unrolled_gradient = cuda::unrolled_gradient;
+  k.rank_one = cuda::rank_one;
+  k.rank_one_adjoint = cuda::rank_one_adjoint;
+  k.channel_map = cuda::channel_map;
+  k.attend = cuda::attend;
+  k.attend_adjoint = cuda::attend_adjoint;
+  return k;
+}
+
+}  // namespace
+
+const kernels<float>& cuda_kernels() {
+  static const kernels<float> table = make_table();
+  return table;
+}
+
+std::optional<std::string> why_no_cuda() { return cuda::why_not(); }
+
+}  // namespace alphaform

@@ -1,0 +1,19 @@
+// Pointwise programs as CUDA C++: what the compiler for the card gets.
+#pragma once
+#include <alphaform/backends/pointwise.hpp>
+#include <string>
+
+namespace alphaform::cuda {
+
+/// How a translated kernel is called: it has one argument, this, with as many operands as its program and then y (and,
+/// if it scans, h before y). All numbers are of 64 bits, so that both compilers lay it out alike.
+inline constexpr std::size_t call_axes = 9;
+
+/// Every entry on its own, `at_once` (1 or 4) neighbours a thread: 4 where each operand has neighbours one after the
+/// other, on addresses of 16 bytes, or repeats one number. The kernel's name is "evaluate".
+std::string translated(const pointwise&, int at_once);
+/// A scan by chunks of tokens, one thread a chunk of a lane. Kernel "summarise" writes for each chunk what it makes of
+/// a state, h <- h + change h + own; kernel "finish" starts from each chunk's own state. Lanes are entries of the axes.
+std::string translated_scan(const pointwise&);
+
+}  // namespace alphaform::cuda

@@ -1,0 +1,12 @@
+// Where the cases run: the CPU, unless another backend is chosen.
+#pragma once
+#include <alphaform/backends/kernels.hpp>
+
+namespace alphaform::benchmarks {
+
+const kernels<float>& backend();
+void use_backend(const kernels<float>&);
+/// Waits until all work that was asked for is done.
+void finish();
+
+}  // namespace alphaform::benchmarks
