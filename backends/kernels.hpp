@@ -74,8 +74,8 @@ struct kernels final {
 
   std::string_view name;  ///< as reports print it, such as "cpu (float32)"
 
-  /// Its memory is not this processor's: numbers are moved by `upload` and `download`. It has one queue for all work, so
-  /// that large windows pay and threads do not.
+  /// Its memory is not this processor's: numbers are moved by `upload` and `download`. It has one queue for all work,
+  /// so that large windows pay and threads do not.
   bool has_own_memory = false;
 
   T* (*allocate)(std::size_t count);  ///< uninitialised

@@ -46,8 +46,7 @@ template <class T>
 void compare_identity(const model<T>& m, std::size_t layer, const tensor<T>& u, const shared_streams<T>& shared,
                       comparison& whole, comparison& rows) {
   implicit_attention<T> a = m.attention(layer, u, shared);
-  const tensor<T> x = on_host(a.x()), y = on_host(a.output()), hx = on_host(a.apply(a.x())),
-                  r = on_host(a.remainder());
+  const tensor<T> x = on_host(a.x()), y = on_host(a.output()), hx = on_host(a.apply(a.x())), r = on_host(a.remainder());
   for (std::size_t t = 0; t < a.tokens(); ++t)
     for (std::size_t c = 0; c < a.channels(); ++c) whole.add(entry(hx, t, c) + entry(r, t, c), entry(y, t, c));
   for (const std::size_t t : some_tokens(a.tokens())) {

@@ -73,12 +73,18 @@ cudaKernel_t compiled(const std::string& source, const char* name) {
   return kernel;
 }
 
-void launch(cudaKernel_t kernel, dim3 blocks, dim3 threads, void** arguments) {
+void launch(cudaKernel_t kernel, unsigned blocks, unsigned threads, std::size_t shared, void** arguments) {
+  constexpr std::size_t usual = 48 << 10;
+  const void* const function = reinterpret_cast<const void*>(kernel);
+  if (shared > usual)
+    check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)),
+          "give a block so much memory");
   cudaLaunchConfig_t how{};
-  how.gridDim = blocks;
-  how.blockDim = threads;
+  how.gridDim = dim3(blocks);
+  how.blockDim = dim3(threads);
+  how.dynamicSmemBytes = shared;
   how.stream = queue();
-  check(cudaLaunchKernelExC(&how, reinterpret_cast<const void*>(kernel), arguments), "start a program");
+  check(cudaLaunchKernelExC(&how, function, arguments), "start a program");
 }
 
 }  // namespace alphaform::cuda

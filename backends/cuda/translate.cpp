@@ -96,7 +96,7 @@ std::string registers(const pointwise& p) {
 std::string call_type(int places) {
   return fmt::format(
       "struct lies {{ float* data; long long step[{0}]; }};\n"
-      "struct call {{ long long entries, axes, size[{0}], tokens, chunk; lies of[{1}]; }};\n"
+      "struct call {{ long long entries, axes, size[{0}], tokens; lies of[{1}]; }};\n"
       "__device__ inline void move(const call& c, unsigned long long i, long long* at) {{\n"
       "  for (int k = 0; k < {1}; ++k) at[k] = 0;\n"
       "  for (int a = 0; a < c.axes; ++a) {{\n"
@@ -118,21 +118,97 @@ __device__ inline float4 four(const lies& o, long long at) {
 }
 )";
 
-/// h <- h + a h + b for a sum of two numbers: neither a small change of a large state is lost, nor is a product of
-/// decays near 1 rounded to them. Of decay 0 nothing is left.
-constexpr std::string_view of_states = R"(
-struct state {
+/// A state is a sum of two numbers: neither is a small change of a large state lost, nor is a product of decays near 1
+/// rounded to them; of decay 0 nothing is left. A block takes 32 lanes and a tile of tokens, a warp a run of these.
+/// What a run makes of a state, h <- keep h + own, is known before the state that comes to the tile, which block after
+/// block hands on; the order in which blocks take tiles is that of their tickets, so that none waits for one that has
+/// not begun.
+constexpr std::string_view of_scans = R"(
+struct state {{
   float high, low;
-  __device__ explicit state(double h) : high((float)h), low((float)(h - (double)(float)h)) {}
-  __device__ void advance(float a, float b) {
-    const float product = a * high, change = product + b, of_b = change - product, sum = high + change, of_change = sum - high;
+  __device__ explicit state(double h) : high((float)h), low((float)(h - (double)(float)h)) {{}}
+  __device__ void advance(float a, float b) {{
+    const float product = a * high, change = product + b, of_b = change - product, sum = high + change,
+                of_change = sum - high;
     const float lost = fmaf(a, high, -product) + ((product - (change - of_b)) + (b - of_b));
     low = fmaf(a, low, low) + (lost + ((high - (sum - of_change)) + (change - of_change)));
     high = sum;
-  }
-  __device__ float value() const { return high + low; }
-  __device__ double exact() const { return (double)high + (double)low; }
-};
+  }}
+  __device__ float value() const {{ return high + low; }}
+  __device__ double exact() const {{ return (double)high + (double)low; }}
+}};
+extern "C" __global__ void __launch_bounds__({warps} * 32) scan(const call c, double* carried, unsigned* tickets) {{
+  extern __shared__ float2 kept[];  // a and b of each token
+  __shared__ double keeps[{warps}][32], owns[{warps}][32], starts[32];
+  __shared__ unsigned ticket;
+  if (threadIdx.x == 0) ticket = atomicAdd(tickets, 1u);
+  __syncthreads();
+  const unsigned groups = (unsigned)((c.entries + 31) / 32), tile = ticket / groups, group = ticket % groups;
+  const int warp = threadIdx.x / 32, thread = threadIdx.x % 32;
+  const long long lane = (long long)group * 32 + thread;
+  const bool exists = lane < c.entries;
+  long long at[{places}];
+  move(c, exists ? (unsigned long long)lane : 0, at);
+{operands}  float* __restrict__ to = c.of[{y}].data + at[{y}];
+  const long long first = (long long)tile * ({warps} * {run}) + warp * {run};
+  const int count = (int)(c.tokens - first < 0 ? 0 : c.tokens - first < {run} ? c.tokens - first : {run});
+  float2* const own_kept = kept + warp * {run} * 32 + thread;
+  if (exists) {{
+#pragma unroll 8
+    for (int j = 0; j < count; ++j) {{
+      const long long i = first + j, t = {t};
+{registers}{before}      own_kept[j * 32] = make_float2(r{a}, r{b});
+    }}
+  }}
+  state own(0.0), keep(1.0);
+  if (exists) {{
+    for (int j = 0; j < count; ++j) {{
+      const float a = own_kept[j * 32].x, b = own_kept[j * 32].y;
+      {{ state& s = own; {advance} }}
+      keep.advance(a, 0.0f);
+    }}
+  }}
+  keeps[warp][thread] = keep.exact();
+  owns[warp][thread] = own.exact();
+  __syncthreads();
+  if (warp == 0) {{
+    double all_kept = 1, all_own = 0;
+    for (int w = 0; w < {warps}; ++w) {{
+      all_own = fma(keeps[w][thread], all_own, owns[w][thread]);
+      all_kept *= keeps[w][thread];
+    }}
+    volatile unsigned* const done = tickets + 1 + group;
+    double start = exists ? (double)c.of[{h}].data[at[{h}]] : 0.0;
+    if (tile != 0) {{
+      while (*done != tile) {{}}
+      __threadfence();
+      if (exists) start = *(volatile double*)(carried + lane);
+    }}
+    starts[thread] = start;
+    const double next = fma(all_kept, start, all_own);
+    if ((long long)(tile + 1) * ({warps} * {run}) >= c.tokens) {{
+      if (exists) c.of[{h}].data[at[{h}]] = (float)next;
+    }} else {{
+      if (exists) *(volatile double*)(carried + lane) = next;
+      __threadfence();
+      __syncwarp();
+      if (thread == 0) *done = tile + 1;
+    }}
+  }}
+  __syncthreads();
+  if (!exists) return;
+  double start = starts[thread];
+  for (int w = 0; w < warp; ++w) start = fma(keeps[w][thread], start, owns[w][thread]);
+  state s(start);
+#pragma unroll 8
+  for (int j = 0; j < count; ++j) {{
+    const long long i = first + j, t = {t};
+{registers}{before}    const float a = own_kept[j * 32].x, b = own_kept[j * 32].y;
+    {advance}
+    r{to} = now;
+{after}    to[t * c.of[{y}].step[8]] = r{result};
+  }}
+}}
 )";
 
 }  // namespace
@@ -176,69 +252,30 @@ std::string translated(const pointwise& p, int at_once) {
 
 std::string translated_scan(const pointwise& p) {
   const int h = p.operands, y = h + 1;
-  std::string before, advance, after;
+  const bool back = p.scan() == operation::scan_back;
+  // A token decays and adds in one order or the other; in between its state is read.
+  const std::string_view advance = back ? "s.advance(0.0f, b); const float now = s.value(); s.advance(a, 0.0f);"
+                                        : "s.advance(a, b); const float now = s.value();";
+  std::string before, after;
+  int a = 0, b = 0, to = 0;
   bool is_after = false;
   for (const auto& n : p.instructions) {
-    if (n.is == operation::scan) {
-      advance = fmt::format("      s.advance(r{0}, r{1});\n      keep.advance(r{0}, 0.0f);\n      r{2} = s.value();\n",
-                            int{n.a}, int{n.b}, int{n.to});
-    } else if (n.is == operation::scan_back) {
-      advance = fmt::format(
-          "      const float change = r{0};\n      s.advance(0.0f, r{1});\n      r{2} = s.value();\n"
-          "      s.advance(change, 0.0f);\n      keep.advance(change, 0.0f);\n",
-          int{n.a}, int{n.b}, int{n.to});
+    if (n.is == operation::scan || n.is == operation::scan_back) {
+      a = n.a, b = n.b, to = n.to;
+      is_after = true;
     } else {
       (is_after ? after : before) += statement(n, "p{0}[t * c.of[{0}].step[8]]");
     }
-    is_after = is_after || !advance.empty();
   }
   std::string operands;
   for (int k = 0; k < h; ++k)
     operands += fmt::format("  const float* __restrict__ p{0} = c.of[{0}].data + at[{0}];\n", k);
-  const auto over_chunk = [&](const std::string& body) {
-    return fmt::format(
-        "{0}"
-        "  const long long first = part * c.chunk, last = first + c.chunk < c.tokens ? first + c.chunk : c.tokens;\n"
-        "#pragma unroll 4\n"
-        "  for (long long i = first; i < last; ++i) {{\n"
-        "      const long long t = {1};\n{2}{3}"
-        "  }}\n",
-        operands, p.scan() == operation::scan_back ? "c.tokens - 1 - i" : "i", registers(p), body);
-  };
-  const auto kernel = [&](std::string_view name, std::string_view arguments, const std::string& body) {
-    return fmt::format(
-        "extern \"C\" __global__ void {}(const call c{}) {{\n"
-        "  const long long lane = (long long)blockIdx.x * blockDim.x + threadIdx.x, part = blockIdx.y;\n"
-        "  if (lane >= c.entries) return;\n"
-        "  long long at[{}];\n"
-        "  move(c, (unsigned long long)lane, at);\n"
-        "  float& h = c.of[{}].data[at[{}]];\n{}}}\n",
-        name, arguments, y + 1, h, h, body);
-  };
-  std::string text = functions_of(p) + call_type(y + 1);
-  text += of_states;
-  text += kernel("summarise", ", double* keeps, double* owns",
-                 "  state s(0.0), keep(1.0);\n" + over_chunk(before + advance) +
-                     "  keeps[part * c.entries + lane] = keep.exact();\n"
-                     "  owns[part * c.entries + lane] = s.exact();\n");
-  text += kernel("carry", ", long long chunks, const double* keeps, double* owns",
-                 "  double before = h;\n"
-                 "#pragma unroll 8\n"
-                 "  for (long long k = 0; k < chunks; ++k) {\n"
-                 "    const double next = fma(keeps[k * c.entries + lane], before, owns[k * c.entries + lane]);\n"
-                 "    owns[k * c.entries + lane] = before;\n"
-                 "    before = next;\n"
-                 "  }\n"
-                 "  h = (float)before;\n");
-  text +=
-      kernel("finish", ", const double* states",
-             fmt::format("  state s(states == nullptr ? (double)h : states[part * c.entries + lane]), keep(1.0);\n"
-                         "  float* __restrict__ to = c.of[{0}].data + at[{0}];\n",
-                         y) +
-                 over_chunk(before + advance + after +
-                            fmt::format("      to[t * c.of[{}].step[8]] = r{};\n", y, int{p.instructions.back().to})) +
-                 "  if (states == nullptr) h = s.value();\n");
-  return text;
+  return functions_of(p) + call_type(y + 1) +
+         fmt::format(of_scans, fmt::arg("warps", scan_warps), fmt::arg("run", scan_run), fmt::arg("places", y + 1),
+                     fmt::arg("h", h), fmt::arg("y", y), fmt::arg("operands", operands),
+                     fmt::arg("t", back ? "c.tokens - 1 - i" : "i"), fmt::arg("registers", registers(p)),
+                     fmt::arg("before", before), fmt::arg("a", a), fmt::arg("b", b), fmt::arg("advance", advance),
+                     fmt::arg("to", to), fmt::arg("after", after), fmt::arg("result", int{p.instructions.back().to}));
 }
 
 }  // namespace alphaform::cuda

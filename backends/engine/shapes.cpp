@@ -107,7 +107,8 @@ view<const T> stream_parameter(const environment<T>& env, const node& n) {
   if (p == nullptr) return {nullptr, single, {}};
   std::vector<axis> slots = slots_of(n.to - n.from);
   for (const axis a : slots_of(n.from)) slots.push_back(a);
-  return on(p->for_kernels(), squeezed(*p, slots.size(), n.id, "a stream over the axes [" + letters_of(n.to) + "]"), slots);
+  return on(p->for_kernels(), squeezed(*p, slots.size(), n.id, "a stream over the axes [" + letters_of(n.to) + "]"),
+            slots);
 }
 
 template <class T>

@@ -67,7 +67,11 @@ parameter<T> with_rows(parameter<T> p, std::size_t rows, std::string_view name) 
 
 template <class T>
 model<T>::model(const checkpoint& file, const kernels<T>& backend)
-    : backend_(backend), family_(family_of(file)), binder_(file, family_, backend), patch_(affine_of_x.e), head_(affine_of_x.e) {
+    : backend_(backend),
+      family_(family_of(file)),
+      binder_(file, family_, backend),
+      patch_(affine_of_x.e),
+      head_(affine_of_x.e) {
   bind_blocks();
   bind_input();
   bind_head(file);
@@ -129,7 +133,8 @@ void model<T>::bind_input() {
     embeddings_ = weight;
     vocabulary_ = weight.shape[0];
     if (vocabulary_ > std::size_t{1} << std::numeric_limits<T>::digits)
-      throw user_error(fmt::format("'{}' has {} rows: more token ids than this precision can number", name, vocabulary_));
+      throw user_error(
+          fmt::format("'{}' has {} rows: more token ids than this precision can number", name, vocabulary_));
     width_ = weight.shape[1];
     return;
   }

@@ -46,11 +46,7 @@ struct view final {
 
   constexpr std::size_t of(axis a) const { return at(size, a); }
   constexpr std::size_t step(axis a) const { return at(stride, a); }
-  operator view<const T>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {data, size, stride};
-  }
+  operator view<const T>() const requires(!std::is_const_v<T>) { return {data, size, stride}; }
 
   /// The entries [begin, end) of one axis; an axis of size 1 is the same for every entry and stays as it is.
   constexpr view slice(axis a, std::size_t begin, std::size_t end) const {
