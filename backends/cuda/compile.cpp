@@ -5,8 +5,6 @@
 #include <alphaform/backends/cuda/device.hpp>
 #include <alphaform/error.hpp>
 #include <array>
-#include <map>
-#include <mutex>
 #include <vector>
 
 namespace alphaform::cuda {
@@ -57,19 +55,12 @@ std::vector<char> machine_code(const std::string& source) {
 }  // namespace
 
 cudaKernel_t compiled(const std::string& source, const char* name) {
-  static std::mutex guard;
-  static std::map<std::string, cudaLibrary_t> known;
-  const std::lock_guard lock(guard);
-  auto found = known.find(source);
-  if (found == known.end()) {
-    queue();  // there must be a card
-    const std::vector<char> code = machine_code(source);
-    cudaLibrary_t library = nullptr;
-    check(cudaLibraryLoadData(&library, code.data(), nullptr, nullptr, 0, nullptr, nullptr, 0), "load a program");
-    found = known.emplace(source, library).first;
-  }
+  queue();  // there must be a card
+  const std::vector<char> code = machine_code(source);
+  cudaLibrary_t library = nullptr;
+  check(cudaLibraryLoadData(&library, code.data(), nullptr, nullptr, 0, nullptr, nullptr, 0), "load a program");
   cudaKernel_t kernel = nullptr;
-  check(cudaLibraryGetKernel(&kernel, found->second, name), "find a kernel");
+  check(cudaLibraryGetKernel(&kernel, library, name), "find a kernel");
   return kernel;
 }
 

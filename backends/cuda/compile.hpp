@@ -1,4 +1,4 @@
-// CUDA C++ compiled for the card while the program runs, each text once.
+// CUDA C++ compiled for the card while the program runs.
 #pragma once
 #include <cuda_runtime_api.h>
 
@@ -7,7 +7,7 @@
 
 namespace alphaform::cuda {
 
-/// The kernel `name` of a source. @throws internal_error with the compiler's words where it is refused
+/// The kernel `name` of a source, which stays loaded. @throws internal_error with the compiler's words where it is refused
 cudaKernel_t compiled(const std::string& source, const char* name);
 /// Starts it on the queue. @param shared  bytes that the threads of a block share @param arguments  the address of each
 void launch(cudaKernel_t, unsigned blocks, unsigned threads, std::size_t shared, void** arguments);

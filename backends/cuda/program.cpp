@@ -5,6 +5,9 @@
 #include <alphaform/backends/cuda/functions.hpp>
 #include <alphaform/backends/cuda/translate.hpp>
 #include <cstring>
+#include <mutex>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace alphaform::cuda {
@@ -80,6 +83,25 @@ std::vector<view<float>> all_of(std::span<const in> operands) {
   return all;
 }
 
+/// The kernel of a program; texts are made and compiled once. @param at_once  0 for a scan
+cudaKernel_t kernel_of(const pointwise& p, int at_once) {
+  static std::mutex guard;
+  static std::unordered_map<std::string, cudaKernel_t> known;
+  std::string key{static_cast<char>(at_once), static_cast<char>(p.operands), static_cast<char>(p.registers)};
+  for (const pointwise::instruction& n : p.instructions) {
+    for (const auto part : {static_cast<code>(n.is), n.to, n.a, n.b, n.c, n.function}) key += static_cast<char>(part);
+    if (n.is != pointwise::operation::number) continue;
+    char bytes[sizeof(double)];
+    std::memcpy(bytes, &n.number, sizeof(double));
+    key.append(bytes, sizeof(double));
+  }
+  const std::lock_guard lock(guard);
+  const auto found = known.try_emplace(std::move(key), nullptr).first;
+  if (found->second == nullptr)
+    found->second = at_once == 0 ? compiled(translated_scan(p), "scan") : compiled(translated(p, at_once), "evaluate");
+  return found->second;
+}
+
 }  // namespace
 
 void evaluate(const pointwise& p, std::span<const in> operands, out y) {
@@ -89,7 +111,7 @@ void evaluate(const pointwise& p, std::span<const in> operands, out y) {
   call c(y.size, all, false);
   const int at_once = c.in_fours() ? 4 : 1;
   void* arguments[] = {c.argument()};
-  launch(compiled(translated(p, at_once), "evaluate"), blocks_for(c.entries() / at_once), threads, 0, arguments);
+  launch(kernel_of(p, at_once), blocks_for(c.entries() / at_once), threads, 0, arguments);
 }
 
 void map(code function, in x, out y) {
@@ -115,8 +137,8 @@ void scan(const pointwise& p, std::span<const in> operands, out h, out y) {
   double* carry = carried.data();
   unsigned* counters = tickets.data();
   void* arguments[] = {c.argument(), &carry, &counters};
-  launch(compiled(translated_scan(p), "scan"), static_cast<unsigned>(tiles * groups), scan_warps * 32,
-         tile * 32 * 2 * sizeof(float), arguments);
+  launch(kernel_of(p, 0), static_cast<unsigned>(tiles * groups), scan_warps * 32, tile * 32 * 2 * sizeof(float),
+         arguments);
 }
 
 }  // namespace alphaform::cuda
