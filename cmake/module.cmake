@@ -23,5 +23,6 @@ function(alphaform_module name)
   set_target_properties(alphaform_${name} PROPERTIES EXPORT_NAME ${name})
   add_library(alphaform::${name} ALIAS alphaform_${name})
   install(TARGETS alphaform_${name} EXPORT alphaform)
-  install(DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/alphaform/${name} FILES_MATCHING PATTERN "*.hpp")
+  install(DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/alphaform/${name} FILES_MATCHING PATTERN "*.hpp"
+          PATTERN "cuda" EXCLUDE)
 endfunction()

@@ -25,7 +25,7 @@ void scatter(in order, in g, out y);
 // total.cu
 void total(float weight, bool absolute, in x, out y);
 
-// program.cpp: pointwise programs are translated and compiled for the card when they are first met
+// programs/program.cpp: pointwise programs are translated and compiled for the card when they are first met
 void map(code function, in x, out y);
 void evaluate(const pointwise&, std::span<const in> operands, out y);
 void scan(const pointwise&, std::span<const in> operands, out h, out y);
@@ -41,16 +41,16 @@ void fir_adjoint(in taps, in g, out y);
 // peak.cu
 void peak(in log_decay, in key, out y);
 
-// unrolled.cu
+// states/unrolled.cu
 void unrolled(const recurrence<float>&, in x, out h, out y);
 void unrolled_adjoint(const recurrence<float>&, in g, out h, out y);
-// gradient.cu
+// gradient/gradient.cu
 void unrolled_gradient(const recurrence<float>&, in x, in g, std::span<const state_sum<float>>);
-// rank_one.cu
+// states/rank_one.cu
 void rank_one(const rank_one_recurrence<float>&, in x, out h, out y);
 void rank_one_adjoint(const rank_one_recurrence<float>&, in g, out h, out y);
 
-// channel_map.cu
+// maps/channel_map.cu
 void channel_map(const channel_matrices<float>&, over_channels, out map);
 
 // attend.cu

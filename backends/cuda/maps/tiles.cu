@@ -1,7 +1,7 @@
 // Products of panels into tiles of the map: squares of 128 below the diagonal, and one of 64 on it beside two
 // triangles. A thread sums 8 x 8 entries over the lines; where signs do not sum, what is taken over channels stays in
 // registers beside them. Several blocks share the lines of a tile where the card has more room than there are tiles.
-#include <alphaform/backends/cuda/channel_tiles.cuh>
+#include <alphaform/backends/cuda/maps/tiles.cuh>
 
 namespace alphaform::cuda::maps {
 namespace {

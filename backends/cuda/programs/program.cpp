@@ -1,9 +1,9 @@
 // Pointwise programs and scans on the card.
 #include <algorithm>
-#include <alphaform/backends/cuda/compile.hpp>
 #include <alphaform/backends/cuda/device.hpp>
 #include <alphaform/backends/cuda/functions.hpp>
-#include <alphaform/backends/cuda/translate.hpp>
+#include <alphaform/backends/cuda/programs/compile.hpp>
+#include <alphaform/backends/cuda/programs/translate.hpp>
 #include <cstring>
 #include <mutex>
 #include <string>

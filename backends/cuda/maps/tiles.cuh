@@ -1,6 +1,6 @@
 // Where tiles of the map lie, how a block reads its panels, and where its entries go.
 #pragma once
-#include <alphaform/backends/cuda/channel_lines.cuh>
+#include <alphaform/backends/cuda/maps/lines.cuh>
 
 namespace alphaform::cuda::maps {
 

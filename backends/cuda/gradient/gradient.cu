@@ -1,7 +1,7 @@
 // Sums for the gradients of a recurrence. States are found chunk by chunk of tokens, all chunks side by side
-// (gradient_states.cuh), and summed tile by tile (gradient_sums.cuh). What would need much memory is done in parts.
+// (states.cuh), and summed tile by tile (sums.cuh). What would need much memory is done in parts.
 #include <alphaform/backends/cuda/functions.hpp>
-#include <alphaform/backends/cuda/gradient_sums.cuh>
+#include <alphaform/backends/cuda/gradient/sums.cuh>
 #include <array>
 #include <cmath>
 #include <deque>

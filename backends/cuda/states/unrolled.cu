@@ -1,8 +1,8 @@
 // The unrolled recurrence and its transpose: the factors of decay, write and read as threads take them, and the size of
 // a chunk.
 #include <alphaform/backends/cuda/functions.hpp>
-#include <alphaform/backends/cuda/unrolled_carry.cuh>
-#include <alphaform/backends/cuda/unrolled_plainly.hpp>
+#include <alphaform/backends/cuda/states/carry.cuh>
+#include <alphaform/backends/cuda/states/plainly.hpp>
 
 namespace alphaform::cuda {
 namespace {

@@ -1,7 +1,7 @@
 // A recurrence with transition Diag(a) + p q' whose states are too many for registers: a block a lane, states where the
 // caller has them.
 #pragma once
-#include <alphaform/backends/cuda/rank_one_steps.cuh>
+#include <alphaform/backends/cuda/states/rank_one_steps.cuh>
 
 namespace alphaform::cuda {
 

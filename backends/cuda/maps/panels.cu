@@ -1,6 +1,6 @@
 // Panels: for each line and chunk, what is read on the rows times the decays since the chunk's first token, and what is
 // written on the columns times the decays up to its last one, filtered. One thread goes along one line.
-#include <alphaform/backends/cuda/channel_lines.cuh>
+#include <alphaform/backends/cuda/maps/lines.cuh>
 #include <alphaform/backends/cuda/shared_memory.cuh>
 
 namespace alphaform::cuda::maps {

@@ -7,7 +7,8 @@
 
 namespace alphaform::cuda {
 
-/// The kernel `name` of a source, which stays loaded. @throws internal_error with the compiler's words where it is refused
+/// The kernel `name` of a source, which stays loaded. @throws internal_error with the compiler's words where it is
+/// refused
 cudaKernel_t compiled(const std::string& source, const char* name);
 /// Starts it on the queue. @param shared  bytes that the threads of a block share @param arguments  the address of each
 void launch(cudaKernel_t, unsigned blocks, unsigned threads, std::size_t shared, void** arguments);

@@ -4,7 +4,7 @@
 #include <cuda_bf16.h>
 #include <mma.h>
 
-#include <alphaform/backends/cuda/channel_tiles.cuh>
+#include <alphaform/backends/cuda/maps/tiles.cuh>
 
 namespace alphaform::cuda::maps {
 namespace {

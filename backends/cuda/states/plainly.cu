@@ -1,6 +1,6 @@
 // Recurrences whose streams differ from state to state where chunks take them to be the same, and bonuses.
 #include <alphaform/backends/cuda/launch.cuh>
-#include <alphaform/backends/cuda/unrolled_plainly.hpp>
+#include <alphaform/backends/cuda/states/plainly.hpp>
 
 namespace alphaform::cuda {
 namespace {

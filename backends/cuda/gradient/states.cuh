@@ -1,7 +1,7 @@
 // The states before each chunk of tokens, and those of the transpose behind it: what every chunk adds to them alone,
 // and then from chunk to chunk.
 #pragma once
-#include <alphaform/backends/cuda/gradient_tile.cuh>
+#include <alphaform/backends/cuda/gradient/tile.cuh>
 
 namespace alphaform::cuda {
 

@@ -1,8 +1,8 @@
 // Recurrences with a transition diagonal plus rank one (DeltaNet, Gated DeltaNet, KDA, RWKV-7) and their transposes,
 // which are the same over reversed tokens with write and read, p and q exchanged and another order within a token.
 #include <alphaform/backends/cuda/functions.hpp>
-#include <alphaform/backends/cuda/rank_one_long.cuh>
-#include <alphaform/backends/cuda/rank_one_steps.cuh>
+#include <alphaform/backends/cuda/states/rank_one_long.cuh>
+#include <alphaform/backends/cuda/states/rank_one_steps.cuh>
 
 namespace alphaform::cuda {
 

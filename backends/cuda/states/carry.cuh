@@ -1,6 +1,6 @@
 // The states of a recurrence from chunk to chunk, in double: h <- (product of a) h + what the chunk adds.
 #pragma once
-#include <alphaform/backends/cuda/unrolled_passes.cuh>
+#include <alphaform/backends/cuda/states/passes.cuh>
 
 namespace alphaform::cuda {
 

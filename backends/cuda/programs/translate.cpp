@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <alphaform/backends/cuda/translate.hpp>
+#include <alphaform/backends/cuda/programs/translate.hpp>
 #include <alphaform/error.hpp>
 #include <limits>
 

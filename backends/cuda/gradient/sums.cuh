@@ -2,7 +2,7 @@
 // and leaves what is summed in shared memory; each sum then has threads for what it keeps. Sums over more than a tile
 // leave parts, which are added up in a fixed order.
 #pragma once
-#include <alphaform/backends/cuda/gradient_states.cuh>
+#include <alphaform/backends/cuda/gradient/states.cuh>
 #include <alphaform/backends/cuda/shared_memory.cuh>
 #include <alphaform/backends/kernels.hpp>
 

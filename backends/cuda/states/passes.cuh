@@ -1,8 +1,8 @@
 // A linear recurrence over chunks of tokens that run side by side (paper Eq. 5-7). Pass one: what every chunk adds to
 // the state, as a sum of writes that are weighted by the decays after them. Between: states are carried from chunk to
-// chunk (unrolled_carry.cuh). Pass two: results, each chunk from its own first state.
+// chunk (carry.cuh). Pass two: results, each chunk from its own first state.
 #pragma once
-#include <alphaform/backends/cuda/unrolled_chunks.cuh>
+#include <alphaform/backends/cuda/states/chunks.cuh>
 
 namespace alphaform::cuda {
 

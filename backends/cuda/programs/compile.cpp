@@ -1,8 +1,8 @@
 #include <fmt/core.h>
 #include <nvrtc.h>
 
-#include <alphaform/backends/cuda/compile.hpp>
 #include <alphaform/backends/cuda/device.hpp>
+#include <alphaform/backends/cuda/programs/compile.hpp>
 #include <alphaform/error.hpp>
 #include <array>
 #include <vector>

@@ -1,7 +1,7 @@
 // The triangles of 64 tokens on the diagonal, and the columns before them that a filter reaches: a thread has one row
 // and goes along it from its diagonal entry to the left, multiplying what is read by one decay after the other. Decays
 // are any numbers here, and filters of any length, for which rows are kept in a scratch.
-#include <alphaform/backends/cuda/channel_lines.cuh>
+#include <alphaform/backends/cuda/maps/lines.cuh>
 #include <alphaform/backends/cuda/shared_memory.cuh>
 
 namespace alphaform::cuda::maps {

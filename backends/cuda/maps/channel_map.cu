@@ -1,7 +1,7 @@
 // A map over channels: what lies on its diagonal by recurrences, the rest by products of panels, of as many channels at
 // a time as a scratch of 40 MiB holds. Every entry is summed in the same order whenever it is asked for.
-#include <alphaform/backends/cuda/channel_lines.cuh>
 #include <alphaform/backends/cuda/functions.hpp>
+#include <alphaform/backends/cuda/maps/lines.cuh>
 
 namespace alphaform::cuda {
 namespace maps {
