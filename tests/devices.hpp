@@ -1,5 +1,5 @@
-// Tests that run once on the CPU and once on a CUDA device: ON_EVERY_DEVICE("name") { ... Device::all() ... }. Where
-// there is no such device the second is reported as skipped.
+// Tests that run once on the CPU and once on a CUDA device: ON_EVERY_DEVICE("name") { USE_DEVICE(); ... }. Where there
+// is no such device the second is reported as skipped.
 #pragma once
 #include <doctest/doctest.h>
 

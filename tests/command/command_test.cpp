@@ -411,32 +411,6 @@ TEST_CASE("attention: a plan as JSON has the sums of its steps, and its peak is 
   CHECK(std::filesystem::exists(map));
 }
 
-TEST_CASE("--device cuda gives the numbers of the CPU, or says why there is no device") {
-  const std::vector<std::string> request{"verify", mamba, "--device", "cuda", "--json"};
-  const auto missing = why_no_cuda();
-  const outcome o = run_command(request);
-  if (missing) {
-    CHECK(o.status == 2);
-    CHECK(o.out.empty());
-    CHECK(o.err.find(*missing) != std::string::npos);
-  } else {
-    CHECK(o.status == 0);
-    CHECK(json::parse(o.out)["device"] == "cuda (float32)");
-    CHECK(json::parse(o.out)["failed"] == 0);
-    CHECK(run_command({"verify", mamba, "--device", "cuda", "--dtype", "f64"}).status == 2);
-  }
-  CHECK(run_command({"list", "--device", "abacus"}).status == 2);
-}
-
-TEST_CASE("results do not depend on --threads, before or behind the subcommand, and 0 threads are refused") {
-  const temporary_folder folder;
-  const std::string one = folder.path() / "one.npy", three = folder.path() / "three.npy";
-  output_of({"--threads", "1", "attention", mamba, "--ids", ids, "--layer", "0", "-o", one});
-  output_of({"attention", mamba, "--ids", ids, "--layer", "0", "-o", three, "--threads", "3"});
-  CHECK(bytes_of_file(one) == bytes_of_file(three));
-  CHECK(run_command({"list", "--threads", "0"}).status == 2);
-}
-
 // ---- bench
 
 TEST_CASE("bench runs every case at small sizes and prints ratios") {

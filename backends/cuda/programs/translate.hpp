@@ -12,10 +12,10 @@ inline constexpr std::size_t call_axes = 9;
 /// Every entry on its own, `at_once` (1 or 4) neighbours a thread: 4 where each operand has neighbours one after the
 /// other, on addresses of 16 bytes, or repeats one number. The kernel's name is "evaluate".
 std::string translated(const pointwise&, int at_once);
+inline constexpr int scan_warps = 8, scan_run = 32;
 /// A scan, kernel "scan": a block of scan_warps warps for every 32 lanes (entries of the axes) and scan_warps *
 /// scan_run tokens, with two numbers of shared memory for each. Arguments behind the first: a double for every lane,
 /// and counters, 0 at first, one and one for each 32 lanes.
-inline constexpr int scan_warps = 8, scan_run = 32;
 std::string translated_scan(const pointwise&);
 
 }  // namespace alphaform::cuda
