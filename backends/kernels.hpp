@@ -4,6 +4,8 @@
 #pragma once
 #include <alphaform/backends/pointwise.hpp>
 #include <alphaform/view.hpp>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -37,6 +39,13 @@ template <class T>
 struct rank_one_recurrence final {
   recurrence<T> diagonal;
   factored<T> p, q;
+};
+
+/// What the states of a pass over an unrolled recurrence add to its program: l, w and r of `states`, [T, lanes, state]
+/// each, 1 where it is repeated. l is the same for all tokens; w and r for all tokens, or for all channels.
+template <class T>
+struct state_factors final {
+  view<const T> log_decay, write, read;
 };
 
 /// What derivatives of an unrolled recurrence are sums of, by its states h_t and those of its transpose,
@@ -82,6 +91,10 @@ struct kernels final {
   void (*release)(T*);
   void (*upload)(const T* from_host, std::size_t count, T* to);
   void (*download)(const T* from, std::size_t count, T* to_host);  ///< waits for all work before
+  /// Remembers what `work` asks of the queue instead of doing it; the pointer keeps it, and is given to `replay`, which
+  /// does not wait. Null where there is no queue.
+  std::shared_ptr<void> (*record)(const std::function<void()>& work);
+  void (*replay)(void*);
   unsigned (*enter)();  ///< prepares the calling thread (denormals), returns what `leave` restores
   void (*leave)(unsigned before);
 
@@ -122,6 +135,8 @@ struct kernels final {
   /// From the last token to the first: h <- h + c_t g_t, y_t = sum over the state of b_t h, h <- a_t h; if exclusive
   /// y_t = sum of b_t h comes first, then h <- a_t h + c_t g_t.
   void (*unrolled_adjoint)(const recurrence<T>&, in g, out h, out y);
+  /// y by a program with `states`; h as of `unrolled`. Null where there is no such pass.
+  void (*unrolled_pass)(const pointwise&, const state_factors<T>&, std::span<const in> operands, out h, out y);
   /// Sums for the gradients of decay, write, read and x, of all tokens at once: states are 0 before the first and after
   /// the last.
   void (*unrolled_gradient)(const recurrence<T>&, in x, in g, std::span<const state_sum<T>>);

@@ -3,12 +3,14 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <alphaform/backends/recorded.hpp>
 #include <alphaform/benchmarks/backend.hpp>
 #include <alphaform/benchmarks/benchmarks.hpp>
 #include <alphaform/benchmarks/cases.hpp>
 #include <alphaform/error.hpp>
 #include <exception>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <set>
 
@@ -47,24 +49,53 @@ std::vector<named_case> chosen(const request& r) {
   return some;
 }
 
+/// A job as often as its numbers make more than any cache holds, in turns. Replays are started one behind the other.
+class recorded_job final {
+ public:
+  recorded_job(const named_case& c, bool small) {
+    constexpr double cached = 256e6;
+    constexpr std::size_t most = 8;
+    jobs_.push_back(c.prepare(small));
+    const double bytes = std::max(jobs_.front().least.bytes, 1.0);
+    while (jobs_.size() < most && static_cast<double>(jobs_.size()) * bytes < cached) jobs_.push_back(c.prepare(small));
+    for (const job& j : jobs_) recorded_.push_back(std::make_unique<recorded<float>>(backend(), j.run));
+  }
+  void run() {
+    for (const auto& r : recorded_) r->replay();
+  }
+  std::size_t jobs() const { return jobs_.size(); }
+  const needs& least() const { return jobs_.front().least; }
+
+ private:
+  std::vector<job> jobs_;
+  std::vector<std::unique_ptr<recorded<float>>> recorded_;
+};
+
 /// Prepares the case when it runs first, beside its ceilings, and keeps it for all repetitions, but no longer.
 class running final {
  public:
-  running(named_case c, bool small) : case_(std::move(c)), small_(small) {}
+  running(named_case c, const request& r) : case_(std::move(c)), small_(r.small), replays_(r.replay) {}
 
   const std::string& name() const { return case_.name; }
   void run(benchmark::State& state) {
     try {
       if (!job_) {
-        job_ = case_.prepare(small_);
+        if (replays_) {
+          recorded_ = std::make_unique<recorded_job>(case_, small_);
+          job_ = job{recorded_->least(), [r = recorded_.get()] { r->run(); }};
+        } else {
+          job_ = case_.prepare(small_);
+        }
         ceilings_ = (backend().has_own_memory ? device_ceilings_for : ceilings_for)(job_->least, small_);
         job_->run();
         finish();
       }
+      // As called, a query ends when its result is there; replays end when the last one's is.
       for (auto _ : state) {
         job_->run();
-        finish();
+        if (!replays_) finish();
       }
+      if (replays_) finish();
     } catch (...) {
       failure_ = std::current_exception();
       state.SkipWithError("");
@@ -72,14 +103,17 @@ class running final {
   }
   measurement finished(double seconds) {
     if (failure_) std::rethrow_exception(failure_);
-    const measurement m{case_.name, seconds, job_->least, ceilings_};
+    const double jobs = recorded_ ? static_cast<double>(recorded_->jobs()) : 1;
+    const measurement m{case_.name, seconds / jobs, job_->least, ceilings_};
     job_.reset();
+    recorded_.reset();
     return m;
   }
 
  private:
   named_case case_;
-  bool small_;
+  bool small_, replays_;
+  std::unique_ptr<recorded_job> recorded_;
   std::optional<job> job_;
   rates ceilings_;
   std::exception_ptr failure_;
@@ -125,7 +159,7 @@ std::vector<growth_point> growth_points() {
 
 std::vector<measurement> measure(const request& r, const std::function<void(const measurement&)>& each) {
   std::vector<running> cases;
-  for (named_case& c : chosen(r)) cases.emplace_back(std::move(c), r.small);
+  for (named_case& c : chosen(r)) cases.emplace_back(std::move(c), r);
   benchmark::ClearRegisteredBenchmarks();
   for (running& c : cases) {
     auto* const b = benchmark::RegisterBenchmark(c.name().c_str(), [&c](benchmark::State& s) { c.run(s); });

@@ -11,6 +11,7 @@ struct request final {
   std::vector<std::string> names;  ///< of cases, or of groups: the part before the slash; empty: all but growth
   bool growth = false;             ///< the growth curves instead
   bool small = false;              ///< sizes at which everything is tried once, in seconds; the times mean nothing
+  bool replay = false;             ///< each case is recorded once and then replayed
   std::size_t repetitions = 3;
 };
 

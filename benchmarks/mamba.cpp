@@ -1,6 +1,6 @@
 // Queries of one Mamba layer of the 130m model's width, and how their times grow with each size.
-#include <alphaform/benchmarks/cases.hpp>
-#include <alphaform/benchmarks/problem.hpp>
+#include <alphaform/algebra/layers.hpp>
+#include <alphaform/benchmarks/layer_cases.hpp>
 
 namespace alphaform::benchmarks {
 
@@ -88,10 +88,31 @@ growth_curve curve(std::string name, std::string size, std::string_view query, s
   return c;
 }
 
+/// The recurrence with what is pointwise around it, as kernels for it take it.
+constexpr axes lanes = group | chan, states = group | state;
+const expr core = [] {
+  const auto dt = softplus(input<"dt", lanes> + param<"dt_bias", lanes>);
+  const auto s6 = unrolled(decay(exp(dt * -exp(param<"A_log", lanes | state>))), write(dt * input<"B", states>),
+                           read(input<"C", states>));
+  return (diag(silu(input<"z", lanes>)) * (s6 + diag(param<"D", lanes>)) * input<"x", lanes>).e;
+}();
+needs core_needs(const problem_sizes& s) {
+  return {.exponentials = static_cast<double>(s.tokens * s.groups * s.channels) * (static_cast<double>(s.states) + 3)};
+}
+const layer_row cores[] = {
+    {"mamba-core", "mamba_core", "", {.tokens = 2048, .channels = 1536, .states = 16}, core_needs, &core},
+    {"mamba-core", "mamba_core", "65536", {.tokens = 65536, .channels = 1536, .states = 16}, core_needs, &core},
+    {"mamba-core",
+     "mamba_core",
+     "batch",
+     {.tokens = 2048, .channels = 1536, .states = 16, .groups = 8},
+     core_needs,
+     &core}};
+
 }  // namespace
 
 std::vector<named_case> mamba_cases() {
-  std::vector<named_case> all;
+  std::vector<named_case> all = layer_cases(cores);
   for (const query_of_mamba& q : queries) all.push_back(case_of(std::string(q.name), q, layer(q.tokens)));
   return all;
 }

@@ -40,6 +40,7 @@ constexpr usual_values usual[] = {
     {"", "norm_f.weight", [](const place&) { return 1.0; }},
     {"", "ln_x.weight", [](const place&) { return 1.0; }},
     {"mamba", "A_log", log_of_number},
+    {"mamba_core", "A_log", log_of_number},
     {"", "A_log", [](const place& p) { return std::log(1 + 15 * p.u); }},
     {"", "dt_proj.bias", step_bias},
     {"", "dt_bias", step_bias},

@@ -31,6 +31,7 @@ class staged final {
     if (r.bonus) r.bonus = in(*r.bonus);
     return r;
   }
+  state_factors<float> in(const state_factors<float>& f) { return {in(f.log_decay), in(f.write), in(f.read)}; }
   std::vector<view<const float>> in(std::span<const view<const float>> all) {
     std::vector<view<const float>> there;
     for (const auto& v : all) there.push_back(in(v));
@@ -127,6 +128,9 @@ class staged_table final {
       t.unrolled_adjoint = call<&F::unrolled_adjoint>::run;
       t.attend = call<&F::attend>::run;
       t.attend_adjoint = call<&F::attend_adjoint>::run;
+      t.unrolled_pass = call<&F::unrolled_pass>::run;
+      t.record = nullptr;
+      t.replay = nullptr;
       t.unrolled_gradient = [](const recurrence<float>& r, in x, in g, std::span<const state_sum<float>> sums) {
         staged s(*device);
         std::vector<state_sum<float>> there;

@@ -189,6 +189,8 @@ subcommand add_bench(CLI::App& app) {
       ->capture_default_str();
   CLI::Option* peers = c->add_option("--peers", o.peers, "Times of other implementations, from benchmarks/peers.py");
   c->add_option("--json", o.json, "File to write all numbers to");
+  c->add_flag("--replay", o.of.replay,
+              "Record each case once and time replays of it, one behind the other, on copies that no cache holds");
   c->add_flag("--markdown", o.markdown, "Print a Markdown table");
   c->add_flag("--small", o.of.small, "Try every case once at small sizes; the times mean nothing")->excludes(peers);
   c->footer("Example: alphaform bench mamba hgrn/apply --threads 1 --json times.json");

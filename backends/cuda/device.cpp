@@ -47,6 +47,15 @@ cudaStream_t queue() {
   return first.queue;
 }
 
+int processors() {
+  static const int n = [] {
+    int count = 0;
+    check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, 0), "tell what it is");
+    return count;
+  }();
+  return n;
+}
+
 float* allocate(std::size_t count) {
   if (count == 0) return nullptr;
   void* p = nullptr;

@@ -8,6 +8,10 @@ namespace alphaform::cuda {
 using in = view<const float>;
 using out = view<float>;
 
+// recording.cpp
+std::shared_ptr<void> record(const std::function<void()>& work);
+void replay(void* recorded);
+
 // elementwise.cu
 void fill(float value, out y);
 void unit(std::size_t token, out y);
@@ -29,6 +33,7 @@ void total(float weight, bool absolute, in x, out y);
 void map(code function, in x, out y);
 void evaluate(const pointwise&, std::span<const in> operands, out y);
 void scan(const pointwise&, std::span<const in> operands, out h, out y);
+void unrolled_pass(const pointwise&, const state_factors<float>&, std::span<const in> operands, out h, out y);
 
 // linear.cpp
 void linear(in weight, axis from, axis to, in x, out y);

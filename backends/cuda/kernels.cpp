@@ -15,6 +15,8 @@ kernels<float> make_table() {
   k.release = cuda::release;
   k.upload = cuda::upload;
   k.download = cuda::download;
+  k.record = cuda::record;
+  k.replay = cuda::replay;
   k.enter = [] { return 0u; };
   k.leave = [](unsigned) {};
   k.expect = [](std::span<const cuda::in>) {};
@@ -41,6 +43,7 @@ kernels<float> make_table() {
   k.peak = cuda::peak;
   k.unrolled = cuda::unrolled;
   k.unrolled_adjoint = cuda::unrolled_adjoint;
+  k.unrolled_pass = cuda::unrolled_pass;
   k.unrolled_gradient = cuda::unrolled_gradient;
   k.rank_one = cuda::rank_one;
   k.rank_one_adjoint = cuda::rank_one_adjoint;

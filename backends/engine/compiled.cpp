@@ -6,8 +6,7 @@
 
 namespace alphaform {
 
-bool is_pointwise(const workspace& g, node_index i) {
-  const node& n = g[i];
+bool is_pointwise(const workspace& g, const node& n) {
   if (n.is<terms::peak>() || n.is<terms::prior_peak>()) return false;
   if (!n.is<terms::applied>()) return true;
   return g[n.a].is<terms::diag>() || g[n.a].is<terms::expand>();
@@ -61,6 +60,9 @@ class assembler final {
   value lost(value a, value b, value rounded) { return put({.is = operation::lost}, {a, b, rounded}); }
   value scan(bool back, value change, value x) {
     return put({.is = back ? operation::scan_back : operation::scan}, {change, x, none});
+  }
+  value states(bool back, value decay, value x) {
+    return put({.is = back ? operation::states_back : operation::states}, {decay, x, none});
   }
   value inverse(value a) { return put({.is = operation::inverse}, {a, none, none}); }
   void load(value v, std::size_t operand) { code_[v].made.a = static_cast<std::uint8_t>(operand); }
@@ -168,11 +170,24 @@ class compilation final {
     streams all = first;
     for (const streams* s : {&decay, &last}) all.insert(all.end(), s->begin(), s->end());
     choose_inlined(all);
-    const auto times = [&](const streams& list, assembler::value x) {
-      return list.empty() ? x : code_.times(product(list), x);
-    };
     const assembler::value x = one_more();
     return finished_with(times(last, code_.scan(back, change(decay), times(first, x))));
+  }
+
+  /// last (after states(decay, before x) + inner x) for x = first times one more operand; no sum if there is no inner.
+  compiled_stream states(bool back, const streams& first, const streams& before, const streams& decay,
+                         const streams& after, const streams* inner, const streams& last) {
+    streams all;
+    for (const streams* list : {&first, &before, &decay, &after, &last, inner})
+      if (list != nullptr) {
+        take({list});
+        all.insert(all.end(), list->begin(), list->end());
+      }
+    for (const node_index i : all) force(i);
+    choose_inlined(all);
+    const assembler::value brought = one_more(), x = times(first, brought),
+                           y = times(after, code_.states(back, product(decay), times(before, x)));
+    return finished_with(times(last, inner == nullptr ? y : code_.plus(times(*inner, x), y)));
   }
 
   compiled_stream gated_sum(const streams& outer, const streams& inner) {
@@ -189,6 +204,9 @@ class compilation final {
   void take(std::initializer_list<const streams*> lists) {
     for (const streams* list : lists)
       for (const node_index i : *list) size_ = together(size_, sizes_.of(i));
+  }
+  assembler::value times(const streams& list, assembler::value x) {
+    return list.empty() ? x : code_.times(product(list), x);
   }
   compiled_stream finished(assembler::value result) {
     compiled_stream c;
@@ -410,34 +428,57 @@ compiler<T>::compiler(const workspace& g, shapes<T>& sizes) : g_(g), sizes_(size
 template <class T>
 const compiled_stream& compiler<T>::known(const key& k) {
   const std::lock_guard lock(guard_);
-  auto found = known_.find(k);
-  if (found == known_.end()) {
-    const auto& [what, a, b, c] = k;
-    compilation<T> made(g_, sizes_, parents_);
-    const bool back = what == made_of::scan_back;
-    found = known_
-                .emplace(k, what == made_of::gated_sum      ? made.gated_sum(a, b)
-                            : back || what == made_of::scan ? made.scan(back, a, b, c)
-                                                            : made.made(what, a))
-                .first;
-  }
-  return found->second;
+  const auto found = known_.find(k);
+  if (found != known_.end()) return found->second;
+  compilation<T> made(g_, sizes_, parents_);
+  const auto& [what, lists] = k;
+  const auto compile = [&] {
+    switch (what) {
+      case made_of::scan:
+      case made_of::scan_back:
+        return made.scan(what == made_of::scan_back, lists[0], lists[1], lists[2]);
+      case made_of::states:
+      case made_of::states_back:
+        return made.states(what == made_of::states_back, lists[0], lists[1], lists[2], lists[3],
+                           lists.size() > 5 ? &lists[5] : nullptr, lists[4]);
+      case made_of::gated_sum:
+        return made.gated_sum(lists[0], lists[1]);
+      default:
+        return made.made(what, lists[0]);
+    }
+  };
+  return known_.emplace(k, compile()).first->second;
 }
 
 template <class T>
 const compiled_stream& compiler<T>::program(made_of what, const streams& list) {
-  return known({what, list, {}, {}});
+  return known({what, {list}});
 }
 
 template <class T>
 const compiled_stream& compiler<T>::scan_program(const scan_form& s, bool transposed) {
-  return transposed ? known({made_of::scan_back, s.after, s.decay, s.before})
-                    : known({made_of::scan, s.before, s.decay, s.after});
+  return transposed ? known({made_of::scan_back, {s.after, s.decay, s.before}})
+                    : known({made_of::scan, {s.before, s.decay, s.after}});
+}
+
+template <class T>
+const compiled_stream& compiler<T>::unrolled_program(const unrolled_pass_form& f, bool transposed) {
+  const auto without_state = [&](streams list, const streams& more) {
+    list.insert(list.end(), more.begin(), more.end());
+    std::erase_if(list, [&](node_index i) { return at(sizes_.of(i), axis::state) != 1; });
+    return list;
+  };
+  const streams write = without_state(f.before, f.core.write), read = without_state(f.after, f.core.read),
+                decay = without_state(exponent_of(g_, f.core), {});
+  std::vector<streams> lists = transposed ? std::vector{f.outer, read, decay, write, f.first}
+                                          : std::vector{f.first, write, decay, read, f.outer};
+  if (f.skips) lists.push_back(f.inner);
+  return known({transposed ? made_of::states_back : made_of::states, std::move(lists)});
 }
 
 template <class T>
 const compiled_stream& compiler<T>::gated_sum_program(const gated_sum_form& s) {
-  return known({made_of::gated_sum, s.outer, s.inner, {}});
+  return known({made_of::gated_sum, {s.outer, s.inner}});
 }
 
 template class compiler<float>;

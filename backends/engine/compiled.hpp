@@ -4,7 +4,7 @@
 #include <alphaform/backends/engine/shapes.hpp>
 #include <map>
 #include <mutex>
-#include <tuple>
+#include <utility>
 
 namespace alphaform {
 
@@ -15,6 +15,8 @@ enum class made_of : std::uint8_t {
   change_of_decay,  ///< a - 1 for their product a, without cancellation where the stream is known to be close to 1
   scan,             ///< a scan with what comes before and after it, of one more operand
   scan_back,        ///< its transpose
+  states,           ///< a pass over an unrolled recurrence, of one more operand
+  states_back,      ///< its transpose
   gated_sum         ///< a gated sum's pass, of what its Diag is applied to and of what P has made
 };
 
@@ -25,7 +27,8 @@ struct compiled_stream final {
 };
 
 /// A stream whose entries depend on the same entries of its arguments only.
-bool is_pointwise(const workspace& g, node_index stream);
+bool is_pointwise(const workspace& g, const node& stream);
+inline bool is_pointwise(const workspace& g, node_index stream) { return is_pointwise(g, g[stream]); }
 /// Nodes that several others need: streams, also where a term in between is part of several programs; operators.
 std::vector<bool> needed_often(const workspace& g);
 
@@ -37,12 +40,14 @@ class compiler final {
   const compiled_stream& program(made_of, const streams&);
   /// Diag(after) Scan(Diag(decay)) Diag(before) times one more operand, or the transpose.
   const compiled_stream& scan_program(const scan_form&, bool transposed);
+  /// The same of an unrolled recurrence: of its factors, the streams that have no state.
+  const compiled_stream& unrolled_program(const unrolled_pass_form&, bool transposed);
   /// Of two more operands, x and P x.
   const compiled_stream& gated_sum_program(const gated_sum_form&);
 
  private:
-  // Of a scan: first, decay, last; of a gated sum: outer, inner; of others: all.
-  using key = std::tuple<made_of, streams, streams, streams>;
+  // Of a scan: first, decay, last; of a gated sum: outer, inner; of states: see `compilation`; of others: all.
+  using key = std::pair<made_of, std::vector<streams>>;
   const compiled_stream& known(const key&);
 
   const workspace& g_;

@@ -72,6 +72,10 @@ class evaluation final {
   tensor<T> applied(node_index p, operand&, const tensor<T>* to);
   tensor<T> step(node_index p, tensor<T> x, const window&, bool transposed, const tensor<T>* to = nullptr);
   bool fits(const unrolled_form&, const tensor<T>& x);
+  streams with_state(streams) const;
+  bool fits(const unrolled_pass_form&, const tensor<T>& x);
+  tensor<T> unrolled_pass(const unrolled_pass_form&, const tensor<T>& x, const window&, bool transposed,
+                          const tensor<T>* to = nullptr);
   bool fits(const state_branches&, const tensor<T>& g);
   extents extents_of(const state_branches&);
   std::vector<tensor<T>> state_sums(const state_branches&, const tensor<T>& g, const window&);

@@ -110,6 +110,13 @@ streams stream_factors_of(const workspace& g, node_index i) {
   return list;
 }
 
+streams exponent_of(const workspace& g, const unrolled_form& u) {
+  if (u.decay.size() != 1) return {};
+  const node& decay = g[u.decay.front()];
+  if (!decay.is<terms::function>() || decay.function != function_code<functions::exp>) return {};
+  return stream_factors_of(g, decay.a);
+}
+
 std::optional<unrolled_form> unrolled_from(const workspace& g, const std::vector<node_index>& factors, std::size_t at) {
   if (at >= factors.size() || !g[factors[at]].is<terms::contract>() || g[factors[at]].from != state)
     return std::nullopt;
@@ -144,6 +151,55 @@ std::optional<unrolled_form> unrolled_up_to(const workspace& g, const std::vecto
     return form && at + form->factors == end ? form : std::nullopt;
   }
   return std::nullopt;
+}
+
+std::optional<unrolled_pass_form> unrolled_pass_from(const workspace& g, const std::vector<node_index>& factors,
+                                                     std::size_t at, const std::function<bool(std::size_t)>& joins) {
+  const auto is_diag = [&](std::size_t k) { return k < factors.size() && g[factors[k]].is<terms::diag>(); };
+  unrolled_pass_form form;
+  std::size_t k = at;
+  for (; is_diag(k) && joins(k + 1); ++k) append(form.outer, stream_factors_of(g, g[factors[k]].a));
+  if (k == factors.size()) return std::nullopt;
+  if (const node& sum = g[factors[k]]; one_of<terms::sum, terms::paths>(sum.term)) {
+    form.skips = true;
+    node_index other = sum.a;
+    if (!is_diagonal(g, sum.b, form.inner)) {
+      form.inner.clear();
+      if (!is_diagonal(g, sum.a, form.inner)) return std::nullopt;
+      other = sum.b;
+    }
+    const std::vector<node_index> within = factors_of(g, other);
+    std::size_t j = take_diagonals(g, within, 0, form.after);
+    const auto core = unrolled_from(g, within, j);
+    if (!core || take_diagonals(g, within, j + core->factors, form.before) != within.size()) return std::nullopt;
+    form.core = *core;
+    ++k;
+  } else {
+    const auto core = unrolled_from(g, factors, k);
+    if (!core) return std::nullopt;
+    form.core = *core;
+    k += core->factors;
+  }
+  for (; is_diag(k) && joins(k); ++k) append(form.first, stream_factors_of(g, g[factors[k]].a));
+  form.factors = k - at;
+  return form;
+}
+
+std::optional<unrolled_pass_form> unrolled_pass_up_to(const workspace& g, const std::vector<node_index>& factors,
+                                                      std::size_t end, const std::function<bool(std::size_t)>& joins) {
+  std::size_t at = end;
+  while (at > 0 && g[factors[at - 1]].is<terms::diag>() && (at == end || joins(at))) --at;
+  if (at == 0 || (at < end && !joins(at))) return std::nullopt;
+  if (one_of<terms::sum, terms::paths>(g[factors[at - 1]].term)) {
+    --at;
+  } else {
+    const auto core = unrolled_up_to(g, factors, at);
+    if (!core) return std::nullopt;
+    at -= core->factors;
+  }
+  while (at > 0 && g[factors[at - 1]].is<terms::diag>() && joins(at)) --at;
+  const auto form = unrolled_pass_from(g, factors, at, joins);
+  return form && at + form->factors == end ? form : std::nullopt;
 }
 
 std::optional<scan_form> scan_from(const workspace& g, const std::vector<node_index>& factors, std::size_t at,

@@ -35,17 +35,33 @@ struct unrolled_form final {
   bool exclusive = false;       ///< the state is read before the current token is written
   std::size_t factors = 0;      ///< of the product, that it takes
 };
+/// The factors of log(decay), where the decay is an exponential; none if it is not.
+streams exponent_of(const workspace& g, const unrolled_form&);
 /// Recognises an Unrolled that begins or ends at place `at` of a list of factors.
 std::optional<unrolled_form> unrolled_from(const workspace& g, const std::vector<node_index>& factors, std::size_t at);
 std::optional<unrolled_form> unrolled_up_to(const workspace& g, const std::vector<node_index>& factors, std::size_t at);
+
+/// Diag(outer) (Diag(after) Unrolled Diag(before) + Diag(inner)) Diag(first): one pass of a program over its operands
+/// and states. Without a sum, only `outer` and `first` are there.
+struct unrolled_pass_form final {
+  unrolled_form core;
+  streams outer, after, before, inner, first;
+  bool skips = false;       ///< there is a sum
+  std::size_t factors = 0;  ///< of the product, that it takes
+};
+/// Recognises one that begins or ends at place `at` of a list of factors, and takes as many Diags as `joins` allows: it
+/// is asked about each place between two factors.
+std::optional<unrolled_pass_form> unrolled_pass_from(const workspace& g, const std::vector<node_index>& factors,
+                                                     std::size_t at, const std::function<bool(std::size_t)>& joins);
+std::optional<unrolled_pass_form> unrolled_pass_up_to(const workspace& g, const std::vector<node_index>& factors,
+                                                      std::size_t at, const std::function<bool(std::size_t)>& joins);
 
 /// Diag(after) Scan(Diag(decay)) Diag(before): one pass of a program over its operands.
 struct scan_form final {
   streams after, decay, before;
   std::size_t factors = 0;  ///< of the product, that it takes
 };
-/// Recognises one that begins or ends at place `at` of a list of factors, and takes as many Diags as `joins` allows: it
-/// is asked about each place between two factors.
+/// Recognises one that begins or ends at place `at`, as above.
 std::optional<scan_form> scan_from(const workspace& g, const std::vector<node_index>& factors, std::size_t at,
                                    const std::function<bool(std::size_t)>& joins);
 std::optional<scan_form> scan_up_to(const workspace& g, const std::vector<node_index>& factors, std::size_t at,

@@ -53,7 +53,11 @@ tensor<T> evaluation<T>::applied(node_index p, operand& o, const tensor<T>* to) 
       const tensor<T> x = first ? o.x : y;
       std::size_t d = k;
       while (d > 0 && g_[s.factors[d - 1]].is<terms::diag>()) --d;
-      if (const auto u = unrolled_up_to(g_, s.factors, k); u && fits(*u, x)) {
+      if (const auto pass = unrolled_pass_up_to(g_, s.factors, k, joins);
+          pass && fits(*pass, x) && (!first || !whole_.shared(s.factors[k - 1]))) {
+        k -= pass->factors;
+        y = unrolled_pass(*pass, x, o.w, false, k == 0 ? to : nullptr);
+      } else if (const auto u = unrolled_up_to(g_, s.factors, k); u && fits(*u, x)) {
         k -= u->factors;
         y = unrolled(*u, x, o.w, false, k == 0 ? to : nullptr);
       } else if (const auto scanned = scan_up_to(g_, s.factors, k, joins)) {

@@ -61,10 +61,9 @@ recurrence<T> evaluation<T>::controls(const unrolled_form& u, const window& w, s
   r.write = control(u.write, w, keep);
   r.read = control(u.read, w, keep);
   r.exclusive = u.exclusive;
-  const node* const decay = u.decay.size() == 1 ? &g_[u.decay.front()] : nullptr;
-  if (decay != nullptr && decay->is<terms::function>() && decay->function == function_code<functions::exp>) {
+  if (const streams exponent = exponent_of(g_, u); !exponent.empty()) {
     r.logarithmic = true;
-    r.decay = control(stream_factors_of(g_, decay->a), w, keep);
+    r.decay = control(exponent, w, keep);
     return r;
   }
   const tensor<T> one = keep.emplace_back(arena_.filled(single, 1)), change = keep.emplace_back(change_of(u.decay, w));
@@ -101,6 +100,61 @@ tensor<T> evaluation<T>::read_bonus(const unrolled_form& u, const streams& bonus
   all.insert(all.end(), u.read.begin(), u.read.end());
   all.insert(all.end(), u.write.begin(), u.write.end());
   return summed(product(all, w), alphaform::state);
+}
+
+// ---- an unrolled recurrence and what is pointwise around it
+
+/// Of factors of an unrolled recurrence, those that have a state.
+template <class T>
+streams evaluation<T>::with_state(streams list) const {
+  std::erase_if(list, [&](node_index i) { return at(shapes_.of(i), axis::state) == 1; });
+  return list;
+}
+
+/// The backend has such a pass, and the factors of the states are as it takes them. That must not depend on how many
+/// tokens there are, or what was carried here could not be taken up.
+template <class T>
+bool evaluation<T>::fits(const unrolled_pass_form& f, const tensor<T>& x) {
+  constexpr std::size_t most_states = 256;
+  const unrolled_form& u = f.core;
+  const streams exponent = exponent_of(g_, u);
+  if (k_.unrolled_pass == nullptr || exponent.empty() || u.p || u.exclusive || !u.bonus.empty() || !fits(u, x))
+    return false;
+  const auto all_of = [&](const streams& list, auto holds) { return std::all_of(list.begin(), list.end(), holds); };
+  const auto for_all_tokens = [&](node_index i) {
+    return !any_of(g_, i, [&](const node& n) { return n.is<terms::input>() || !is_pointwise(g_, n); });
+  };
+  const auto for_all_channels = [&](node_index i) {
+    extents size = shapes_.of(i);
+    for (const axis a : {axis::token, axis::group, axis::head, axis::state}) at(size, a) = 1;
+    return volume(size) == 1;
+  };
+  const streams decay = with_state(exponent), write = with_state(u.write), read = with_state(u.read);
+  const auto few = [&](node_index i) { return at(shapes_.of(i), axis::state) <= most_states; };
+  return all_of(decay, for_all_tokens) && (all_of(write, for_all_tokens) || all_of(write, for_all_channels)) &&
+         (all_of(read, for_all_tokens) || all_of(read, for_all_channels)) && all_of(decay, few) && all_of(write, few) &&
+         all_of(read, few);
+}
+
+template <class T>
+tensor<T> evaluation<T>::unrolled_pass(const unrolled_pass_form& f, const tensor<T>& x, const window& w,
+                                       bool transposed, const tensor<T>* to) {
+  const compiled_stream& c = whole_.programs().unrolled_program(f, transposed);
+  const streams decay = with_state(exponent_of(g_, f.core)), write = with_state(f.core.write),
+                read = with_state(f.core.read);
+  extents size = alphaform::together(x.v.size, w.of(c.size));
+  for (const streams* list : {&decay, &write, &read})
+    for (const node_index i : *list) size = alphaform::together(size, w.of(shapes_.of(i)));
+  extents states = size;
+  at(states, axis::token) = at(size, axis::state) = 1;
+  at(size, axis::token) = w.tokens();
+  const tensor<T> y = place(size, to), h = state(states, 0);
+  std::vector<tensor<T>> keep;
+  const auto factor = [&](const streams& list) { return keep.emplace_back(product(list, w)); };
+  state_factors<T> factors{factor(decay), factor(write), factor(read)};
+  if (transposed) std::swap(factors.write, factors.read);
+  k_.unrolled_pass(c.program, factors, operands(c, w, {x}, keep), h, y);
+  return y;
 }
 
 // ---- branches through states

@@ -82,7 +82,10 @@ void evaluation<T>::sweep::through_product(node_index p, tensor<T> y) {
     if (crosses && !sums) return add(ends_, {s.suffix[k]}, std::move(y));
     if (k > 0 && s.suffix[k] != absent && (branching || e_.whole_.shared(s.suffix[k])))
       return arrive(s.suffix[k], std::move(y));
-    if (const auto u = unrolled_from(g_, s.factors, k); u && e_.fits(*u, y)) {
+    if (const auto pass = unrolled_pass_from(g_, s.factors, k, joins); pass && e_.fits(*pass, y)) {
+      y = e_.unrolled_pass(*pass, y, w_, true);
+      k += pass->factors;
+    } else if (const auto u = unrolled_from(g_, s.factors, k); u && e_.fits(*u, y)) {
       y = e_.unrolled(*u, y, w_, true);
       k += u->factors;
     } else if (const auto scanned = scan_from(g_, s.factors, k, joins)) {

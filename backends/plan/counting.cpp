@@ -88,13 +88,25 @@ void count_program(std::string_view kernel, const pointwise& p, std::span<const 
   for (const pointwise::instruction& n : p.instructions) {
     if (n.is == pointwise::operation::map && made_of_exp[n.function])
       ++functions;
-    else if (n.is == pointwise::operation::scan || n.is == pointwise::operation::scan_back)
+    else if (n.is >= pointwise::operation::scan)
       operations += 2;
     else if (n.is != pointwise::operation::load && n.is != pointwise::operation::number)
       ++operations;
   }
   count<T>(kernel, operations * entries(y), functions * entries(y), y);
   for (const view<const T>& x : operands) counted_work()[kernel].bytes += entries(x) * sizeof(T);
+}
+
+/// Six operations and an exponential for every state of a token, beside the program's.
+template <class T>
+void count_pass(const pointwise& p, const state_factors<T>& f, std::span<const view<const T>> operands, view<T> h,
+                view<T> y) {
+  count_program<T>("unrolled_pass", p, operands, y);
+  work& w = counted_work()["unrolled_pass"];
+  const double states = entries(h) * static_cast<double>(y.of(axis::token));
+  w.flops += 6 * states;
+  w.functions += f.log_decay.of(axis::state) == 1 ? entries(y) : states;
+  w.bytes += (entries(f.log_decay) + entries(f.write) + entries(f.read)) * sizeof(T);
 }
 
 template <class T>
@@ -145,6 +157,7 @@ kernels<T> make_table(bool has_own_memory) {
   k.unrolled_adjoint = [](const recurrence<T>& r, in g, out h, out y) {
     count_recurrence<T>("unrolled_adjoint", r, 6, g, h, y);
   };
+  if (has_own_memory) k.unrolled_pass = count_pass<T>;
   k.unrolled_gradient = count_gradient<T>;
   k.rank_one = [](const rank_one_recurrence<T>& r, in x, out h, out y) {
     count_recurrence<T>("rank_one", r.diagonal, 10, x, h, y);

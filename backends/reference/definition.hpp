@@ -178,6 +178,8 @@ struct definition final {
         .release = [](T* p) { delete[] p; },
         .upload = [](const T* from, std::size_t n, T* to) { std::copy_n(from, n, to); },
         .download = [](const T* from, std::size_t n, T* to) { std::copy_n(from, n, to); },
+        .record = nullptr,
+        .replay = nullptr,
         .enter = [] { return 0u; },
         .leave = [](unsigned) {},
         .expect = [](std::span<const in>) {},
@@ -251,6 +253,7 @@ struct definition final {
         .peak = peak,
         .unrolled = recurrences<T>::unrolled,
         .unrolled_adjoint = recurrences<T>::unrolled_adjoint,
+        .unrolled_pass = nullptr,  // what it would make one pass of is evaluated as it stands
         .unrolled_gradient = recurrences<T>::unrolled_gradient,
         .rank_one = recurrences<T>::rank_one,
         .rank_one_adjoint = recurrences<T>::rank_one_adjoint,

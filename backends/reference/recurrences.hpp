@@ -222,13 +222,14 @@ struct recurrences final {
   }
 };
 
-/// A pointwise program, entry after entry; a scan's states are at h.
+/// A pointwise program, entry after entry; a scan's states are at h, and those of `states` with its factors.
 template <class T, class Functions>
 void evaluate(const pointwise& p, std::span<const view<const T>> operands, view<T> h, view<T> y,
-              const Functions& functions) {
+              const Functions& functions, const state_factors<T>* factors = nullptr) {
   if (volume(y.size) == 0) return;
   std::vector<T> r(p.registers);
-  const bool backward = p.scan() == pointwise::operation::scan_back;
+  const bool backward =
+      p.scan() == pointwise::operation::scan_back || p.scan() == pointwise::operation::states_back;
   extents i{};
   for (;;) {
     const auto offset = [&](const auto& v) {
@@ -278,6 +279,17 @@ void evaluate(const pointwise& p, std::span<const view<const T>> operands, view<
           state = (1 + r[n.a]) * result;
           break;
         }
+        case operation::states:
+        case operation::states_back:
+          for (std::size_t k = 0; k < h.of(axis::state); ++k) {
+            const auto of = [&](const auto& v) -> auto& { return v.data[offset(v) + k * v.step(axis::state)]; };
+            T& state = of(h);
+            const T decay = std::exp(r[n.a] * of(factors->log_decay)), written = r[n.b] * of(factors->write);
+            state = backward ? state + written : decay * state + written;
+            result += of(factors->read) * state;
+            if (backward) state *= decay;
+          }
+          break;
       }
       r[n.to] = result;
     }

@@ -214,7 +214,9 @@ float interpreted(const pointwise& p, const std::vector<float>& operands, bool f
         break;
       case operation::scan:
       case operation::scan_back:
-        FAIL("no program here has a scan");
+      case operation::states:
+      case operation::states_back:
+        FAIL("no program here goes over tokens");
         break;
     }
   }

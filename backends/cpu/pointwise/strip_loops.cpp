@@ -114,6 +114,8 @@ strip_loop Loop(pointwise::operation o, unsigned repeated) {
     case pointwise::operation::map:
     case pointwise::operation::scan:
     case pointwise::operation::scan_back:
+    case pointwise::operation::states:
+    case pointwise::operation::states_back:
       break;
   }
   return UnaryLoop<same>(repeated);

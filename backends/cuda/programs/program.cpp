@@ -3,8 +3,11 @@
 #include <alphaform/backends/cuda/device.hpp>
 #include <alphaform/backends/cuda/functions.hpp>
 #include <alphaform/backends/cuda/programs/compile.hpp>
+#include <alphaform/backends/cuda/programs/source.hpp>
 #include <alphaform/backends/cuda/programs/translate.hpp>
+#include <array>
 #include <cstring>
+#include <limits>
 #include <mutex>
 #include <string>
 #include <unordered_map>
@@ -16,7 +19,7 @@ namespace {
 
 constexpr unsigned threads = 256;
 
-/// The argument of a translated kernel; see call_type in translate.cpp.
+/// The first argument of a translated kernel; see call_type in source.cpp.
 class call final {
  public:
   /// @param tokens_apart  the token axis is no axis of entries; its steps are the last of each operand
@@ -83,11 +86,14 @@ std::vector<view<float>> all_of(std::span<const in> operands) {
   return all;
 }
 
-/// The kernel of a program; texts are made and compiled once. @param at_once  0 for a scan
-cudaKernel_t kernel_of(const pointwise& p, int at_once) {
+/// The kernel of a program; texts are made and compiled once. @param how  tells apart what is made of one program
+template <class Source>
+cudaKernel_t kernel_of(const pointwise& p, const char* name, std::initializer_list<int> how, const Source& source) {
   static std::mutex guard;
   static std::unordered_map<std::string, cudaKernel_t> known;
-  std::string key{static_cast<char>(at_once), static_cast<char>(p.operands), static_cast<char>(p.registers)};
+  std::string key = name;
+  for (const int k : {int{p.operands}, int{p.registers}}) key += static_cast<char>(k);
+  for (const int k : how) key += static_cast<char>(k);
   for (const pointwise::instruction& n : p.instructions) {
     for (const auto part : {static_cast<code>(n.is), n.to, n.a, n.b, n.c, n.function}) key += static_cast<char>(part);
     if (n.is != pointwise::operation::number) continue;
@@ -97,9 +103,35 @@ cudaKernel_t kernel_of(const pointwise& p, int at_once) {
   }
   const std::lock_guard lock(guard);
   const auto found = known.try_emplace(std::move(key), nullptr).first;
-  if (found->second == nullptr)
-    found->second = at_once == 0 ? compiled(translated_scan(p), "scan") : compiled(translated(p, at_once), "evaluate");
+  if (found->second == nullptr) found->second = compiled(source(), name);
   return found->second;
+}
+
+/// Blocks of the most lanes that leave no processor with more of them than need be.
+states_layout divided(std::int64_t runs, std::int64_t run, int states) {
+  states_layout s;
+  s.each = states <= 4 ? 1 : states <= 16 ? 2 : states <= 128 ? 4 : 8;
+  while (s.width() < states) s.groups *= 2;
+  const int together = 32 / s.groups, most = std::max(256 / s.groups, together);
+  std::int64_t least = std::numeric_limits<std::int64_t>::max();
+  for (int n = together; n <= most; n += together) {
+    const std::int64_t blocks = runs * ((run + n - 1) / n), of_one = (blocks + processors() - 1) / processors() * n;
+    if (of_one > least) continue;
+    least = of_one;
+    s.lanes = n;
+  }
+  return s;
+}
+
+/// Consecutive lanes for which both are the same.
+std::int64_t run_of(const extents& lanes, const in& write, const in& read) {
+  std::int64_t run = 1;
+  for (std::size_t a = axis_count; a-- > 0;) {
+    if (every_axis[a] == axis::token || every_axis[a] == axis::state) continue;
+    if (write.size[a] != 1 || read.size[a] != 1) break;
+    run *= static_cast<std::int64_t>(lanes[a]);
+  }
+  return run;
 }
 
 }  // namespace
@@ -111,7 +143,8 @@ void evaluate(const pointwise& p, std::span<const in> operands, out y) {
   call c(y.size, all, false);
   const int at_once = c.in_fours() ? 4 : 1;
   void* arguments[] = {c.argument()};
-  launch(kernel_of(p, at_once), blocks_for(c.entries() / at_once), threads, 0, arguments);
+  const cudaKernel_t kernel = kernel_of(p, "evaluate", {at_once}, [&] { return translated(p, at_once); });
+  launch(kernel, blocks_for(c.entries() / at_once), threads, 0, arguments);
 }
 
 void map(code function, in x, out y) {
@@ -137,8 +170,34 @@ void scan(const pointwise& p, std::span<const in> operands, out h, out y) {
   double* carry = carried.data();
   unsigned* counters = tickets.data();
   void* arguments[] = {c.argument(), &carry, &counters};
-  launch(kernel_of(p, 0), static_cast<unsigned>(tiles * groups), scan_warps * 32, tile * 32 * 2 * sizeof(float),
-         arguments);
+  const cudaKernel_t kernel = kernel_of(p, "scan", {}, [&] { return translated_scan(p); });
+  launch(kernel, static_cast<unsigned>(tiles * groups), scan_warps * 32, tile * 32 * 2 * sizeof(float), arguments);
+}
+
+void unrolled_pass(const pointwise& p, const state_factors<float>& f, std::span<const in> operands, out h, out y) {
+  if (volume(y.size) == 0 || volume(h.size) == 0) return;
+  std::vector<view<float>> all = all_of(operands);
+  for (const view<float>& v : all_of(std::array{f.log_decay, f.write, f.read})) all.push_back(v);
+  all.push_back(h);
+  all.push_back(y);
+  call c(y.size, all, true);
+  const bool write_stays = f.write.of(axis::token) == 1, read_stays = f.read.of(axis::token) == 1;
+  const in one{};
+  const std::int64_t run = run_of(y.size, write_stays ? one : f.write, read_stays ? one : f.read),
+                     runs = c.entries() / run;
+  states_layout s = divided(runs, run, static_cast<int>(h.of(axis::state)));
+  s.one_decay = f.log_decay.of(axis::state) == 1;
+  s.write_stays = write_stays;
+  s.read_stays = read_stays;
+  const auto step = [](const auto& v) { return static_cast<std::int64_t>(v.step(axis::state)); };
+  std::array<std::int64_t, 6> numbers{
+      run, static_cast<std::int64_t>(h.of(axis::state)), step(f.log_decay), step(f.write), step(f.read), step(h)};
+  void* arguments[] = {c.argument(), numbers.data()};
+  const cudaKernel_t kernel =
+      kernel_of(p, "states", {s.each, s.groups, s.lanes, s.one_decay, s.write_stays, s.read_stays},
+                [&] { return translated_states(p, s); });
+  launch(kernel, static_cast<unsigned>(runs * ((run + s.lanes - 1) / s.lanes)), static_cast<unsigned>(s.threads()),
+         s.shared(), arguments);
 }
 
 }  // namespace alphaform::cuda

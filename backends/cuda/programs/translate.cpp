@@ -1,114 +1,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <alphaform/backends/cuda/programs/source.hpp>
 #include <alphaform/backends/cuda/programs/translate.hpp>
-#include <alphaform/error.hpp>
-#include <limits>
 
 namespace alphaform::cuda {
 
 namespace {
 
-namespace f = functions;
 using operation = pointwise::operation;
-
-// The value of each function at x, in single precision.
-constexpr std::string_view source(f::exp) { return "expf(x)"; }
-constexpr std::string_view source(f::neg) { return "-x"; }
-constexpr std::string_view source(f::reciprocal) { return "1.0f / x"; }
-constexpr std::string_view source(f::complement) { return "1.0f - x"; }
-constexpr std::string_view source(f::square) { return "x * x"; }
-constexpr std::string_view source(f::rsqrt) { return "1.0f / sqrtf(x)"; }
-constexpr std::string_view source(f::relu) { return "x < 0.0f ? 0.0f : x"; }
-constexpr std::string_view source(f::softplus) { return "(x < 0.0f ? 0.0f : x) + log1pf(expf(-fabsf(x)))"; }
-constexpr std::string_view source(f::sigmoid) { return "1.0f / (1.0f + expf(-x))"; }
-constexpr std::string_view source(f::silu) { return "x / (1.0f + expf(-x))"; }
-constexpr std::string_view source(f::step) { return "x > 0.0f ? 1.0f : 0.0f"; }
-constexpr std::string_view source(f::sign) { return "x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : 0.0f"; }
-constexpr std::string_view source(f::abs) { return "fabsf(x)"; }
-constexpr std::string_view source(f::tanh) { return "tanhf(x)"; }
-constexpr std::string_view source(f::log) { return "logf(x)"; }
-constexpr std::string_view source(f::cos) { return "cosf(x)"; }
-constexpr std::string_view source(f::sin) { return "sinf(x)"; }
-constexpr std::string_view source(f::sqrt) { return "sqrtf(x)"; }
-constexpr std::string_view source(f::expm1) { return "expm1f(x)"; }
-
-constexpr auto sources = tabulate(functions_tuple, [](auto g) { return source(g); });
-
-/// The functions that the program uses.
-std::string functions_of(const pointwise& p) {
-  std::string text;
-  std::vector<bool> known(sources.size(), false);
-  for (const pointwise::instruction& n : p.instructions) {
-    if (n.is != operation::map || known[n.function]) continue;
-    known[n.function] = true;
-    text +=
-        fmt::format("__device__ inline float f{}(float x) {{ return {}; }}\n", int{n.function}, sources[n.function]);
-  }
-  return text;
-}
-
-std::string number(double v) {
-  if (v == std::numeric_limits<double>::infinity()) return "__int_as_float(0x7f800000)";
-  if (v == -std::numeric_limits<double>::infinity()) return "__int_as_float(0xff800000)";
-  return fmt::format("{:.9e}f", v);
-}
-
-/// @param loaded  how operand k is read, with {} for k
-std::string statement(const pointwise::instruction& n, std::string_view loaded) {
-  const auto [a, b, c] = std::tuple{int{n.a}, int{n.b}, int{n.c}};
-  const auto value = [&]() -> std::string {
-    switch (n.is) {
-      case operation::load:
-        return fmt::format(fmt::runtime(loaded), a);
-      case operation::number:
-        return number(n.number);
-      case operation::map:
-        return fmt::format("f{}(r{})", int{n.function}, a);
-      case operation::times:
-        return fmt::format("r{} * r{}", a, b);
-      case operation::plus:
-        return fmt::format("r{} + r{}", a, b);
-      case operation::larger:
-        return fmt::format("r{0} < r{1} ? r{1} : r{0}", a, b);
-      case operation::times_plus:
-        return fmt::format("fmaf(r{}, r{}, r{})", a, b, c);
-      case operation::lost:
-        return fmt::format("fmaf(r{}, r{}, -r{})", a, b, c);
-      case operation::inverse:
-        return fmt::format("r{0} == 0.0f ? 0.0f : 1.0f / r{0}", a);
-      case operation::scan:
-      case operation::scan_back:
-        throw internal_error("a scan is no step of an entry on its own");
-    }
-    throw internal_error("an operation that is not known");
-  };
-  return fmt::format("      r{} = {};\n", int{n.to}, value());
-}
-
-std::string registers(const pointwise& p) {
-  std::string text = "      float r0 = 0.0f";
-  for (int k = 1; k < p.registers; ++k) text += fmt::format(", r{} = 0.0f", k);
-  return text + ";\n";
-}
-
-/// The argument of a kernel with so many operands and results.
-std::string call_type(int places) {
-  return fmt::format(
-      "struct lies {{ float* data; long long step[{0}]; }};\n"
-      "struct call {{ long long entries, axes, size[{0}], tokens; lies of[{1}]; }};\n"
-      "__device__ inline void move(const call& c, unsigned long long i, long long* at) {{\n"
-      "  for (int k = 0; k < {1}; ++k) at[k] = 0;\n"
-      "  for (int a = 0; a < c.axes; ++a) {{\n"
-      "    const unsigned n = (unsigned)c.size[a];\n"
-      "    unsigned along;\n"
-      "    if (i >> 32) {{ along = (unsigned)(i % n); i /= n; }}\n"
-      "    else {{ const unsigned j = (unsigned)i, q = j / n; along = j - q * n; i = q; }}\n"
-      "    for (int k = 0; k < {1}; ++k) at[k] += c.of[k].step[a] * (long long)along;\n"
-      "  }}\n"
-      "}}\n",
-      call_axes, places);
-}
 
 constexpr std::string_view of_fours = R"(
 __device__ inline float4 four(const lies& o, long long at) {

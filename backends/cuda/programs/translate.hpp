@@ -5,9 +5,7 @@
 
 namespace alphaform::cuda {
 
-/// How a translated kernel is called: it has one argument, this, with as many operands as its program and then y (and,
-/// if it scans, h before y). All numbers are of 64 bits, so that both compilers lay it out alike.
-inline constexpr std::size_t call_axes = 9;
+// Operands of their calls are those of the program and then y, with h before y if there are states.
 
 /// Every entry on its own, `at_once` (1 or 4) neighbours a thread: 4 where each operand has neighbours one after the
 /// other, on addresses of 16 bytes, or repeats one number. The kernel's name is "evaluate".
@@ -17,5 +15,22 @@ inline constexpr int scan_warps = 8, scan_run = 32;
 /// scan_run tokens, with two numbers of shared memory for each. Arguments behind the first: a double for every lane,
 /// and counters, 0 at first, one and one for each 32 lanes.
 std::string translated_scan(const pointwise&);
+
+/// How the states of a pass are divided.
+struct states_layout final {
+  static constexpr int tile = 32;  ///< tokens
+  int each = 1, groups = 4;        ///< states of a thread, and threads of a lane: a power of two from 4 to 32
+  int lanes = 8;                   ///< of a block; whole warps of them
+  bool one_decay = false;          ///< the same for all states of a lane
+  bool write_stays = false, read_stays = false;  ///< the same for all tokens; else for all lanes
+
+  int width() const { return each * groups; }
+  int threads() const { return lanes * groups; }
+  std::size_t shared() const;  ///< bytes that a block needs
+};
+/// A program with `states`, kernel "states". Operands of its call are those of the program, log_decay, write and read,
+/// h, y. Behind it come numbers of 64 bits: the lanes of a run, within which write and read are the same; how many
+/// states there are; the steps from state to state of log_decay, write, read and h. Each run has blocks of its own.
+std::string translated_states(const pointwise&, const states_layout&);
 
 }  // namespace alphaform::cuda
