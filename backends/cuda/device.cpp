@@ -24,6 +24,12 @@ struct card final {
   }
 };
 
+int attribute(cudaDeviceAttr asked) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, asked, 0), "tell what it is");
+  return value;
+}
+
 constexpr double mebi(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
 }  // namespace
@@ -48,12 +54,13 @@ cudaStream_t queue() {
 }
 
 int processors() {
-  static const int n = [] {
-    int count = 0;
-    check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, 0), "tell what it is");
-    return count;
-  }();
-  return n;
+  static const int count = attribute(cudaDevAttrMultiProcessorCount);
+  return count;
+}
+
+std::size_t shared_memory() {
+  static const int bytes = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
+  return static_cast<std::size_t>(bytes);
 }
 
 float* allocate(std::size_t count) {

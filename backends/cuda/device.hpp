@@ -16,7 +16,8 @@ void check(cudaError_t, const char* asked);
 
 /// Where everything runs, in order. The first call looks for a card. @throws user_error if there is none
 cudaStream_t queue();
-int processors();  ///< of the card
+int processors();             ///< of the card
+std::size_t shared_memory();  ///< bytes that the threads of a block can have
 
 float* allocate(std::size_t count);  ///< uninitialised; @throws runtime_error with the sizes if there is no room
 void release(float*);

@@ -150,8 +150,8 @@ tensor<T> evaluation<T>::unrolled_pass(const unrolled_pass_form& f, const tensor
   at(size, axis::token) = w.tokens();
   const tensor<T> y = place(size, to), h = state(states, 0);
   std::vector<tensor<T>> keep;
-  const auto factor = [&](const streams& list) { return keep.emplace_back(product(list, w)); };
-  state_factors<T> factors{factor(decay), factor(write), factor(read)};
+  const tensor<T> l = product(decay, w), b = product(write, w), r = product(read, w);
+  state_factors<T> factors{l, b, r};
   if (transposed) std::swap(factors.write, factors.read);
   k_.unrolled_pass(c.program, factors, operands(c, w, {x}, keep), h, y);
   return y;

@@ -88,12 +88,13 @@ std::vector<view<float>> all_of(std::span<const in> operands) {
 
 /// The kernel of a program; texts are made and compiled once. @param how  tells apart what is made of one program
 template <class Source>
-cudaKernel_t kernel_of(const pointwise& p, const char* name, std::initializer_list<int> how, const Source& source) {
+cudaKernel_t kernel_of(const pointwise& p, const char* name, const std::vector<std::int64_t>& how,
+                       const Source& source) {
   static std::mutex guard;
   static std::unordered_map<std::string, cudaKernel_t> known;
   std::string key = name;
   for (const int k : {int{p.operands}, int{p.registers}}) key += static_cast<char>(k);
-  for (const int k : how) key += static_cast<char>(k);
+  for (const std::int64_t k : how) key.append(reinterpret_cast<const char*>(&k), sizeof k);
   for (const pointwise::instruction& n : p.instructions) {
     for (const auto part : {static_cast<code>(n.is), n.to, n.a, n.b, n.c, n.function}) key += static_cast<char>(part);
     if (n.is != pointwise::operation::number) continue;
@@ -107,22 +108,6 @@ cudaKernel_t kernel_of(const pointwise& p, const char* name, std::initializer_li
   return found->second;
 }
 
-/// Blocks of the most lanes that leave no processor with more of them than need be.
-states_layout divided(std::int64_t runs, std::int64_t run, int states) {
-  states_layout s;
-  s.each = states <= 4 ? 1 : states <= 16 ? 2 : states <= 128 ? 4 : 8;
-  while (s.width() < states) s.groups *= 2;
-  const int together = 32 / s.groups, most = std::max(256 / s.groups, together);
-  std::int64_t least = std::numeric_limits<std::int64_t>::max();
-  for (int n = together; n <= most; n += together) {
-    const std::int64_t blocks = runs * ((run + n - 1) / n), of_one = (blocks + processors() - 1) / processors() * n;
-    if (of_one > least) continue;
-    least = of_one;
-    s.lanes = n;
-  }
-  return s;
-}
-
 /// Consecutive lanes for which both are the same.
 std::int64_t run_of(const extents& lanes, const in& write, const in& read) {
   std::int64_t run = 1;
@@ -132,6 +117,29 @@ std::int64_t run_of(const extents& lanes, const in& write, const in& read) {
     run *= static_cast<std::int64_t>(lanes[a]);
   }
   return run;
+}
+
+/// Blocks of the most lanes that leave no processor with more of them than need be, with the longest runs for which
+/// they have room.
+void divide(states_layout& s, std::int64_t runs, std::int64_t run, std::int64_t tokens, std::size_t states) {
+  constexpr int most = 12;          // lanes, so that a thread has enough registers
+  const auto of_one = [&](int n) {  // lanes of a processor
+    const std::int64_t blocks = runs * ((run + n - 1) / n);
+    return (blocks + processors() - 1) / processors() * n;
+  };
+  const auto best = [&](int limit) {
+    int lanes = 4;
+    for (int n = 8; n <= limit; n += 4)
+      if (of_one(n) <= of_one(lanes)) lanes = n;
+    return lanes;
+  };
+  const int wanted = best(most);
+  for (s.run = tokens <= 128 ? 4 : tokens <= 256 ? 8 : 16;; s.run /= 2) {
+    s.lanes = most;
+    while (s.lanes > 4 && s.shared(states) > shared_memory()) s.lanes -= 4;
+    s.lanes = best(s.lanes);
+    if (s.run == 4 || of_one(s.lanes) <= of_one(wanted)) return;
+  }
 }
 
 }  // namespace
@@ -185,19 +193,22 @@ void unrolled_pass(const pointwise& p, const state_factors<float>& f, std::span<
   const in one{};
   const std::int64_t run = run_of(y.size, write_stays ? one : f.write, read_stays ? one : f.read),
                      runs = c.entries() / run;
-  states_layout s = divided(runs, run, static_cast<int>(h.of(axis::state)));
+  states_layout s;
   s.one_decay = f.log_decay.of(axis::state) == 1;
   s.write_stays = write_stays;
   s.read_stays = read_stays;
+  for (const view<float>& v : all) s.token_steps.push_back(static_cast<std::int64_t>(v.step(axis::token)));
+  const std::size_t states = h.of(axis::state);
+  divide(s, runs, run, c.tokens(), states);
   const auto step = [](const auto& v) { return static_cast<std::int64_t>(v.step(axis::state)); };
   std::array<std::int64_t, 6> numbers{
-      run, static_cast<std::int64_t>(h.of(axis::state)), step(f.log_decay), step(f.write), step(f.read), step(h)};
+      run, static_cast<std::int64_t>(states), step(f.log_decay), step(f.write), step(f.read), step(h)};
   void* arguments[] = {c.argument(), numbers.data()};
-  const cudaKernel_t kernel =
-      kernel_of(p, "states", {s.each, s.groups, s.lanes, s.one_decay, s.write_stays, s.read_stays},
-                [&] { return translated_states(p, s); });
-  launch(kernel, static_cast<unsigned>(runs * ((run + s.lanes - 1) / s.lanes)), static_cast<unsigned>(s.threads()),
-         s.shared(), arguments);
+  std::vector<std::int64_t> how{s.run, s.lanes, s.one_decay, s.write_stays, s.read_stays};
+  how.insert(how.end(), s.token_steps.begin(), s.token_steps.end());
+  const cudaKernel_t kernel = kernel_of(p, "states", how, [&] { return translated_states(p, s); });
+  launch(kernel, static_cast<unsigned>(runs * ((run + s.lanes - 1) / s.lanes)), static_cast<unsigned>(32 * s.lanes),
+         s.shared(states), arguments);
 }
 
 }  // namespace alphaform::cuda

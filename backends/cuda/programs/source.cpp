@@ -21,9 +21,9 @@ constexpr std::string_view source(f::complement) { return "1.0f - x"; }
 constexpr std::string_view source(f::square) { return "x * x"; }
 constexpr std::string_view source(f::rsqrt) { return "1.0f / sqrtf(x)"; }
 constexpr std::string_view source(f::relu) { return "x < 0.0f ? 0.0f : x"; }
-constexpr std::string_view source(f::softplus) { return "(x < 0.0f ? 0.0f : x) + log1pf(expf(-fabsf(x)))"; }
-constexpr std::string_view source(f::sigmoid) { return "1.0f / (1.0f + expf(-x))"; }
-constexpr std::string_view source(f::silu) { return "x / (1.0f + expf(-x))"; }
+constexpr std::string_view source(f::softplus) { return "(x < 0.0f ? 0.0f : x) + log_of_one_and(expf(-fabsf(x)))"; }
+constexpr std::string_view source(f::sigmoid) { return "__fdividef(1.0f, 1.0f + expf(-x))"; }
+constexpr std::string_view source(f::silu) { return "__fdividef(x, 1.0f + expf(-x))"; }
 constexpr std::string_view source(f::step) { return "x > 0.0f ? 1.0f : 0.0f"; }
 constexpr std::string_view source(f::sign) { return "x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : 0.0f"; }
 constexpr std::string_view source(f::abs) { return "fabsf(x)"; }
@@ -33,6 +33,19 @@ constexpr std::string_view source(f::cos) { return "cosf(x)"; }
 constexpr std::string_view source(f::sin) { return "sinf(x)"; }
 constexpr std::string_view source(f::sqrt) { return "sqrtf(x)"; }
 constexpr std::string_view source(f::expm1) { return "expm1f(x)"; }
+
+/// log(1 + e) for 0 <= e <= 1 is 2 artanh(e / (2 + e)).
+constexpr std::string_view log_of_one_and = R"(
+__device__ inline float log_of_one_and(float e) {
+  const float s = __fdividef(e, 2.0f + e), q = s * s;
+  float p = fmaf(2.0f / 13.0f, q, 2.0f / 11.0f);
+  p = fmaf(p, q, 2.0f / 9.0f);
+  p = fmaf(p, q, 2.0f / 7.0f);
+  p = fmaf(p, q, 2.0f / 5.0f);
+  p = fmaf(p, q, 2.0f / 3.0f);
+  return fmaf(s * q, p, s + s);
+}
+)";
 
 constexpr auto sources = tabulate(functions_tuple, [](auto g) { return source(g); });
 
@@ -45,7 +58,7 @@ std::string number(double v) {
 }  // namespace
 
 std::string functions_of(const pointwise& p) {
-  std::string text;
+  std::string text(log_of_one_and);
   std::vector<bool> known(sources.size(), false);
   for (const pointwise::instruction& n : p.instructions) {
     if (n.is != operation::map || known[n.function]) continue;

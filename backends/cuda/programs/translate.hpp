@@ -1,7 +1,9 @@
 // Pointwise programs as CUDA C++: what the compiler for the card gets.
 #pragma once
 #include <alphaform/backends/pointwise.hpp>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 namespace alphaform::cuda {
 
@@ -16,17 +18,18 @@ inline constexpr int scan_warps = 8, scan_run = 32;
 /// and counters, 0 at first, one and one for each 32 lanes.
 std::string translated_scan(const pointwise&);
 
-/// How the states of a pass are divided.
+/// How the states of a pass are divided: a warp for every lane.
 struct states_layout final {
-  static constexpr int tile = 32;  ///< tokens
-  int each = 1, groups = 4;        ///< states of a thread, and threads of a lane: a power of two from 4 to 32
-  int lanes = 8;                   ///< of a block; whole warps of them
-  bool one_decay = false;          ///< the same for all states of a lane
-  bool write_stays = false, read_stays = false;  ///< the same for all tokens; else for all lanes
+  int run = 16;                                  ///< tokens of a thread, one after the other: 4, 8 or 16
+  int lanes = 4;                                 ///< of a block; a multiple of 4
+  bool one_decay = false;                        ///< the same for all states of a lane
+  bool write_stays = false, read_stays = false;  ///< the same for all tokens; else for all lanes of a run
+  /// Of all operands of the call, from token to token; 0 where one stays the same. Addresses are made of them when the
+  /// kernel is compiled.
+  std::vector<std::int64_t> token_steps;
 
-  int width() const { return each * groups; }
-  int threads() const { return lanes * groups; }
-  std::size_t shared() const;  ///< bytes that a block needs
+  std::size_t varying() const;
+  std::size_t shared(std::size_t states) const;  ///< bytes that a block needs
 };
 /// A program with `states`, kernel "states". Operands of its call are those of the program, log_decay, write and read,
 /// h, y. Behind it come numbers of 64 bits: the lanes of a run, within which write and read are the same; how many
