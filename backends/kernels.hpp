@@ -76,6 +76,10 @@ struct channel_matrices final {
 /// What is taken over channels: sums of weight H_c, weight |H_c|, weight max(H_c, 0), or the maximum of weight |H_c|.
 enum class over_channels : std::uint8_t { sum, absolute, positive, maximum };
 
+/// On a device, from so many lanes on a pass pays that takes each lane's tokens one after the other; chunks of tokens
+/// fill one with fewer.
+inline constexpr std::size_t lanes_for_a_pass = 512;
+
 template <class T>
 struct kernels final {
   using in = view<const T>;
@@ -135,7 +139,9 @@ struct kernels final {
   /// From the last token to the first: h <- h + c_t g_t, y_t = sum over the state of b_t h, h <- a_t h; if exclusive
   /// y_t = sum of b_t h comes first, then h <- a_t h + c_t g_t.
   void (*unrolled_adjoint)(const recurrence<T>&, in g, out h, out y);
-  /// y by a program with `states`; h as of `unrolled`. Null where there is no such pass.
+  /// y by a program with `states`; h as of `unrolled`. Null where there is no such pass; it pays for `pass_lanes` lanes
+  /// and more.
+  std::size_t pass_lanes;
   void (*unrolled_pass)(const pointwise&, const state_factors<T>&, std::span<const in> operands, out h, out y);
   /// Sums for the gradients of decay, write, read and x, of all tokens at once: states are 0 before the first and after
   /// the last.

@@ -28,10 +28,12 @@ needs rg_lru_needs(const problem_sizes& s) {
 }
 needs core_needs(const problem_sizes&) { return {}; }
 
-const layer_row rows[] = {{"griffin", "griffin", "", {.tokens = 65536, .channels = 128, .heads = 16}, griffin_needs},
-                          {"hgrn", "hgrn", "", {.tokens = 65536, .channels = 2048}, hgrn_needs},
-                          {"rg-lru", "rg_lru", "", {.tokens = 65536, .channels = 2048}, rg_lru_needs, &rg_lru},
-                          {"hgrn-core", "hgrn_core", "", {.tokens = 65536, .channels = 2048}, core_needs, &hgrn_core}};
+const layer_row rows[] = {
+    {"griffin", "griffin", "", {.tokens = 65536, .channels = 128, .heads = 16}, griffin_needs},
+    {"hgrn", "hgrn", "", {.tokens = 65536, .channels = 2048}, hgrn_needs},
+    {"rg-lru", "rg_lru", "", {.tokens = 65536, .channels = 2048}, rg_lru_needs, &rg_lru},
+    {"hgrn-core", "hgrn_core", "", {.tokens = 65536, .channels = 2048}, core_needs, &hgrn_core},
+    {"hgrn-core", "hgrn_core", "2048", {.tokens = 2048, .channels = 2048}, core_needs, &hgrn_core}};
 
 }  // namespace
 

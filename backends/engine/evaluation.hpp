@@ -74,6 +74,7 @@ class evaluation final {
   bool fits(const unrolled_form&, const tensor<T>& x);
   streams with_state(streams) const;
   bool fits(const unrolled_pass_form&, const tensor<T>& x);
+  extents extents_of(const unrolled_pass_form&, const tensor<T>& x, const window&);
   tensor<T> unrolled_pass(const unrolled_pass_form&, const tensor<T>& x, const window&, bool transposed,
                           const tensor<T>* to = nullptr);
   bool fits(const state_branches&, const tensor<T>& g);

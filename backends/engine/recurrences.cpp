@@ -120,7 +120,6 @@ bool evaluation<T>::fits(const unrolled_pass_form& f, const tensor<T>& x) {
   const streams exponent = exponent_of(g_, u);
   if (k_.unrolled_pass == nullptr || exponent.empty() || u.p || u.exclusive || !u.bonus.empty() || !fits(u, x))
     return false;
-  const auto all_of = [&](const streams& list, auto holds) { return std::all_of(list.begin(), list.end(), holds); };
   const auto for_all_tokens = [&](node_index i) {
     return !any_of(g_, i, [&](const node& n) { return n.is<terms::input>() || !is_pointwise(g_, n); });
   };
@@ -129,30 +128,41 @@ bool evaluation<T>::fits(const unrolled_pass_form& f, const tensor<T>& x) {
     for (const axis a : {axis::token, axis::group, axis::head, axis::state}) at(size, a) = 1;
     return volume(size) == 1;
   };
-  const streams decay = with_state(exponent), write = with_state(u.write), read = with_state(u.read);
-  const auto few = [&](node_index i) { return at(shapes_.of(i), axis::state) <= most_states; };
-  return all_of(decay, for_all_tokens) && (all_of(write, for_all_tokens) || all_of(write, for_all_channels)) &&
-         (all_of(read, for_all_tokens) || all_of(read, for_all_channels)) && all_of(decay, few) && all_of(write, few) &&
-         all_of(read, few);
+  const auto all = [](const streams& list, auto holds) { return std::all_of(list.begin(), list.end(), holds); };
+  const streams write = with_state(u.write), read = with_state(u.read);
+  if (!all(with_state(exponent), for_all_tokens) || !(all(write, for_all_tokens) || all(write, for_all_channels)) ||
+      !(all(read, for_all_tokens) || all(read, for_all_channels)))
+    return false;
+  extents size = extents_of(f, x, whole_.everything());
+  at(size, axis::token) = 1;
+  const std::size_t states = at(size, axis::state);
+  return states <= most_states && volume(size) / states >= whole_.run().pass_lanes;
+}
+
+/// Of x, of all streams and of the states, together.
+template <class T>
+extents evaluation<T>::extents_of(const unrolled_pass_form& f, const tensor<T>& x, const window& w) {
+  extents size = x.v.size;
+  const streams exponent = exponent_of(g_, f.core);
+  for (const streams* list :
+       {&f.outer, &f.after, &f.core.read, &exponent, &f.core.write, &f.before, &f.inner, &f.first})
+    for (const node_index i : *list) size = alphaform::together(size, w.of(shapes_.of(i)));
+  at(size, axis::token) = w.tokens();
+  return size;
 }
 
 template <class T>
 tensor<T> evaluation<T>::unrolled_pass(const unrolled_pass_form& f, const tensor<T>& x, const window& w,
                                        bool transposed, const tensor<T>* to) {
   const compiled_stream& c = whole_.programs().unrolled_program(f, transposed);
-  const streams decay = with_state(exponent_of(g_, f.core)), write = with_state(f.core.write),
-                read = with_state(f.core.read);
-  extents size = alphaform::together(x.v.size, w.of(c.size));
-  for (const streams* list : {&decay, &write, &read})
-    for (const node_index i : *list) size = alphaform::together(size, w.of(shapes_.of(i)));
-  extents states = size;
+  extents size = extents_of(f, x, w), states = size;
   at(states, axis::token) = at(size, axis::state) = 1;
-  at(size, axis::token) = w.tokens();
   const tensor<T> y = place(size, to), h = state(states, 0);
+  const tensor<T> decay = product(with_state(exponent_of(g_, f.core)), w), write = product(with_state(f.core.write), w),
+                  read = product(with_state(f.core.read), w);
+  const state_factors<T> factors =
+      transposed ? state_factors<T>{decay, read, write} : state_factors<T>{decay, write, read};
   std::vector<tensor<T>> keep;
-  const tensor<T> l = product(decay, w), b = product(write, w), r = product(read, w);
-  state_factors<T> factors{l, b, r};
-  if (transposed) std::swap(factors.write, factors.read);
   k_.unrolled_pass(c.program, factors, operands(c, w, {x}, keep), h, y);
   return y;
 }

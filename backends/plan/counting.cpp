@@ -157,6 +157,7 @@ kernels<T> make_table(bool has_own_memory) {
   k.unrolled_adjoint = [](const recurrence<T>& r, in g, out h, out y) {
     count_recurrence<T>("unrolled_adjoint", r, 6, g, h, y);
   };
+  k.pass_lanes = lanes_for_a_pass;
   if (has_own_memory) k.unrolled_pass = count_pass<T>;
   k.unrolled_gradient = count_gradient<T>;
   k.rank_one = [](const rank_one_recurrence<T>& r, in x, out h, out y) {

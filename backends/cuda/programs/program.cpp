@@ -172,12 +172,10 @@ void scan(const pointwise& p, std::span<const in> operands, out h, out y) {
   const auto lanes = static_cast<std::size_t>(c.entries()), groups = (lanes + 31) / 32,
              tile = std::size_t{scan_warps * scan_run},
              tiles = (static_cast<std::size_t>(c.tokens()) + tile - 1) / tile;
-  const scratch<double> carried(lanes);
-  const scratch<unsigned> tickets(1 + groups);
-  check(cudaMemsetAsync(tickets.data(), 0, (1 + groups) * sizeof(unsigned), queue()), "clear memory");
-  double* carry = carried.data();
-  unsigned* counters = tickets.data();
-  void* arguments[] = {c.argument(), &carry, &counters};
+  const scratch<std::uint64_t> shared_by_tiles(1 + 2 * lanes);
+  check(cudaMemsetAsync(shared_by_tiles.data(), 0, (1 + 2 * lanes) * sizeof(std::uint64_t), queue()), "clear memory");
+  std::uint64_t* between = shared_by_tiles.data();
+  void* arguments[] = {c.argument(), &between};
   const cudaKernel_t kernel = kernel_of(p, "scan", {}, [&] { return translated_scan(p); });
   launch(kernel, static_cast<unsigned>(tiles * groups), scan_warps * 32, tile * 32 * 2 * sizeof(float), arguments);
 }

@@ -37,11 +37,11 @@ struct state {{
   __device__ float value() const {{ return high + low; }}
   __device__ double exact() const {{ return (double)high + (double)low; }}
 }};
-extern "C" __global__ void __launch_bounds__({warps} * 32) scan(const call c, double* carried, unsigned* tickets) {{
+extern "C" __global__ void __launch_bounds__({warps} * 32) scan(const call c, unsigned long long* shared_by_tiles) {{
   extern __shared__ float2 kept[];  // a and b of each token
   __shared__ double keeps[{warps}][32], owns[{warps}][32], starts[32];
   __shared__ unsigned ticket;
-  if (threadIdx.x == 0) ticket = atomicAdd(tickets, 1u);
+  if (threadIdx.x == 0) ticket = (unsigned)atomicAdd(shared_by_tiles, 1ull);
   __syncthreads();
   const unsigned groups = (unsigned)((c.entries + 31) / 32), tile = ticket / groups, group = ticket % groups;
   const int warp = threadIdx.x / 32, thread = threadIdx.x % 32;
@@ -77,22 +77,28 @@ extern "C" __global__ void __launch_bounds__({warps} * 32) scan(const call c, do
       all_own = fma(keeps[w][thread], all_own, owns[w][thread]);
       all_kept *= keeps[w][thread];
     }}
-    volatile unsigned* const done = tickets + 1 + group;
+    // Either half of a state goes from tile to tile in one access with the number of the tile that it is for.
+    volatile unsigned long long *const high = shared_by_tiles + 1 + lane, *const low = high + c.entries;
     double start = exists ? (double)c.of[{h}].data[at[{h}]] : 0.0;
-    if (tile != 0) {{
-      while (*done != tile) {{}}
-      __threadfence();
-      if (exists) start = *(volatile double*)(carried + lane);
+    if (tile != 0 && exists) {{
+      const auto await = [&](volatile unsigned long long* from) {{
+        unsigned long long both;
+        do both = *from;
+        while (both >> 32 != tile);
+        return (double)__uint_as_float((unsigned)both);
+      }};
+      start = await(high);
+      start += await(low);
     }}
     starts[thread] = start;
     const double next = fma(all_kept, start, all_own);
     if ((long long)(tile + 1) * ({warps} * {run}) >= c.tokens) {{
       if (exists) c.of[{h}].data[at[{h}]] = (float)next;
-    }} else {{
-      if (exists) *(volatile double*)(carried + lane) = next;
-      __threadfence();
-      __syncwarp();
-      if (thread == 0) *done = tile + 1;
+    }} else if (exists) {{
+      const state parts(next);
+      const unsigned long long for_tile = (unsigned long long)(tile + 1) << 32;
+      *high = for_tile | __float_as_uint(parts.high);
+      *low = for_tile | __float_as_uint(parts.low);
     }}
   }}
   __syncthreads();

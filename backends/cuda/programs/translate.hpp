@@ -14,8 +14,8 @@ namespace alphaform::cuda {
 std::string translated(const pointwise&, int at_once);
 inline constexpr int scan_warps = 8, scan_run = 32;
 /// A scan, kernel "scan": a block of scan_warps warps for every 32 lanes (entries of the axes) and scan_warps *
-/// scan_run tokens, with two numbers of shared memory for each. Arguments behind the first: a double for every lane,
-/// and counters, 0 at first, one and one for each 32 lanes.
+/// scan_run tokens, with two numbers of shared memory for each. Behind the first argument comes
+/// memory for one number of 64 bits and two for each lane, 0 at first.
 std::string translated_scan(const pointwise&);
 
 /// How the states of a pass are divided: a warp for every lane.

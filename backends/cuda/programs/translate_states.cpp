@@ -20,7 +20,8 @@ using operation = pointwise::operation;
 /// near 1 do not drift.
 constexpr std::string_view of_states = R"(
 struct steps {{ long long run, states, log_decay, write, read, h; }};
-constexpr int run = {run}, lanes = {lanes}, rows = {rows}, chunk = 32 * run, row = chunk + 4, threads = 32 * lanes,
+constexpr int run = {run}, lanes = {lanes}, rows = {rows}, chunk = 32 * run, row = chunk + 4,
+              factor_row = chunk + 8, threads = 32 * lanes,
               fours = run / 4, together = 4, at_once = 2;  // states
 constexpr long long write_step = {write_step}, read_step = {read_step}, to_step = {to_step};
 constexpr float log2_e = 1.44269504088896341f, log_2 = 0.693147180559945309f, lowest = -1e30f;
@@ -63,7 +64,7 @@ extern "C" __global__ void __launch_bounds__(threads) states(const call c, const
   const int given = (int)n.states, states = (given + together - 1) / together * together, warp = threadIdx.x / 32, thread = threadIdx.x % 32;
   float* const streams = reinterpret_cast<float*>(memory);
   float* const factors = streams + 2 * rows * lanes * row;
-  double* const of_lanes = reinterpret_cast<double*>(factors + 2 * {brought_factors} * together * row);
+  double* const of_lanes = reinterpret_cast<double*>(factors + 2 * {brought_factors} * together * factor_row);
   double* const h = of_lanes + warp * states;
   float* const decay = reinterpret_cast<float*>(of_lanes + lanes * states) + warp * (3 + {kept_factors}) * states;
   float *const made = decay + states, *const kept = made + states, *const stays = kept + states;
@@ -103,7 +104,8 @@ extern "C" __global__ void __launch_bounds__(threads) states(const call c, const
   const float* const reads = first(c.of[{r}], at[{r}]) + own_token * read_step + own_state * n.read;
 
   const auto count = [&](long long i0) {{ return (int)(c.tokens - i0 < chunk ? c.tokens - i0 : chunk); }};
-  const auto bring_streams = [&](long long i0, int buffer) {{
+  // A quarter of the tokens of every thread at a time.
+  const auto bring_streams = [&](long long i0, int buffer, int quarter) {{
     const unsigned line = address(streams) + 4 * (buffer * rows * lanes + own) * row;
     const int left = (brings ? count(i0) : 0) - begin;
     unsigned to[fours];
@@ -111,7 +113,7 @@ extern "C" __global__ void __launch_bounds__(threads) states(const call c, const
     for (int j = 0; j < fours; ++j) to[j] = line + stream_places.of[j];
 {bring_streams}  }};
   const auto bring_factors = [&](long long i0, int first_state, int buffer) {{
-    const unsigned line = address(factors) + 4 * (buffer * {brought_factors} * together + own_state) * row;
+    const unsigned line = address(factors) + 4 * (buffer * {brought_factors} * together + own_state) * factor_row;
     const int left = (first_state + own_state < given ? count(i0) : 0) - own_token;
     unsigned to[fours];
 #pragma unroll
@@ -120,7 +122,7 @@ extern "C" __global__ void __launch_bounds__(threads) states(const call c, const
     const float* const from_read = reads + i0 * read_step + first_state * n.read;
 {bring_factors}  }};
 
-  bring_streams(0, 0);
+  for (int quarter = 0; quarter < 4; ++quarter) bring_streams(0, 0, quarter);
   bring_factors(0, 0, 0);
   asm volatile("cp.async.commit_group;");
   int which = 0, which_factors = 0;
@@ -132,10 +134,15 @@ extern "C" __global__ void __launch_bounds__(threads) states(const call c, const
     for (int first_state = 0; first_state < states; first_state += together, which_factors ^= 1) {{
       asm volatile("cp.async.wait_all;" ::: "memory");
       __syncthreads();
-      if (first_state + together < states) bring_factors(i0, first_state + together, which_factors ^ 1);
-      else if (more) bring_factors(i0 + chunk, 0, which_factors ^ 1);
-      if (first_state == 0 && more) bring_streams(i0 + chunk, which ^ 1);
-      asm volatile("cp.async.commit_group;");
+      // What comes next, a third of the warps after the other: all at once would wait for each other.
+      const auto bring_next = [&] {{
+        if (first_state + together < states)
+          bring_factors(i0, first_state + together, which_factors ^ 1);
+        else if (more)
+          bring_factors(i0 + chunk, 0, which_factors ^ 1);
+        for (int quarter = 0; more && quarter < 4; ++quarter)
+          if (quarter * states / 4 / together * together == first_state) bring_streams(i0 + chunk, which ^ 1, quarter);
+      }};
       if (first_state == 0) {{
 #pragma unroll
         for (int q = 0; q < fours; ++q) {{
@@ -153,19 +160,20 @@ extern "C" __global__ void __launch_bounds__(threads) states(const call c, const
           }}
         }}
       }}
-      const float* const brought = factors + which_factors * {brought_factors} * together * row;
+      const float* const brought = factors + which_factors * {brought_factors} * together * factor_row;
 #pragma unroll
       for (int k0 = 0; k0 < together; k0 += at_once) {{
-        const int i0 = first_state + k0;
+        const int first_of_pair = first_state + k0;
+        if (warp / 4 % 3 == k0 / at_once) bring_next();
         float wrote[at_once][run], e[at_once][run], s[at_once] = {{}}, keeps[at_once], now[at_once];
 #pragma unroll
         for (int k = 0; k < at_once; ++k) {{
-          const float l = decay[i0 + k];
+          const float l = decay[first_of_pair + k];
 #pragma unroll
           for (int q = 0; q < fours; ++q) {{
             float4 b;
-            if ({write_stays}) b.x = b.y = b.z = b.w = stays[i0 + k];
-            else b = four_of(brought + (k0 + k) * row, thread, q);
+            if ({write_stays}) b.x = b.y = b.z = b.w = stays[first_of_pair + k];
+            else b = four_of(brought + (k0 + k) * factor_row, thread, q);
 #pragma unroll
             for (int j = 0; j < 4; ++j) {{
               const int t = q * 4 + j;
@@ -190,18 +198,18 @@ extern "C" __global__ void __launch_bounds__(threads) states(const call c, const
         }}
 #pragma unroll
         for (int k = 0; k < at_once; ++k) {{
-          if (thread == 31) made[i0 + k] = s[k];
+          if (thread == 31) made[first_of_pair + k] = s[k];
           now[k] = __shfl_up_sync(0xffffffffu, s[k], 1);
           keeps[k] = __shfl_up_sync(0xffffffffu, keeps[k], 1);
-          now[k] = thread == 0 ? kept[i0 + k] : fmaf(keeps[k], kept[i0 + k], now[k]);
+          now[k] = thread == 0 ? kept[first_of_pair + k] : fmaf(keeps[k], kept[first_of_pair + k], now[k]);
         }}
 #pragma unroll
         for (int k = 0; k < at_once; ++k) {{
 #pragma unroll
           for (int q = 0; q < fours; ++q) {{
             float4 r;
-            if ({read_stays}) r.x = r.y = r.z = r.w = stays[({kept_factors} - 1) * states + i0 + k];
-            else r = four_of(brought + (({brought_factors} - 1) * together + k0 + k) * row, thread, q);
+            if ({read_stays}) r.x = r.y = r.z = r.w = stays[({kept_factors} - 1) * states + first_of_pair + k];
+            else r = four_of(brought + (({brought_factors} - 1) * together + k0 + k) * factor_row, thread, q);
 #pragma unroll
             for (int j = 0; j < 4; ++j) {{
               const int t = q * 4 + j;
@@ -212,6 +220,7 @@ extern "C" __global__ void __launch_bounds__(threads) states(const call c, const
           }}
         }}
       }}
+      if (warp / 4 % 3 == 2) bring_next();
     }}
 #pragma unroll
     for (int q = 0; q < fours; ++q) {{
@@ -250,7 +259,7 @@ extern "C" __global__ void __launch_bounds__(threads) states(const call c, const
 std::size_t states_layout::shared(std::size_t states) const {
   const std::size_t padded = (states + 3) / 4 * 4, row = 32 * run + 4,
                     streams = 2 * std::max<std::size_t>(varying(), 1) * lanes * row,
-                    factors = 2 * (!write_stays + !read_stays) * 4 * row,
+                    factors = 2 * (!write_stays + !read_stays) * 4 * (row + 4),
                     kept = (3 + write_stays + read_stays) * lanes * padded;
   return (streams + factors + kept) * sizeof(float) + lanes * padded * sizeof(double);
 }
@@ -272,11 +281,11 @@ std::string translated_states(const pointwise& p, const states_layout& s) {
   }
   const bool back = states.is == operation::states_back;
   const auto step = [&](int k) { return (back ? -1 : 1) * s.token_steps[static_cast<std::size_t>(k)]; };
-  /// Number j of so many tokens, each `apart` from the one before.
+  // Number j of some tokens, each `apart` from the one before; rows are told by where they begin.
   const auto bring = [&](int j, int apart, int to_row, std::string_view from, std::int64_t from_step) {
     const int fours = s.run / 4;
-    return fmt::format("    BRING(to[{}], {}, {}, {}, {} < left);\n", j * apart / 32 % fours,
-                       4 * (to_row * row + j * apart), from, 4 * j * apart * from_step, j * apart);
+    return fmt::format("    BRING(to[{}], {}, {}, {}, {} < left);\n", j * apart / 32 % fours, 4 * (to_row + j * apart),
+                       from, 4 * j * apart * from_step, j * apart);
   };
 
   std::string stays, operands, fours, values, bring_streams, bring_factors;
@@ -295,15 +304,20 @@ std::string translated_states(const pointwise& p, const states_layout& s) {
     varying.push_back(k);
   }
   if (values.empty()) values = "0.0f";
-  for (int j = 0; j < s.run; ++j)
+  for (int j = 0; j < s.run; ++j) {
+    if (j % (s.run / 4) == 0) bring_streams += fmt::format("    if (quarter == {}) {{\n", j / (s.run / 4));
     for (std::size_t k = 0; k < varying.size(); ++k)
-      bring_streams += bring(j, 32, static_cast<int>(k) * s.lanes, fmt::format("from{}", varying[k]), step(varying[k]));
+      bring_streams +=
+          bring(j, 32, static_cast<int>(k) * s.lanes * row, fmt::format("from{}", varying[k]), step(varying[k]));
+    if ((j + 1) % (s.run / 4) == 0) bring_streams += "    }\n";
+  }
   const int apart = 8 * s.lanes, brought_factors = !s.write_stays + !s.read_stays;
   for (int j = 0; j * apart < 32 * s.run; ++j) {
     const bool all = (j + 1) * apart <= 32 * s.run;
     if (!all) bring_factors += fmt::format("    if (own_token < {}) {{\n", 32 * s.run - j * apart);
     if (!s.write_stays) bring_factors += bring(j, apart, 0, "from_write", step(b));
-    if (!s.read_stays) bring_factors += bring(j, apart, 4 * (brought_factors - 1), "from_read", step(r));
+    if (!s.read_stays)
+      bring_factors += bring(j, apart, 4 * (brought_factors - 1) * (32 * s.run + 8), "from_read", step(r));
     if (!all) bring_factors += "    }\n";
   }
   const int rows = std::max<int>(static_cast<int>(varying.size()), 1);
