@@ -8,6 +8,8 @@
 #include <alphaform/benchmarks/benchmarks.hpp>
 #include <alphaform/benchmarks/cases.hpp>
 #include <alphaform/error.hpp>
+#include <chrono>
+#include <cmath>
 #include <exception>
 #include <limits>
 #include <memory>
@@ -49,24 +51,35 @@ std::vector<named_case> chosen(const request& r) {
   return some;
 }
 
-/// A job as often as its numbers make more than any cache holds, in turns. Replays are started one behind the other.
+/// A job as often as its numbers make more than any cache holds, in turns; so many replays of all of them that waiting
+/// for the last one does not count.
 class recorded_job final {
  public:
   recorded_job(const named_case& c, bool small) {
-    constexpr double cached = 256e6;
+    constexpr double cached = 256e6;  // bytes
     constexpr std::size_t most = 8;
     jobs_.push_back(c.prepare(small));
     const double bytes = std::max(jobs_.front().least.bytes, 1.0);
     while (jobs_.size() < most && static_cast<double>(jobs_.size()) * bytes < cached) jobs_.push_back(c.prepare(small));
     for (const job& j : jobs_) recorded_.push_back(std::make_unique<recorded<float>>(backend(), j.run));
+    run();
+    const auto start = std::chrono::steady_clock::now();
+    run();
+    const std::chrono::duration<double> once = std::chrono::steady_clock::now() - start;
+    turns_ = small ? 1 : static_cast<std::size_t>(std::ceil(at_least / std::max(once.count(), 1e-6)));
   }
+  /// All turns, to the end of the last one.
   void run() {
-    for (const auto& r : recorded_) r->replay();
+    for (std::size_t k = 0; k < turns_; ++k)
+      for (const auto& r : recorded_) r->replay();
+    finish();
   }
-  std::size_t jobs() const { return jobs_.size(); }
+  std::size_t replays() const { return turns_ * jobs_.size(); }
   const needs& least() const { return jobs_.front().least; }
 
  private:
+  static constexpr double at_least = 5e-3;  // seconds
+  std::size_t turns_ = 1;
   std::vector<job> jobs_;
   std::vector<std::unique_ptr<recorded<float>>> recorded_;
 };
@@ -90,12 +103,10 @@ class running final {
         job_->run();
         finish();
       }
-      // As called, a query ends when its result is there; replays end when the last one's is.
       for (auto _ : state) {
         job_->run();
-        if (!replays_) finish();
+        finish();
       }
-      if (replays_) finish();
     } catch (...) {
       failure_ = std::current_exception();
       state.SkipWithError("");
@@ -103,8 +114,8 @@ class running final {
   }
   measurement finished(double seconds) {
     if (failure_) std::rethrow_exception(failure_);
-    const double jobs = recorded_ ? static_cast<double>(recorded_->jobs()) : 1;
-    const measurement m{case_.name, seconds / jobs, job_->least, ceilings_};
+    const double times = recorded_ ? static_cast<double>(recorded_->replays()) : 1;
+    const measurement m{case_.name, seconds / times, job_->least, ceilings_};
     job_.reset();
     recorded_.reset();
     return m;

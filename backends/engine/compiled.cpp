@@ -6,7 +6,8 @@
 
 namespace alphaform {
 
-bool is_pointwise(const workspace& g, const node& n) {
+bool is_pointwise(const workspace& g, node_index i) {
+  const node& n = g[i];
   if (n.is<terms::peak>() || n.is<terms::prior_peak>()) return false;
   if (!n.is<terms::applied>()) return true;
   return g[n.a].is<terms::diag>() || g[n.a].is<terms::expand>();
@@ -403,6 +404,15 @@ class compilation final {
 };
 
 }  // namespace
+
+std::vector<bool> made_of_parameters(const workspace& g) {
+  std::vector<bool> made(g.size);
+  for (node_index i = 0; i < g.size; ++i) {
+    made[i] = is_pointwise(g, i) && !g[i].is<terms::input>();
+    for (const node_index a : {g[i].a, g[i].b}) made[i] = made[i] && (a == absent || made[a]);
+  }
+  return made;
+}
 
 std::vector<bool> needed_often(const workspace& g) {
   std::vector<bool> seen(g.size, false), often(g.size, false);

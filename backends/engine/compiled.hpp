@@ -27,8 +27,9 @@ struct compiled_stream final {
 };
 
 /// A stream whose entries depend on the same entries of its arguments only.
-bool is_pointwise(const workspace& g, const node& stream);
-inline bool is_pointwise(const workspace& g, node_index stream) { return is_pointwise(g, g[stream]); }
+bool is_pointwise(const workspace& g, node_index stream);
+/// Pointwise streams that no input is part of.
+std::vector<bool> made_of_parameters(const workspace& g);
 /// Nodes that several others need: streams, also where a term in between is part of several programs; operators.
 std::vector<bool> needed_often(const workspace& g);
 

@@ -32,7 +32,8 @@ engine<T>::engine(const workspace& g, const environment<T>& env, const kernels<T
       programs_(g, shapes_),
       arena_(k),
       carry_(carry),
-      shared_(needed_often(g)) {}
+      shared_(needed_often(g)),
+      steady_(made_of_parameters(g)) {}
 
 // ---- what an operator allows
 

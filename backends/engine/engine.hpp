@@ -61,6 +61,8 @@ class engine final {
   compiler<T>& programs() { return programs_; }
   bool decodes() const { return carry_ != nullptr; }
   bool shared(node_index i) const { return shared_[i]; }
+  /// A stream that no token changes, whatever their number: made of parameters alone.
+  bool steady(node_index i) const { return steady_[i]; }
   /// A stream that is evaluated whole, once.
   const tensor<T>& kept(node_index i);
 
@@ -113,6 +115,7 @@ class engine final {
   std::mutex keeping_;
   std::size_t window_entries_ = usual_window_on(k_);
   std::vector<bool> shared_;  // nodes that several others have as an argument
+  std::vector<bool> steady_;
 };
 
 }  // namespace alphaform

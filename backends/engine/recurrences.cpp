@@ -120,9 +120,7 @@ bool evaluation<T>::fits(const unrolled_pass_form& f, const tensor<T>& x) {
   const streams exponent = exponent_of(g_, u);
   if (k_.unrolled_pass == nullptr || exponent.empty() || u.p || u.exclusive || !u.bonus.empty() || !fits(u, x))
     return false;
-  const auto for_all_tokens = [&](node_index i) {
-    return !any_of(g_, i, [&](const node& n) { return n.is<terms::input>() || !is_pointwise(g_, n); });
-  };
+  const auto for_all_tokens = [&](node_index i) { return whole_.steady(i); };
   const auto for_all_channels = [&](node_index i) {
     extents size = shapes_.of(i);
     for (const axis a : {axis::token, axis::group, axis::head, axis::state}) at(size, a) = 1;
