@@ -441,7 +441,8 @@ const compiled_stream& compiler<T>::known(const key& k) {
   const auto found = known_.find(k);
   if (found != known_.end()) return found->second;
   compilation<T> made(g_, sizes_, parents_);
-  const auto& [what, lists] = k;
+  const made_of what = k.first;
+  const std::vector<streams>& lists = k.second;
   const auto compile = [&] {
     switch (what) {
       case made_of::scan:

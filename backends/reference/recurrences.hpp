@@ -228,8 +228,7 @@ void evaluate(const pointwise& p, std::span<const view<const T>> operands, view<
               const Functions& functions, const state_factors<T>* factors = nullptr) {
   if (volume(y.size) == 0) return;
   std::vector<T> r(p.registers);
-  const bool backward =
-      p.scan() == pointwise::operation::scan_back || p.scan() == pointwise::operation::states_back;
+  const bool backward = p.scan() == pointwise::operation::scan_back || p.scan() == pointwise::operation::states_back;
   extents i{};
   for (;;) {
     const auto offset = [&](const auto& v) {

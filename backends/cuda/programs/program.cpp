@@ -138,7 +138,8 @@ void divide(states_layout& s, std::int64_t runs, std::int64_t run, std::int64_t 
     s.lanes = most;
     while (s.lanes > 4 && s.shared(states) > shared_memory()) s.lanes -= 4;
     s.lanes = best(s.lanes);
-    if (s.run == 4 || of_one(s.lanes) <= of_one(wanted)) return;
+    const bool has_room = s.shared(states) <= shared_memory();
+    if (s.run == 4 || (has_room && of_one(s.lanes) <= of_one(wanted))) return;
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <alphaform/backends/cuda/programs/source.hpp>
 #include <alphaform/backends/cuda/programs/translate.hpp>
+#include <cstdlib>
 #include <string_view>
 #include <vector>
 
@@ -61,7 +62,8 @@ __device__ inline float& part(float4& v, int j) {{ return j == 0 ? v.x : j == 1 
 extern "C" __global__ void __launch_bounds__(threads) states(const call c, const steps n) {{
   extern __shared__ float4 memory[];
   // Of a multiple of four states; those that are not there are 0.
-  const int given = (int)n.states, states = (given + together - 1) / together * together, warp = threadIdx.x / 32, thread = threadIdx.x % 32;
+  const int given = (int)n.states, states = (given + together - 1) / together * together;
+  const int warp = threadIdx.x / 32, thread = threadIdx.x % 32;
   float* const streams = reinterpret_cast<float*>(memory);
   float* const factors = streams + 2 * rows * lanes * row;
   double* const of_lanes = reinterpret_cast<double*>(factors + 2 * {brought_factors} * together * factor_row);
@@ -282,10 +284,12 @@ std::string translated_states(const pointwise& p, const states_layout& s) {
   const bool back = states.is == operation::states_back;
   const auto step = [&](int k) { return (back ? -1 : 1) * s.token_steps[static_cast<std::size_t>(k)]; };
   // Number j of some tokens, each `apart` from the one before; rows are told by where they begin.
-  const auto bring = [&](int j, int apart, int to_row, std::string_view from, std::int64_t from_step) {
+  const auto bring = [&](int j, int apart, int to_row, const std::string& from, std::int64_t from_step) {
     const int fours = s.run / 4;
+    const std::int64_t numbers = j * apart * from_step, bytes = 4 * numbers;
+    const bool is_small = std::abs(bytes) < std::int64_t{1} << 31;  // so that it can be part of an address
     return fmt::format("    BRING(to[{}], {}, {}, {}, {} < left);\n", j * apart / 32 % fours, 4 * (to_row + j * apart),
-                       from, 4 * j * apart * from_step, j * apart);
+                       is_small ? from : fmt::format("{} + {}ll", from, numbers), is_small ? bytes : 0, j * apart);
   };
 
   std::string stays, operands, fours, values, bring_streams, bring_factors;
