@@ -21,7 +21,7 @@ struct case_name final {
 
 struct measurement final {
   std::string name;
-  double seconds = 0;  ///< the shortest repetition
+  double seconds = 0;  ///< the shortest repetition; on a device the median
   needs least;
   rates ceilings;
 

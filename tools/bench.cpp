@@ -184,7 +184,7 @@ subcommand add_bench(CLI::App& app) {
   c->add_option("cases", o.of.names, "Cases, or groups such as mamba; all if none is given");
   c->add_flag("--list", o.list, "Print the names of the cases and what they do");
   c->add_flag("--growth", o.of.growth, "How times grow with tokens T, channels C and states N");
-  c->add_option("--repetitions", o.of.repetitions, "The shortest of so many counts")
+  c->add_option("--repetitions", o.of.repetitions, "The shortest of so many counts, on a device their median")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   CLI::Option* peers = c->add_option("--peers", o.peers, "Times of other implementations, from benchmarks/peers.py");

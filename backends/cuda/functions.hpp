@@ -33,6 +33,7 @@ void total(float weight, bool absolute, in x, out y);
 void map(code function, in x, out y);
 void evaluate(const pointwise&, std::span<const in> operands, out y);
 void scan(const pointwise&, std::span<const in> operands, out h, out y);
+// programs/unrolled_pass.cpp
 void unrolled_pass(const pointwise&, const state_factors<float>&, std::span<const in> operands, out h, out y);
 
 // linear.cpp

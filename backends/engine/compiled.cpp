@@ -474,13 +474,13 @@ const compiled_stream& compiler<T>::scan_program(const scan_form& s, bool transp
 
 template <class T>
 const compiled_stream& compiler<T>::unrolled_program(const unrolled_pass_form& f, bool transposed) {
-  const auto without_state = [&](streams list, const streams& more) {
+  const auto with = [&](streams list, const streams& factors) {
+    const streams more = sizes_.without_state(factors);
     list.insert(list.end(), more.begin(), more.end());
-    std::erase_if(list, [&](node_index i) { return at(sizes_.of(i), axis::state) != 1; });
     return list;
   };
-  const streams write = without_state(f.before, f.core.write), read = without_state(f.after, f.core.read),
-                decay = without_state(exponent_of(g_, f.core), {});
+  const streams write = with(f.before, f.core.write), read = with(f.after, f.core.read),
+                decay = sizes_.without_state(exponent_of(g_, f.core));
   std::vector<streams> lists = transposed ? std::vector{f.outer, read, decay, write, f.first}
                                           : std::vector{f.first, write, decay, read, f.outer};
   if (f.skips) lists.push_back(f.inner);

@@ -135,9 +135,8 @@ tensor<T> evaluation<T>::change_of(const streams& decay, const window& w) {
 /// The product of streams as two factors: what the state does not change, and the rest.
 template <class T>
 factored<T> evaluation<T>::control(const streams& list, const window& w, std::vector<tensor<T>>& keep) {
-  streams u, v;
-  for (const node_index i : list) (at(shapes_.of(i), axis::state) == 1 ? u : v).push_back(i);
-  const tensor<T> first = keep.emplace_back(product(u, w)), second = keep.emplace_back(product(v, w));
+  const tensor<T> first = keep.emplace_back(product(shapes_.without_state(list), w)),
+                  second = keep.emplace_back(product(shapes_.with_state(list), w));
   return {first, second};
 }
 

@@ -72,7 +72,6 @@ class evaluation final {
   tensor<T> applied(node_index p, operand&, const tensor<T>* to);
   tensor<T> step(node_index p, tensor<T> x, const window&, bool transposed, const tensor<T>* to = nullptr);
   bool fits(const unrolled_form&, const tensor<T>& x);
-  streams with_state(streams) const;
   bool fits(const unrolled_pass_form&, const tensor<T>& x);
   extents extents_of(const unrolled_pass_form&, const tensor<T>& x, const window&);
   tensor<T> unrolled_pass(const unrolled_pass_form&, const tensor<T>& x, const window&, bool transposed,

@@ -104,13 +104,6 @@ tensor<T> evaluation<T>::read_bonus(const unrolled_form& u, const streams& bonus
 
 // ---- an unrolled recurrence and what is pointwise around it
 
-/// Of factors of an unrolled recurrence, those that have a state.
-template <class T>
-streams evaluation<T>::with_state(streams list) const {
-  std::erase_if(list, [&](node_index i) { return at(shapes_.of(i), axis::state) == 1; });
-  return list;
-}
-
 /// The backend has such a pass, and the factors of the states are as it takes them. That must not depend on how many
 /// tokens there are, or what was carried here could not be taken up.
 template <class T>
@@ -127,8 +120,9 @@ bool evaluation<T>::fits(const unrolled_pass_form& f, const tensor<T>& x) {
     return volume(size) == 1;
   };
   const auto all = [](const streams& list, auto holds) { return std::all_of(list.begin(), list.end(), holds); };
-  const streams write = with_state(u.write), read = with_state(u.read);
-  if (!all(with_state(exponent), for_all_tokens) || !(all(write, for_all_tokens) || all(write, for_all_channels)) ||
+  const streams write = shapes_.with_state(u.write), read = shapes_.with_state(u.read);
+  if (!all(shapes_.with_state(exponent), for_all_tokens) ||
+      !(all(write, for_all_tokens) || all(write, for_all_channels)) ||
       !(all(read, for_all_tokens) || all(read, for_all_channels)))
     return false;
   extents size = extents_of(f, x, whole_.everything());
@@ -156,8 +150,9 @@ tensor<T> evaluation<T>::unrolled_pass(const unrolled_pass_form& f, const tensor
   extents size = extents_of(f, x, w), states = size;
   at(states, axis::token) = at(size, axis::state) = 1;
   const tensor<T> y = place(size, to), h = state(states, 0);
-  const tensor<T> decay = product(with_state(exponent_of(g_, f.core)), w), write = product(with_state(f.core.write), w),
-                  read = product(with_state(f.core.read), w);
+  const tensor<T> decay = product(shapes_.with_state(exponent_of(g_, f.core)), w),
+                  write = product(shapes_.with_state(f.core.write), w),
+                  read = product(shapes_.with_state(f.core.read), w);
   const state_factors<T> factors =
       transposed ? state_factors<T>{decay, read, write} : state_factors<T>{decay, write, read};
   std::vector<tensor<T>> keep;

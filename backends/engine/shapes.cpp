@@ -228,6 +228,12 @@ std::size_t shapes<T>::length(axis a) {
 }
 
 template <class T>
+std::vector<node_index> shapes<T>::with_state(std::vector<node_index> streams, bool changed) {
+  std::erase_if(streams, [&](node_index i) { return (at(of(i), axis::state) != 1) != changed; });
+  return streams;
+}
+
+template <class T>
 extents shapes<T>::of(node_index stream) {
   return closed(stored(stream));
 }

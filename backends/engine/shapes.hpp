@@ -4,6 +4,8 @@
 #include <alphaform/algebra/properties.hpp>
 #include <alphaform/backends/engine/environment.hpp>
 #include <optional>
+#include <utility>
+#include <vector>
 
 namespace alphaform {
 
@@ -59,6 +61,11 @@ class shapes final {
   std::size_t entries(node_index stream, axes along);
   /// [T, G, H, C, N, R, K, Z, 1]; 1 for an axis along which the stream is the same.
   extents of(node_index stream);
+  /// Of some streams, those that the state changes, or the others.
+  std::vector<node_index> with_state(std::vector<node_index> streams, bool changed = true);
+  std::vector<node_index> without_state(std::vector<node_index> streams) {
+    return with_state(std::move(streams), false);
+  }
   /// Entries of the axis that a quarter turn acts on; `stored` of them are (0: none). @throws user_error for an odd
   /// number
   std::size_t turned(const node&, std::size_t stored);

@@ -428,6 +428,9 @@ TEST_CASE("bench runs every case at small sizes and prints ratios") {
     CHECK(contains(o.out, name));
   CHECK(nlohmann::json::parse(bytes_of_file(file)).size() > 0);
   CHECK(run_command({"bench", "no-such-case"}).status == 2);
+  const outcome replayed = run_command({"bench", "--small", "--replay", "mamba-core/apply"});
+  CHECK(replayed.status == 0);
+  CHECK(replayed.out.find("mamba-core/apply") != std::string::npos);
 }
 
 // ---- explain
