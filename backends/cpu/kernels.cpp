@@ -12,7 +12,9 @@
 #include <alphaform/backends/cpu/products/linear.hpp>
 #include <alphaform/backends/cpu/runs.hpp>
 #include <alphaform/backends/cpu/simd/reductions.hpp>
+#include <alphaform/backends/cpu/states/pass.hpp>
 #include <alphaform/backends/cpu/states/states.hpp>
+#include <alphaform/backends/cpu/states/streams.hpp>
 #include <alphaform/backends/reference/definition.hpp>
 #include <cstdlib>
 #include <limits>
@@ -144,6 +146,9 @@ kernels<T> make_table() {
     cpu::unrolled_channels_adjoint(r, g, h, y);
     reference::recurrences<T>::add_bonus(r, g, h, y);
   };
+  k.pass_lanes = 1;
+  k.pass_for_heads = false;
+  k.unrolled_pass = cpu::unrolled_pass;
   k.unrolled_gradient = cpu::unrolled_gradient;
   k.rank_one = cpu::rank_one;
   k.rank_one_adjoint = cpu::rank_one_adjoint;

@@ -184,7 +184,7 @@ class compilation final {
         take({list});
         all.insert(all.end(), list->begin(), list->end());
       }
-    for (const node_index i : all) force(i);
+    for (const node_index i : all) force_repeated(i);
     choose_inlined(all);
     const assembler::value brought = one_more(), x = times(first, brought),
                            y = times(after, code_.states(back, product(decay), times(before, x)));
@@ -231,6 +231,10 @@ class compilation final {
   }
 
   void force(node_index i) { forced_.insert(i); }
+  /// A stream, and what it only repeats.
+  void force_repeated(node_index i) {
+    for (force(i); g_[i].is<terms::applied>() && g_[g_[i].a].is<terms::expand>(); force(i)) i = g_[i].b;
+  }
   /// What the change of a decay is made from must be seen, not read.
   void force_change(node_index i) {
     force(i);

@@ -186,8 +186,7 @@ typename engine<T>::division engine<T>::divided(node_index p, const extents& res
     const std::size_t at_once = all / std::max<std::size_t>(d.lanes, 1) * d.lanes_at_once;
     d.tokens_at_once = std::clamp(window_entries_ / at_once, fewest_tokens, most_tokens);
     if (p != absent && window_entries_ == usual_window) {
-      if (has_matrix(p) || one_pass) d.tokens_at_once = most_tokens;
-      if (reads_states(g_, p)) d.tokens_at_once = std::max(d.tokens_at_once, token_block);
+      if (has_matrix(p) || one_pass || reads_states(g_, p)) d.tokens_at_once = most_tokens;
     }
   }
   d.tokens_at_once = std::min(d.tokens_at_once, tokens());

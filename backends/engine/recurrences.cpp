@@ -128,7 +128,9 @@ bool evaluation<T>::fits(const unrolled_pass_form& f, const tensor<T>& x) {
   extents size = extents_of(f, x, whole_.everything());
   at(size, axis::token) = 1;
   const std::size_t states = at(size, axis::state);
-  return states <= most_states && volume(size) / states >= whole_.run().pass_lanes;
+  if (states > most_states || volume(size) / states < whole_.run().pass_lanes) return false;
+  const auto is_of_channels = [&](node_index i) { return at(shapes_.of(i), axis::chan) != 1; };
+  return whole_.run().pass_for_heads || std::any_of(exponent.begin(), exponent.end(), is_of_channels);
 }
 
 /// Of x, of all streams and of the states, together.

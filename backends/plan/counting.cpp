@@ -157,8 +157,10 @@ kernels<T> make_table(bool has_own_memory) {
   k.unrolled_adjoint = [](const recurrence<T>& r, in g, out h, out y) {
     count_recurrence<T>("unrolled_adjoint", r, 6, g, h, y);
   };
-  k.pass_lanes = lanes_for_a_pass;
-  if (has_own_memory) k.unrolled_pass = count_pass<T>;
+  // As the tables that it stands for; the reference, in double, has no pass.
+  k.pass_lanes = has_own_memory ? lanes_for_a_pass : 1;
+  k.pass_for_heads = has_own_memory;
+  if (has_own_memory || std::is_same_v<T, float>) k.unrolled_pass = count_pass<T>;
   k.unrolled_gradient = count_gradient<T>;
   k.rank_one = [](const rank_one_recurrence<T>& r, in x, out h, out y) {
     count_recurrence<T>("rank_one", r.diagonal, 10, x, h, y);

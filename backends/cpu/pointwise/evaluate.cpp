@@ -11,21 +11,6 @@ program_run& mine() {
   return e;
 }
 
-std::size_t arguments_of(pointwise::operation o) {
-  switch (o) {
-    case pointwise::operation::load:
-    case pointwise::operation::number:
-      return 0;
-    case pointwise::operation::map:
-    case pointwise::operation::inverse:
-      return 1;
-    case pointwise::operation::times_plus:
-    case pointwise::operation::lost:
-      return 3;
-    default:
-      return 2;
-  }
-}
 constexpr std::uint8_t cost_of_scan = 3;
 /// Few functions are as fast as their argument is loaded.
 std::uint8_t cost_of(code f) {

@@ -9,6 +9,23 @@ namespace alphaform::cpu {
 /// y[i] = o(a[i], b[i], c[i]) for n places; an argument that is repeated is one number. y may be an argument.
 using strip_loop = void (*)(const float* a, const float* b, const float* c, float* y, std::size_t n);
 
+/// How many arguments an operation has.
+constexpr std::size_t arguments_of(pointwise::operation o) {
+  switch (o) {
+    case pointwise::operation::load:
+    case pointwise::operation::number:
+      return 0;
+    case pointwise::operation::map:
+    case pointwise::operation::inverse:
+      return 1;
+    case pointwise::operation::times_plus:
+    case pointwise::operation::lost:
+      return 3;
+    default:
+      return 2;
+  }
+}
+
 /// @param repeated  bit k is set if argument k is repeated
 strip_loop loop_of(pointwise::operation, unsigned repeated);
 

@@ -265,7 +265,7 @@ HWY_INLINE V Silu(D d, V x) {
 /// max(x, 0) + log(1 + f) for f = exp(-|x|), as a polynomial in f.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V Softplus(D d, V x) {
-  const V f = ExpByPolynomial(d, AtLeast(d, hn::Neg(hn::Abs(x)), -88.1f)), square = hn::Mul(f, f);
+  const V f = ExpNonpositive(d, hn::Neg(hn::Abs(x))), square = hn::Mul(f, f);
   const V low = Horner(d, f, -0x1.fffff8p-2f, 0x1.5553b6p-2f, -0x1.ffc59ep-3f, 0x1.978b54p-3f);
   const V high =
       Horner(d, f, -0x1.4a72b2p-3f, 0x1.ff28d8p-4f, -0x1.54f16cp-4f, 0x1.58ff44p-5f, -0x1.c0a200p-7f, 0x1.113634p-9f);

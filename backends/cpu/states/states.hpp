@@ -1,13 +1,8 @@
 // Linear scans of states in which every channel (and state) has a decay of its own, as in Mamba.
 #pragma once
 #include <alphaform/backends/kernels.hpp>
-#include <span>
 
 namespace alphaform::cpu {
-
-/// `expect` of a backend's kernels: the next scan of this thread fetches these streams if they have its tokens and
-/// channels.
-void expect(std::span<const view<const float>> soon);
 
 /// What `unrolled` and `unrolled_adjoint` of a backend's kernels are, for operands of any axes; fast where x has no
 /// axis `state`.

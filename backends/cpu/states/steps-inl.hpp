@@ -11,6 +11,7 @@
 #include <hwy/highway.h>
 
 #include <alphaform/backends/cpu/simd/exact_sum-inl.hpp>
+#include <alphaform/backends/cpu/simd/sixteenths-inl.hpp>
 #include <alphaform/backends/cpu/states/rows-inl.hpp>
 #include <array>
 #include <cstdint>
@@ -18,6 +19,13 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace alphaform::cpu::HWY_NAMESPACE {
+
+/// A vector a step that is moved while states are computed, which leave time to load and store; `to` is contiguous.
+struct moved final {
+  const float* from;
+  std::ptrdiff_t step;
+  float* to;
+};
 
 /// Some states of one vector of channels. `rate`, `write` and `read` go on by so many floats a step; the last two
 /// have one number a state, or a vector if `wide`.
@@ -31,6 +39,8 @@ struct steps final {
   const float* base;      ///< added to state; used by the loops with a base
   const float* ahead[2];  ///< what will be needed after these steps, fetched on the way
   std::ptrdiff_t ahead_step[2];
+  const moved* moves;  ///< two of them, or null
+  bool first;          ///< y is 0 before
 };
 
 enum class form : std::uint8_t {
@@ -51,6 +61,14 @@ inline constexpr std::array quotient<form::few>{0x1.62e42ep-1f, 0x1.ebf9aep-3f, 
 template <>
 inline constexpr std::array quotient<form::some>{0x1.62e42ep-1f,  0x1.ebfa98p-3f,  0x1.c69118p-5f, 0x1.3a046p-7f,
                                                  0x1.52fb68p-10f, 0x1.0f7366p-13f, 0x1.e35640p-18f};
+
+/// With powers of 2^(1/16) from a register, fewer terms do for what is left of z.
+template <form Form>
+inline constexpr bool by_table = Form == form::many&& HWY_TARGET == HWY_AVX3;
+#if HWY_TARGET == HWY_AVX3
+template <>
+inline constexpr std::array quotient<form::many>{0x1.62e430p-1f, 0x1.ebff8ep-3f, 0x1.c6ad82p-5f};  // up to 1/32
+#endif
 
 /// (1 + power) scale
 struct split_decay final {
@@ -73,6 +91,12 @@ struct decay final {
   }
   HWY_INLINE vec powers(vec z) const { return hn::Mul(z, polynomial(z)); }
   HWY_INLINE split_decay halves(vec u, vec rate) const {
+#if HWY_TARGET == HWY_AVX3
+    if constexpr (by_table<Form>) {  // additions that are not fused leave multiplications to the rest
+      const vec z = hn::Mul(u, rate), whole = hn::Set(d, to_sixteenths<127>), shifted = hn::Add(z, whole);
+      return {powers(hn::Sub(z, hn::Sub(shifted, whole))), PowerOfSixteenths(d, shifted)};
+    }
+#endif
     // Added to z it leaves the nearest whole number, plus the exponent's bias, in the lowest bits.
     const vec whole = hn::Set(d, 0x1.8p23f + 127);
     vec shifted, rest;
@@ -109,6 +133,9 @@ HWY_NOINLINE void run(const steps& s, std::index_sequence<N...>) {
   const decay<Form> a{d};
   const float *us = s.u, *xs = s.x, *base = s.base, *rate = s.rate, *write = s.write, *read = s.read;
   const float* ahead[] = {s.ahead[0], s.ahead[1]};
+  const bool moves = s.moves != nullptr, is_first = s.first;
+  const moved first = moves ? s.moves[0] : moved{}, second = moves ? s.moves[1] : moved{};
+  const float* from[] = {first.from, second.from};
   float* ys = s.y;
   const auto factor = [=](const float* p, std::size_t n) HWY_ATTR {
     if constexpr (Wide)
@@ -126,19 +153,24 @@ HWY_NOINLINE void run(const steps& s, std::index_sequence<N...>) {
   vec h[] = {whole(state[N], N)...};
   for (std::size_t i = 0; i < count; ++i) {
     const vec u = hn::Load(d, us + i * width), x = hn::Load(d, xs + i * width);
-    vec y = hn::Load(d, ys + i * width);
+    vec y = is_first ? hn::Zero(d) : hn::Load(d, ys + i * width);
     ((state[N] = a.advance(state[N], h[N], u, hn::Load(d, rate + N * width), factor(write, N), x),
       h[N] = whole(state[N], N), y = hn::MulAdd(factor(read, N), h[N], y)),
      ...);
     hn::Store(y, d, ys + i * width);
     for (std::size_t k = 0; k < 2; ++k) __builtin_prefetch(ahead[k], 0, 2), ahead[k] += s.ahead_step[k];
+    if (moves) {
+      hn::Store(hn::LoadU(d, from[0]), d, first.to + i * width);
+      hn::Store(hn::LoadU(d, from[1]), d, second.to + i * width);
+      from[0] += first.step, from[1] += second.step;
+    }
     rate += rate_step, write += write_step, read += read_step;
   }
   (hn::Store(state[N], d, s.state + N * width), ...);
 }
 
-/// The strongest decay of a state that is followed from a base, in powers of 2: as a whole number it is 0.
-constexpr float most_of_slow = 0.49f;
+/// The strongest decay of a state that is followed from a base, in powers of 2: the scale is 1.
+constexpr float most_of_slow(form f) { return HWY_TARGET == HWY_AVX3 && f == form::many ? 0.03f : 0.49f; }
 
 /// As many states at once as leave registers for a decay.
 constexpr std::size_t most_states = HWY_TARGET == HWY_AVX3 ? 8 : 4;

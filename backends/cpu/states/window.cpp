@@ -9,32 +9,37 @@
 #include <hwy/highway.h>
 // clang-format on
 
+#include <alphaform/backends/cpu/states/pass-inl.hpp>
 #include <alphaform/backends/cpu/states/strip-inl.hpp>
-#include <alphaform/backends/cpu/states/window.hpp>
 
 HWY_BEFORE_NAMESPACE();
 namespace alphaform::cpu::HWY_NAMESPACE {
 
-/// The channels from `first` on that fit into a tile, so that their states stay in the cache.
-void scan_tile(const states_window& w, std::size_t first, std::size_t channels) {
-  const std::size_t count = w.tokens + std::max(w.decay_lag, w.write_lag);
-  const std::size_t strips = std::max<std::size_t>(1, (count + strip_steps / 2) / strip_steps);
-  strip s(w, first, channels, (count + strips - 1) / strips);
-  s.load_states();
-  for (std::size_t k = 0; k < strips; ++k) s.advance(count * k / strips, count * (k + 1) / strips);
-  s.store_states();
+/// Tile after tile of channels, so that their states stay in the cache; each in strips of about as many steps.
+template <class Strip, class From>
+void scan_tiles(const From& from, std::size_t channels, std::size_t steps) {
+  const std::size_t strips = std::max<std::size_t>(1, (steps + strip_steps / 2) / strip_steps);
+  for (std::size_t c = 0; c < channels; c += tile_channels) {
+    Strip s(from, c, std::min(tile_channels, channels - c), (steps + strips - 1) / strips);
+    s.load_states();
+    for (std::size_t k = 0; k < strips; ++k) s.advance(steps * k / strips, steps * (k + 1) / strips);
+    s.store_states();
+  }
 }
 
-void scan_tiles(const states_window& w) {
-  for (std::size_t c = 0; c < w.channels; c += tile_channels) scan_tile(w, c, std::min(tile_channels, w.channels - c));
+void scan_window(const states_window& w) {
+  scan_tiles<strip>(w, w.channels, w.tokens + std::max(w.decay_lag, w.write_lag));
 }
+void scan_pass(const states_pass& p) { scan_tiles<pass_strip>(p, p.w.channels, p.w.tokens); }
 
 }  // namespace alphaform::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace alphaform::cpu {
-HWY_EXPORT(scan_tiles);
-void scan(const states_window& w) { HWY_DYNAMIC_DISPATCH(scan_tiles)(w); }
+HWY_EXPORT(scan_window);
+HWY_EXPORT(scan_pass);
+void scan(const states_window& w) { HWY_DYNAMIC_DISPATCH(scan_window)(w); }
+void scan(const states_pass& p) { HWY_DYNAMIC_DISPATCH(scan_pass)(p); }
 }  // namespace alphaform::cpu
 #endif

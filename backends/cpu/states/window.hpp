@@ -28,7 +28,8 @@ struct states_window final {
   std::ptrdiff_t h_chan, h_state;
   float* y;
   std::ptrdiff_t y_token, y_chan;
-  std::array<strided, 4> soon{};  ///< streams to be fetched; data is null of those that there are not
+  std::array<strided, 4> here{};  ///< streams of which later tokens will be needed
+  std::array<strided, 4> soon{};  ///< streams to be fetched instead; data is null of those that there are not
 };
 
 void scan(const states_window&);
