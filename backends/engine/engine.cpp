@@ -248,7 +248,9 @@ void engine<T>::each_window(node_index p, const source& from, bool transposed, c
         e.expect(d.part(lanes, transposed ? token - 1 : token + 1), from.x);
       else
         k_.expect({});
-      take(lanes, w, transposed ? e.adjoint(p, x, w) : e.apply(p, x, w, to != nullptr ? &there : nullptr));
+      take(lanes, w,
+           transposed ? e.adjoint(p, x, w, to != nullptr ? &there : nullptr)
+                      : e.apply(p, x, w, to != nullptr ? &there : nullptr));
       e.next_window();
     }
     return e.memory().count().peak;

@@ -28,10 +28,10 @@ class evaluation final {
   /// The same of a pointwise one, stored at y.
   void value_into(node_index i, const window&, const view<T>& y);
   /// P x and P' g within one window: `x` has the window's tokens and lanes, and may have columns. Subterms that meet
-  /// the same operand are evaluated once. P x is stored at `to`, where that is possible.
+  /// the same operand are evaluated once. The result is stored at `to`, where that is possible.
   /// @throws internal_error where an operator that needs all tokens gets a part of them
   tensor<T> apply(node_index p, tensor<T> x, const window&, const tensor<T>* to = nullptr);
-  tensor<T> adjoint(node_index p, tensor<T> g, const window&);
+  tensor<T> adjoint(node_index p, tensor<T> g, const window&, const tensor<T>* to = nullptr);
   class sweep;  ///< P' g that stops where lanes meet
   /// The product of streams.
   tensor<T> product(const streams&, const window&);

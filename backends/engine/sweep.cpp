@@ -7,13 +7,14 @@ bool branches(const node& n) { return one_of<terms::product, terms::sum, terms::
 }  // namespace
 
 template <class T>
-tensor<T> evaluation<T>::adjoint(node_index p, tensor<T> g, const window& w) {
-  if (!branches(g_[p])) return step(p, std::move(g), w, true);
-  return sweep(*this, w).run(p, std::move(g)).begin()->second;
+tensor<T> evaluation<T>::adjoint(node_index p, tensor<T> g, const window& w, const tensor<T>* to) {
+  if (!branches(g_[p])) return step(p, std::move(g), w, true, to);
+  return sweep(*this, w).run(p, std::move(g), to).begin()->second;
 }
 
 template <class T>
-typename evaluation<T>::sweep::ends evaluation<T>::sweep::run(node_index p, tensor<T> g) {
+typename evaluation<T>::sweep::ends evaluation<T>::sweep::run(node_index p, tensor<T> g, const tensor<T>* to) {
+  to_ = to;
   pending_[p] = std::move(g);
   while (!pending_.empty()) {
     const node_index at = pending_.begin()->first;
@@ -28,7 +29,7 @@ typename evaluation<T>::sweep::ends evaluation<T>::sweep::run(node_index p, tens
     } else if (crosses_lanes(at)) {
       add(ends_, {at}, std::move(y));
     } else {
-      arrive(absent, e_.step(at, std::move(y), w_, true));
+      arrive(absent, e_.step(at, std::move(y), w_, true, is_only_path() ? to_ : nullptr));
     }
   }
   return std::move(ends_);
@@ -82,14 +83,16 @@ void evaluation<T>::sweep::through_product(node_index p, tensor<T> y) {
     if (crosses && !sums) return add(ends_, {s.suffix[k]}, std::move(y));
     if (k > 0 && s.suffix[k] != absent && (branching || e_.whole_.shared(s.suffix[k])))
       return arrive(s.suffix[k], std::move(y));
+    // Where so many factors are the rest, and nothing else comes back.
+    const auto to = [&](std::size_t factors) { return k + factors == s.size() && is_only_path() ? to_ : nullptr; };
     if (const auto pass = unrolled_pass_from(g_, s.factors, k, joins); pass && e_.fits(*pass, y)) {
-      y = e_.unrolled_pass(*pass, y, w_, true);
+      y = e_.unrolled_pass(*pass, y, w_, true, to(pass->factors));
       k += pass->factors;
     } else if (const auto u = unrolled_from(g_, s.factors, k); u && e_.fits(*u, y)) {
-      y = e_.unrolled(*u, y, w_, true);
+      y = e_.unrolled(*u, y, w_, true, to(u->factors));
       k += u->factors;
     } else if (const auto scanned = scan_from(g_, s.factors, k, joins)) {
-      y = e_.scan(*scanned, y, w_, true);
+      y = e_.scan(*scanned, y, w_, true, to(scanned->factors));
       k += scanned->factors;
     } else if (is_softmax(g_, s.factors, k)) {
       y = e_.attended(g_[s.factors[k + 1]], true, std::move(y), w_, true);
@@ -98,7 +101,7 @@ void evaluation<T>::sweep::through_product(node_index p, tensor<T> y) {
       return;
     } else {
       const bool of_all_lanes = sums && y.v.of(slot(limits_.lane)) == 1;
-      y = e_.adjoint(f, std::move(y), w_);
+      y = e_.adjoint(f, std::move(y), w_, to(1));
       k += 1;
       if (sums && !of_all_lanes) return arrive(k == s.size() ? absent : s.suffix[k], std::move(y), true);
     }

@@ -27,14 +27,15 @@ class evaluation<T>::sweep final {
   using ends = std::map<sweep_end, tensor<T>>;
 
   sweep(evaluation& e, const window& w, sweep_limits limits = {}) : e_(e), g_(e.g_), w_(w), limits_(limits) {}
-  /// P' g, as far as the limits allow.
-  ends run(node_index p, tensor<T> g);
+  /// P' g, as far as the limits allow; stored at `to` if it is what the last factor of one product makes.
+  ends run(node_index p, tensor<T> g, const tensor<T>* to = nullptr);
 
  private:
   bool crosses_lanes(node_index p) const;
   void add(ends& to, sweep_end, tensor<T> y);
   void arrive(node_index at, tensor<T> y, bool summed = false);
   void through_product(node_index p, tensor<T> y);
+  bool is_only_path() const { return pending_.empty() && ends_.empty(); }
   bool through_branches(const spine&, std::size_t k, const tensor<T>& y);
   bool has_all_tokens() const;
 
@@ -42,6 +43,7 @@ class evaluation<T>::sweep final {
   const workspace& g_;
   const window& w_;
   sweep_limits limits_;
+  const tensor<T>* to_ = nullptr;
   ends ends_;
   std::map<node_index, tensor<T>, std::greater<>> pending_;  // later nodes first: their arguments come before them
 };

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <alphaform/backends/cpu/filters/filter.hpp>
 #include <alphaform/backends/cpu/runs.hpp>
+#include <alphaform/backends/cpu/streaming.hpp>
 #include <alphaform/backends/reference/loops.hpp>
 #include <cstdlib>
 #include <utility>
@@ -29,6 +30,7 @@ struct filtered_rows final {
   float* y;
   std::ptrdiff_t tap_stride, x_token, y_token;
   bool taps_repeat, x_repeats;
+  bool leaves;  ///< rows of y are written past all caches
 };
 /// y[t] = sum over k of taps[k] x[t - direction k], with contiguous tokens.
 struct filtered_line final {
@@ -81,7 +83,10 @@ HWY_INLINE void filter_columns(D d, const filtered_rows& f, std::size_t begin, s
     V sum[] = {hn::MulAdd(t1[J], at(1, J), hn::Mul(t0[J], at(0, J)))...};
     if constexpr (Taps > 2) ((sum[J] = hn::MulAdd(t2[J], at(2, J), sum[J])), ...);
     if constexpr (Taps > 3) ((sum[J] = hn::MulAdd(t3[J], at(3, J), sum[J])), ...);
-    (hn::StoreU(sum[J], d, y + J * width), ...);
+    if (f.leaves)
+      (hn::Stream(sum[J], d, y + J * width), ...);
+    else
+      (hn::StoreU(sum[J], d, y + J * width), ...);
   }
 }
 template <class Vectors, class D>
@@ -128,6 +133,7 @@ void filter_rows(const filtered_rows& f) {
   if (!in_registers || f.channels % at_once != 0) return filter_row_by_row(f, 0, f.tokens);
   filter_row_by_row(f, 0, edge);
   for (std::size_t i = 0; i < f.channels; i += at_once) filter_columns(d, f, edge, i, std::make_index_sequence<4>{});
+  if (f.leaves) hwy::FlushStream();
 }
 
 template <class D>
@@ -216,7 +222,8 @@ void filter(std::ptrdiff_t direction, in taps, in x, out y) {
           std::size_t) {
         HWY_DYNAMIC_DISPATCH(filter_rows)
         ({tokens, n, width, tap, from, to, static_cast<std::ptrdiff_t>(filters), direction * signed_step(x, time),
-          direction * signed_step(y, time), tap_step == 0, x_step == 0});
+          direction * signed_step(y, time), tap_step == 0, x_step == 0,
+          leaves_caches(to, signed_step(y, time), n, tokens)});
       },
       in{turned.data(), tap_size, contiguous(tap_size)}, first(x), first(y));
 }

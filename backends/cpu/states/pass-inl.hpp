@@ -13,8 +13,8 @@
 #include <alphaform/backends/cpu/simd/functions.hpp>
 #include <alphaform/backends/cpu/states/pass.hpp>
 #include <alphaform/backends/cpu/states/tile-inl.hpp>
+#include <alphaform/backends/cpu/streaming.hpp>
 #include <array>
-#include <cstdlib>
 
 HWY_BEFORE_NAMESPACE();
 namespace alphaform::cpu::HWY_NAMESPACE {
@@ -74,14 +74,15 @@ class pass_strip final {
   pass_strip(const states_pass& p, std::size_t first, std::size_t channels, std::size_t steps)
       : p_(p),
         program_(*p.program),
-        leaves_(leaves_caches(p.w, first)),
+        leaves_(width * sizeof(float) == 64 && p.w.y_chan == 1 &&
+                leaves_caches(p.w.y + first, p.w.y_token, channels / width * width, p.w.tokens)),
         w_(without_result_ahead(p.w)),
         first_(first),
         channels_(channels),
-        row_((steps | 1) * width),  // an odd number of vectors, as otherwise all strips would lie in the same sets
-        u_(scratch(row_ * (1 + program_.strips + 2 * most_moved) + whole_vectors(channels) + program_.rows * width +
-                   tile::memory_of(w_, channels, steps))),
-        moved_(u_ + row_ * (1 + program_.strips)),
+        row_(((steps + 1) | 1) * width),  // an odd number, as otherwise all strips would lie in the same sets
+        spare_(scratch(row_ * (1 + program_.strips + 2 * most_moved) + whole_vectors(channels) + program_.rows * width +
+                       tile::memory_of(w_, channels, steps))),
+        moved_(spare_ + row_ * (1 + program_.strips)),
         pending_(moved_ + row_ * 2 * most_moved),
         rows_(pending_ + whole_vectors(channels)),
         tile_(w_, first, channels, steps, rows_ + program_.rows * width) {
@@ -127,14 +128,6 @@ class pass_strip final {
  private:
   static constexpr std::size_t most_moved = 4;
 
-  /// Rows of whole lines that are parts of a large stream are not read again soon.
-  static bool leaves_caches(const states_window& w, std::size_t first) {
-    constexpr std::size_t large = std::size_t{1} << 17;  // numbers from the first row to the last
-    constexpr std::size_t line = 64;
-    const auto apart = static_cast<std::size_t>(std::abs(w.y_token));
-    return width * sizeof(float) == line && w.y_chan == 1 && apart > w.channels && apart * w.tokens >= large &&
-           apart * sizeof(float) % line == 0 && reinterpret_cast<std::uintptr_t>(w.y + first) % line == 0;
-  }
   /// A y that leaves caches is not fetched ahead.
   states_window without_result_ahead(const states_window& w) const {
     states_window own = w;
@@ -144,7 +137,7 @@ class pass_strip final {
     return own;
   }
   void place_strips() {
-    for (std::size_t k = 0; k < program_.strips; ++k) where_[program_.rows + k] = u_ + (1 + k) * row_;
+    for (std::size_t k = 0; k < program_.strips; ++k) where_[program_.rows + k] = spare_ + (1 + k) * row_;
   }
 
   std::size_t lag() const { return w_.decay_lag; }
@@ -195,32 +188,29 @@ class pass_strip final {
     return true;
   }
 
-  /// What the program has made for the states.
+  /// What the program has made for the states. A decay that lags is that of the step before: strips have room for one
+  /// in front.
   strip_of_vector arguments(std::size_t c) const {
-    const float* const decay = where_[program_.decay];
-    vec total = hn::Zero(d), longest = total;
+    const float* const made = where_[program_.decay];
+    vec before = hn::Load(d, pending_ + c), total = hn::Abs(before), longest = total;
     for (std::size_t i = 0; i < count_; ++i) {
-      const vec u = hn::Abs(hn::Load(d, decay + i * width));
+      const vec u = hn::Abs(hn::Load(d, made + i * width));
       total = hn::Add(total, u);
       longest = hn::Max(longest, u);
     }
-    const strip_of_vector v{decay, where_[program_.x], where_[program_.states], total, longest};
-    const bool is_finite = hn::AllTrue(d, hn::Le(total, hn::Set(d, std::numeric_limits<float>::max())));
-    return lag() == 0 && is_finite ? v : of_moved_decay(c, v);
-  }
-  /// With decays that are finite, and if they lag those of the step before.
-  strip_of_vector of_moved_decay(std::size_t c, strip_of_vector v) const {
-    vec total = hn::Zero(d), longest = total;
-    vec before = hn::Load(d, pending_ + c);
-    for (std::size_t i = 0; i < count_; ++i) {
-      const vec last = finite(hn::Load(d, v.u + i * width)), u = lag() == 0 ? last : before;
-      hn::Store(u, d, u_ + i * width);
-      total = hn::Add(total, hn::Abs(u));
-      longest = hn::Max(longest, hn::Abs(u));
-      before = last;
+    float* decay = where_[program_.decay];
+    const vec most = hn::Set(d, std::numeric_limits<float>::max());
+    if (!hn::AllTrue(d, hn::Le(total, most))) {
+      decay = spare_ + width;
+      for (std::size_t i = 0; i < count_ * width; i += width) hn::Store(finite(hn::Load(d, made + i)), d, decay + i);
+      before = finite(before);
+      total = longest = most;
     }
-    hn::Store(before, d, pending_ + c);
-    return {u_, v.x, v.y, total, longest};
+    if (lag() == 1) {
+      hn::Store(before, d, decay - width);
+      hn::Store(hn::Load(d, made + (count_ - 1) * width), d, pending_ + c);
+    }
+    return {decay - lag() * width, where_[program_.x], where_[program_.states], total, longest};
   }
 
   void store(std::size_t c) const {
@@ -243,10 +233,10 @@ class pass_strip final {
     tile_.begin_strip(w_.tokens, 1);
     float *const x = where_[program_.x], *const y = where_[program_.states];
     for (std::size_t c = 0; c < channels_; c += width) {
-      const vec u = hn::Load(d, pending_ + c), zero = hn::Zero(d);
-      hn::Store(u, d, u_);
+      const vec u = finite(hn::Load(d, pending_ + c)), zero = hn::Zero(d);
+      hn::Store(u, d, spare_);
       hn::Store(zero, d, x);
-      tile_.advance(c, {u_, x, y, hn::Abs(u), hn::Abs(u)});
+      tile_.advance(c, {spare_, x, y, hn::Abs(u), hn::Abs(u)});
     }
   }
 
@@ -256,7 +246,7 @@ class pass_strip final {
   bool leaves_;  ///< y is written past all caches
   states_window w_;
   std::size_t first_, channels_, row_;
-  float* u_;        ///< [step, lane], with one step more; the program's strips follow
+  float* spare_;    ///< a strip; the program's follow, each with a vector before the next
   float* moved_;    ///< two strips, in turns, for each operand that is moved
   float* pending_;  ///< the last step's decay, which has not been applied where it lags
   float* rows_;
