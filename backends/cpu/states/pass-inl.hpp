@@ -75,7 +75,7 @@ class pass_strip final {
       : p_(p),
         program_(*p.program),
         leaves_(width * sizeof(float) == 64 && p.w.y_chan == 1 &&
-                leaves_caches(p.w.y + first, p.w.y_token, channels / width * width, p.w.tokens)),
+                leaves_caches(p.w.y, p.w.y_token, p.w.channels, p.w.tokens)),
         w_(without_result_ahead(p.w)),
         first_(first),
         channels_(channels),
@@ -106,22 +106,23 @@ class pass_strip final {
     if (leaves_) hwy::FlushStream();
   }
 
-  void advance(std::size_t begin, std::size_t end) {
+  /// The steps [begin, end), after which those up to `next_end` come.
+  void advance(std::size_t begin, std::size_t end, std::size_t next_end) {
     begin_ = begin, count_ = end - begin;
     tile_.begin_strip(begin_, count_);
-    bool is_moved = false;
     for (std::size_t c = 0; c < channels_; c += width) {
-      has_moved_ = is_moved;
       place_strips();
       run(program_.on_rows, c, 1);
       run(program_.before, c, count_);
       strip_of_vector v = arguments(c);
-      is_moved = move_next(c + width);
-      if (is_moved) v.moves = moves_.data();
+      const bool is_last = c + width >= channels_;
+      const bool moves = is_last ? next_end - end == count_ && move(0, count_) : move(c + width, 0);
+      if (moves) v.moves = moves_.data();
       tile_.advance(c, v);
       run(program_.after, c, count_);
       store(c);
       turn_ = 1 - turn_;
+      has_moved_ = moves;
     }
   }
 
@@ -167,6 +168,8 @@ class pass_strip final {
     const std::size_t some = lanes_from(c);
     if (s.chan == 1 && some == width) {
       for (std::size_t i = 0; i < count; ++i, from += s.token, to += width) hn::Store(hn::LoadU(d, from), d, to);
+    } else if (s.chan == 0) {
+      for (std::size_t i = 0; i < count; ++i, from += s.token, to += width) hn::Store(hn::Set(d, *from), d, to);
     } else {
       for (std::size_t i = 0; i < count; ++i, from += s.token, to += width)
         hn::Store(hn::LoadU(d, row(from, s.chan, some, buffer)), d, to);
@@ -178,12 +181,13 @@ class pass_strip final {
     return std::min(movable_.size(), w_.states >= 2 * most_states ? most_moved : most_moved / 2);
   }
   float* moved_to(std::size_t k, std::size_t turn) const { return moved_ + (2 * k + turn) * row_; }
-  /// Has the vector from channel c on, of the same tokens, moved beside the next states, if it is a whole one.
-  bool move_next(std::size_t c) {
+  /// Has the vector from channel c on, so many steps later, moved beside the next states, if it is a whole one.
+  bool move(std::size_t c, std::size_t later) {
     if (movable_.empty() || w_.states < most_states || c + width > channels_) return false;
     for (std::size_t k = 0; k < most_moved; ++k) {
       const strided& s = p_.operands[movable_[std::min(k, movable_.size() - 1)]];
-      moves_[k] = {tile_.token(s, 0, 0) + first_ + c, s.token, moved_to(std::min(k, movable_.size() - 1), 1 - turn_)};
+      moves_[k] = {tile_.token(s, later, 0) + first_ + c, s.token,
+                   moved_to(std::min(k, movable_.size() - 1), 1 - turn_)};
     }
     return true;
   }

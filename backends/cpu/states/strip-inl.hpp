@@ -31,7 +31,7 @@ class strip final {
   void load_states() { tile_.load_states(); }
   void store_states() const { tile_.store_states(); }
 
-  void advance(std::size_t begin, std::size_t end) {
+  void advance(std::size_t begin, std::size_t end, std::size_t) {
     begin_ = begin, count_ = end - begin;
     tile_.begin_strip(begin_, count_);
     pack();

@@ -225,7 +225,7 @@ class tile final {
   form form_for(float z) const {
     if (!w_.logarithmic) return form::change;
     if (wide_ || !(z <= 125)) return form::any;
-    return z <= 0.75f ? form::few : z <= 2.5f ? form::some : form::many;
+    return z <= 0.75f ? form::few : z <= 2.5f && !by_table<form::many> ? form::some : form::many;
   }
 
   static constexpr lanes d{};

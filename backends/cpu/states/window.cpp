@@ -22,7 +22,8 @@ void scan_tiles(const From& from, std::size_t channels, std::size_t steps) {
   for (std::size_t c = 0; c < channels; c += tile_channels) {
     Strip s(from, c, std::min(tile_channels, channels - c), (steps + strips - 1) / strips);
     s.load_states();
-    for (std::size_t k = 0; k < strips; ++k) s.advance(steps * k / strips, steps * (k + 1) / strips);
+    const auto begin = [&](std::size_t k) { return steps * std::min(k, strips) / strips; };
+    for (std::size_t k = 0; k < strips; ++k) s.advance(begin(k), begin(k + 1), begin(k + 2));
     s.store_states();
   }
 }
