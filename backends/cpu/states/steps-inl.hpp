@@ -64,7 +64,7 @@ inline constexpr std::array quotient<form::some>{0x1.62e42ep-1f,  0x1.ebfa98p-3f
 
 /// With powers of 2^(1/16) from a register, fewer terms do for what is left of z.
 template <form Form>
-inline constexpr bool by_table = Form == form::many&& HWY_TARGET == HWY_AVX3;
+inline constexpr bool by_table = HWY_TARGET == HWY_AVX3 ? Form == form::many : false;
 #if HWY_TARGET == HWY_AVX3
 template <>
 inline constexpr std::array quotient<form::many>{0x1.62e430p-1f, 0x1.ebff8ep-3f, 0x1.c6ad82p-5f};  // up to 1/32
