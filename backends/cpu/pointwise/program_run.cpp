@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <alphaform/backends/cpu/pointwise/program_run.hpp>
+#include <alphaform/backends/cpu/streaming.hpp>
 #include <cstdlib>
 
 namespace alphaform::cpu {
@@ -17,7 +18,6 @@ constexpr std::size_t alignment = line;        // of registers, in numbers
 constexpr std::size_t longest_kept = 1 << 14;  // block of which results are kept that are the same for all
 constexpr std::size_t near = 1 << 16;          // numbers of y up to which nothing contiguous is fetched ahead
 constexpr std::size_t ahead = 1 << 11;         // numbers that rows are fetched ahead
-constexpr std::ptrdiff_t large = 1 << 18;      // from y's first row to its last: more than a cache holds
 
 bool on_line(const float* p) { return reinterpret_cast<std::uintptr_t>(p) % (line * sizeof(float)) == 0; }
 
@@ -121,7 +121,7 @@ bool program_run::leaves_caches() const {
   if (ahead_[y()] == 0 || !on_line(base_[y()]) || block_size() % line != 0 || row_ * rows_ % line != 0) return false;
   for (std::size_t a = top_ + 1; a < axes_; ++a)
     if (strides_of(a)[y()] % static_cast<std::ptrdiff_t>(line) != 0) return false;
-  return std::abs(strides_of(axes_ - 1)[y()]) * static_cast<std::ptrdiff_t>(size_[axes_ - 1] - 1) >= large;
+  return static_cast<std::size_t>(std::abs(strides_of(axes_ - 1)[y()])) * (size_[axes_ - 1] - 1) >= large_span;
 }
 
 void program_run::make_places(std::size_t registers, std::size_t numbers) {
