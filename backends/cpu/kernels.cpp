@@ -85,17 +85,31 @@ void total(T weight, bool absolute, in x, out y) {
       x, y);
 }
 
+/// Every number times `sign` is at most 0, or none.
+bool has_sign(in x, T sign) {
+  bool all = true;
+  runs(
+      x.size,
+      [&](std::size_t n, const T* u, std::size_t step) {
+        all = all && cpu::fades(n, u, step, &sign, 0, -std::numeric_limits<T>::infinity());
+      },
+      x);
+  return all;
+}
+
 /// Every decay is between 0 and 1, as sums of logarithms need it. Declarations may have others: a rotation by -1, say.
 bool fades(const recurrence<T>& r) {
-  const extents size = together(r.decay.u.size, r.decay.v.size);
+  in u = r.decay.u, v = r.decay.v;
+  // Factors of opposite signs, as Delta and A are, tell it without their products.
+  if (r.logarithmic && ((has_sign(v, 1) && has_sign(u, -1)) || (has_sign(v, -1) && has_sign(u, 1)))) return true;
   const T least = r.logarithmic ? -std::numeric_limits<T>::infinity() : T(-1);
   bool all = true;
   runs(
-      size,
-      [&](std::size_t n, const T* u, const T* v, std::size_t u_step, std::size_t v_step) {
-        all = all && cpu::fades(n, u, u_step, v, v_step, least);
+      together(u.size, v.size),
+      [&](std::size_t n, const T* a, const T* b, std::size_t a_step, std::size_t b_step) {
+        all = all && cpu::fades(n, a, a_step, b, b_step, least);
       },
-      r.decay.u, r.decay.v);
+      u, v);
   return all;
 }
 

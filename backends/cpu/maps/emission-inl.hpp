@@ -20,22 +20,38 @@ struct emission final {
   std::size_t v_length, states;
   const float *scale, *number;
 
-  /// Calls put(i, vector) for `tokens` tokens of state n.
+  /// Calls put(i, vector) for `tokens` tokens of state n. Sums grow along them, so that all are between the outermost.
   template <bool Varies, class Put>
   HWY_INLINE void State(std::size_t n, std::size_t tokens, Put put) const {
+    const std::size_t width = hn::Lanes(map_lanes()), end = (tokens + width - 1) / width * width;
+    const float first = sum[0] * scale[n], last = sum[end - 1] * scale[n];
+    if (first >= least && last >= least)
+      Vectors<Varies, true>(n, end, put);
+    else
+      Vectors<Varies, false>(n, end, put);
+  }
+
+ private:
+  static constexpr float least = -125;
+
+  template <bool Varies, bool Bounded, class Put>
+  HWY_INLINE void Vectors(std::size_t n, std::size_t end, Put put) const {
     const map_lanes d;
     const std::size_t width = hn::Lanes(d);
     const float *const f = factor, *const s = sum, *const line = v + n * v_length, rate = scale[n];
     const map_vector rates = hn::Set(d, rate), one_number = hn::Set(d, number[n]);
-    for (std::size_t i = 0; i < tokens; i += width) {
+    for (std::size_t i = 0; i < end; i += width) {
       const map_vector sums = hn::LoadU(d, s + i);
-      const float first = s[i] * rate, last = s[i + width - 1] * rate;  // others are in between
-      if (first < -127.0f && last < -127.0f) {
-        put(i, hn::Zero(d));
-        continue;
+      map_vector decay;
+      if constexpr (Bounded) {
+        decay = BoundedPowerOfTwo(sums, rates);
+      } else {
+        if (const float first = s[i] * rate, last = s[i + width - 1] * rate; first < -127.0f && last < -127.0f) {
+          put(i, hn::Zero(d));
+          continue;
+        }
+        decay = PowerOfTwo(hn::Mul(sums, rates));
       }
-      const bool bounded = first >= -125.0f && last >= -125.0f;
-      const map_vector decay = HWY_LIKELY(bounded) ? BoundedPowerOfTwo(sums, rates) : PowerOfTwo(hn::Mul(sums, rates));
       put(i, hn::Mul(hn::Mul(hn::LoadU(d, f + i), Varies ? hn::LoadU(d, line + i) : one_number), decay));
     }
   }

@@ -17,32 +17,29 @@ namespace alphaform::cpu::HWY_NAMESPACE {
 
 using maps::leaf_tokens;
 
-/// States that are carried together in registers.
-struct one_state final {
-  static constexpr std::size_t count = 1;
-  map_vector x0;
-  static HWY_INLINE one_state Load(const float* p) { return {hn::Load(map_lanes(), p)}; }
-  HWY_INLINE map_vector Dot(const one_state& w, map_vector y) const { return hn::MulAdd(x0, w.x0, y); }
-  HWY_INLINE void Decay(const one_state& a) { x0 = hn::Mul(x0, a.x0); }
-};
-struct four_states final {
-  static constexpr std::size_t count = 4;
-  map_vector x0, x1, x2, x3;
-  static HWY_INLINE four_states Load(const float* p) {
+/// States of one row that are carried together in registers.
+template <class>
+struct some_states;
+template <std::size_t... N>
+struct some_states<std::index_sequence<N...>> final {
+  static constexpr std::size_t count = sizeof...(N);
+  map_vector x[count];
+  static HWY_INLINE some_states Load(const float* p) {
     const map_lanes d;
-    const std::size_t width = hn::Lanes(d);
-    return {hn::Load(d, p), hn::Load(d, p + width), hn::Load(d, p + 2 * width), hn::Load(d, p + 3 * width)};
+    return {{hn::Load(d, p + N * hn::Lanes(d))...}};
   }
-  HWY_INLINE map_vector Dot(const four_states& w, map_vector y) const {
-    return hn::MulAdd(x3, w.x3, hn::MulAdd(x2, w.x2, hn::MulAdd(x1, w.x1, hn::MulAdd(x0, w.x0, y))));
+  HWY_INLINE map_vector Dot(const some_states& w, map_vector y) const {
+    ((y = hn::MulAdd(x[N], w.x[N], y)), ...);
+    return y;
   }
-  HWY_INLINE void Decay(const four_states& a) {
-    x0 = hn::Mul(x0, a.x0);
-    x1 = hn::Mul(x1, a.x1);
-    x2 = hn::Mul(x2, a.x2);
-    x3 = hn::Mul(x3, a.x3);
-  }
+  HWY_INLINE void Decay(const some_states& a) { ((x[N] = hn::Mul(x[N], a.x[N])), ...); }
 };
+template <std::size_t Count>
+using states_together = some_states<std::make_index_sequence<Count>>;
+/// States and rows that are worked on together, as many as leave registers for their factors.
+constexpr std::size_t most_states = HWY_TARGET == HWY_AVX3 ? 8 : 4;
+template <class Some>
+inline constexpr std::size_t rows_together = Some::count > 4 ? 2 : 4;
 
 class leaf_of_map {
  public:
@@ -90,8 +87,9 @@ class leaf_of_map {
       FetchTokens(m_.of.skip, low_, high_, next);
     }
     std::size_t n = 0;
-    for (; n + 4 <= m_.states; n += 4) States<four_states>(c, n, count);
-    for (; n < m_.states; ++n) States<one_state>(c, n, count);
+    for (; n + most_states <= m_.states; n += most_states) States<states_together<most_states>>(c, n, count);
+    for (; n + 4 <= m_.states; n += 4) States<states_together<4>>(c, n, count);
+    for (; n < m_.states; ++n) States<states_together<1>>(c, n, count);
     if (m_.over == over_channels::sum)
       Filter(c, count, [](map_vector w, map_vector x, map_vector y) HWY_ATTR { return hn::MulAdd(w, x, y); });
     else if (m_.over == over_channels::absolute)
@@ -120,10 +118,11 @@ class leaf_of_map {
       Products(m_.of.core.write, w_.write_factor, first_, c, n + k, count, step, w_.write.get() + k * Width());
       Products(m_.of.core.read, w_.read_factor, low_, c, n + k, count, step, w_.read.get() + k * Width());
     }
+    constexpr std::size_t rows = rows_together<Some>;
     if (n == 0)
-      for (std::size_t t = low_; t < high_; t += 4) Rows<Some, true>(t);
+      for (std::size_t t = low_; t < high_; t += rows) Rows<Some, true>(t);
     else
-      for (std::size_t t = low_; t < high_; t += 4) Rows<Some, false>(t);
+      for (std::size_t t = low_; t < high_; t += rows) Rows<Some, false>(t);
   }
   HWY_INLINE void Decays(std::size_t c, std::size_t n, std::size_t count, std::size_t step, float* to) const {
     const map_lanes d;
@@ -161,7 +160,7 @@ class leaf_of_map {
     for (std::size_t i = 0; i < high_ - begin; ++i) f(i, x);
   }
 
-  /// Four rows of read_t (product of decays) write_s from the latest column back to the first.
+  /// Some rows of read_t (product of decays) write_s from the latest column back to the first.
   template <class Some, bool First>
   HWY_INLINE void Rows(std::size_t t) const {
     const map_lanes d;
@@ -179,14 +178,23 @@ class leaf_of_map {
         add(h, Some::Load(decay + r * step), Some::Load(write + r * step), to + i * row + r * width);
       return h;
     };
-    Some h0 = begun(0), h1 = begun(1), h2 = begun(2), h3 = begun(3);
-    for (std::size_t r = latest; r-- > 0;) {
-      const Some a = Some::Load(decay + r * step), b = Some::Load(write + r * step);
-      float* const entry = to + r * width;
-      add(h0, a, b, entry);
-      add(h1, a, b, entry + row);
-      add(h2, a, b, entry + 2 * row);
-      add(h3, a, b, entry + 3 * row);
+    Some h0 = begun(0), h1 = begun(1);
+    if constexpr (rows_together<Some> == 2) {
+      for (std::size_t r = latest; r-- > 0;) {
+        const Some a = Some::Load(decay + r * step), b = Some::Load(write + r * step);
+        add(h0, a, b, to + r * width);
+        add(h1, a, b, to + r * width + row);
+      }
+    } else {
+      Some h2 = begun(2), h3 = begun(3);
+      for (std::size_t r = latest; r-- > 0;) {
+        const Some a = Some::Load(decay + r * step), b = Some::Load(write + r * step);
+        float* const entry = to + r * width;
+        add(h0, a, b, entry);
+        add(h1, a, b, entry + row);
+        add(h2, a, b, entry + 2 * row);
+        add(h3, a, b, entry + 3 * row);
+      }
     }
   }
 
@@ -252,7 +260,7 @@ namespace maps {
 
 leaf_scratch::leaf_scratch(const channels& m) {
   const std::size_t width = HWY_DYNAMIC_DISPATCH(LeafLanes)(), columns = leaf_tokens + m.reach();
-  for (buffer* b : {&decay, &write, &read}) *b = floats(4 * columns * width);
+  for (buffer* b : {&decay, &write, &read}) *b = floats(8 * columns * width);
   for (buffer* b : {&decay_factor, &write_factor, &read_factor}) *b = floats(columns * width);
   for (buffer* b : {&core, &taken}) *b = floats(leaf_tokens * columns * width);
 }

@@ -1,5 +1,6 @@
 // A map by squares and leaves that have no entry in common; each goes through all channels in the same order, so that
 // threads may take them as they come.
+#include <Eigen/Core>
 #include <algorithm>
 #include <alphaform/backends/cpu/maps/leaf.hpp>
 #include <alphaform/backends/cpu/maps/maps.hpp>
@@ -39,13 +40,19 @@ void add_square(const channels& m, const decay_totals& totals, const square& q, 
         combine_products(m, p);
     }
   }
-  for (const node& n : q.nodes)
-    for (std::size_t t = n.row; t < n.row + n.rows; ++t)
-      for (std::size_t r = std::max(n.column, m.reach()); r < n.column + n.columns; ++r) {
-        float& to = map.data[t * map.step(axis::token) + r - m.reach()];
-        const float taken = tile[(t - q.row) * stride + r - q.column];
-        to = maximum ? std::max(to, taken) : to + taken;
-      }
+  for (const node& n : q.nodes) {
+    const std::size_t first = std::max(n.column, m.reach()), columns = n.column + n.columns - first;
+    for (std::size_t t = n.row; t < n.row + n.rows; ++t) {
+      using entries = Eigen::Array<float, 1, Eigen::Dynamic>;
+      const auto count = static_cast<Eigen::Index>(columns);
+      Eigen::Map<entries> to(map.data + t * map.step(axis::token) + first - m.reach(), count);
+      const Eigen::Map<const entries> taken(tile.get() + (t - q.row) * stride + first - q.column, count);
+      if (maximum)
+        to = to.max(taken);
+      else
+        to += taken;
+    }
+  }
 }
 
 }  // namespace

@@ -105,7 +105,7 @@ ALPHAFORM_AMX void split_panel(float* panel, std::size_t blocks) {
 /// What is written stays written before tiles are loaded: the intrinsics do not say that they read memory.
 inline void fence() { __asm__ volatile("" ::: "memory"); }
 
-/// 32 rows and columns of the map.
+/// 32 rows and columns of the map. Tiles are loaded as soon as the product before has read them.
 ALPHAFORM_AMX void add_block(const float* row, const float* column, std::size_t depth, float* to, std::size_t stride) {
   const auto bytes = static_cast<long>(stride * sizeof(float));
   float* const below = to + 16 * stride;
@@ -116,24 +116,24 @@ ALPHAFORM_AMX void add_block(const float* row, const float* column, std::size_t 
   _tile_loadd(3, below + 16, bytes);
   for (std::size_t k = 0; k < depth; k += step, row += block, column += block) {
     _tile_loadd(4, row + 2 * tile, 64);
-    _tile_loadd(5, row + 3 * tile, 64);
     _tile_loadd(6, column, 64);
+    _tile_dpbf16ps(0, 4, 6);
     _tile_loadd(7, column + tile, 64);
-    _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 4, 7);
+    _tile_loadd(5, row + 3 * tile, 64);
     _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
     _tile_loadd(4, row, 64);
-    _tile_loadd(5, row + tile, 64);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
-    _tile_loadd(6, column + 2 * tile, 64);
-    _tile_loadd(7, column + 3 * tile, 64);
     _tile_dpbf16ps(0, 4, 6);
+    _tile_loadd(5, row + tile, 64);
     _tile_dpbf16ps(1, 4, 7);
     _tile_dpbf16ps(2, 5, 6);
+    _tile_loadd(6, column + 2 * tile, 64);
+    _tile_dpbf16ps(3, 5, 7);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_loadd(7, column + 3 * tile, 64);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(1, 4, 7);
     _tile_dpbf16ps(3, 5, 7);
   }
   _tile_stored(0, to, bytes);
