@@ -159,7 +159,7 @@ kernels<T> make_table(bool has_own_memory) {
   };
   // As the tables that it stands for; the reference, in double, has no pass.
   k.pass_lanes = has_own_memory ? lanes_for_a_pass : 1;
-  k.pass_for_heads = has_own_memory;
+  k.pass_for_heads = false;
   if (has_own_memory || std::is_same_v<T, float>) k.unrolled_pass = count_pass<T>;
   k.unrolled_gradient = count_gradient<T>;
   k.rank_one = [](const rank_one_recurrence<T>& r, in x, out h, out y) {

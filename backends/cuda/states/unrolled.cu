@@ -1,6 +1,7 @@
 // The unrolled recurrence and its transpose: the factors of decay, write and read as threads take them, and the size of
 // a chunk.
 #include <alphaform/backends/cuda/functions.hpp>
+#include <alphaform/backends/cuda/heads/heads.hpp>
 #include <alphaform/backends/cuda/states/carry.cuh>
 #include <alphaform/backends/cuda/states/plainly.hpp>
 
@@ -156,6 +157,7 @@ void run(const plan& how, const chunked_recurrence& s) {
 
 void scan_chunks(bool adjoint, const recurrence<float>& r, in x, out h, out y) {
   if (volume(y.size) == 0 || volume(h.size) == 0) return;
+  if (fits_heads(r, x, h, y)) return unrolled_heads(adjoint, r, x, h, y);
   if (!is_regular(r, x, h, y) || !is_near(r, x, h, y)) return unrolled_plainly(adjoint, r, x, h, y);
   const factored<float>&write = adjoint ? r.read : r.write, &read = adjoint ? r.write : r.read;
   const scan_streams streams{{r.decay.u, r.decay.v, write.u, write.v, read.u, read.v, x}, adjoint, y.of(time)};

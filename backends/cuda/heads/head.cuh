@@ -1,0 +1,67 @@
+// One head of a recurrence in chunks of 64 tokens:
+//   y_i = sum_{j <= i} A_ij x_j + r_i S,   S <- diag(a) S + sum_j w_j' x_j,
+// with A the scores, r the rows that read the state S before the chunk, and w those that write to the one after it. The
+// adjoint is the same over reversed tokens, with write and read exchanged and another place of each token's decay.
+#pragma once
+#include <alphaform/backends/cuda/launch.cuh>
+
+namespace alphaform::cuda {
+
+constexpr unsigned head_tokens = 64;  ///< of a chunk
+constexpr unsigned head_slice = 64;   ///< states that a block has at a time
+constexpr unsigned head_row = 68;     ///< between rows in shared memory: 16 bytes apart modulo the banks
+
+/// The numbers of a factored stream that one head has at a token: u, and v of each state.
+struct head_factors final {
+  const float *u, *v;
+  std::int64_t u_token, v_token;
+  int v_state;
+  __device__ float u_at(std::int64_t token) const { return u[token * u_token]; }
+  __device__ float v_at(std::int64_t token, unsigned state) const {
+    return v[token * v_token + static_cast<int>(state) * v_state];
+  }
+  __device__ float operator()(std::int64_t token, unsigned state) const { return u_at(token) * v_at(token, state); }
+};
+
+enum head_stream : int { head_decay, head_write, head_read, head_bonus, head_streams };
+/// Where each head's streams begin: u and v of each, x, h, y.
+enum head_place : int { head_x = 2 * head_streams, head_h, head_y, head_places };
+
+struct chunked_heads final {
+  layout<head_places> heads;
+  head_factors of[head_streams];
+  const float* x;
+  float *h, *y;
+  std::int64_t x_token, y_token;
+  int x_chan, y_chan, h_chan, h_state;
+  unsigned tokens, states, channels, chunks;
+  unsigned wide_states, wide_channels;  ///< in scratch: rounded up to 16
+  bool logarithmic, with_bonus;
+  // Token i reads what token j wrote if j <= i, or j < i if strict, with the decays of [j + written, i + read).
+  bool strict;
+  unsigned written, read;
+
+  // Scratch, one after the other for [head, chunk].
+  float *reads, *writes;  ///< [64, wide states]: decayed from the chunk's beginning, to its end
+  float* scores;          ///< [64, 64], 0 above the diagonal
+  float* states_before;   ///< [wide states, wide channels]: what the chunk adds to the state, and then the state before
+  double* kept;           ///< [wide states]: the product of the chunk's decays
+
+  __device__ std::size_t place(unsigned head, unsigned chunk) const {
+    return static_cast<std::size_t>(head) * chunks + chunk;
+  }
+  __device__ std::size_t rows_at(std::size_t place) const { return place * head_tokens * wide_states; }
+  __device__ std::size_t state_at(std::size_t place) const { return place * wide_states * wide_channels; }
+  /// Of those of a chunk.
+  __device__ unsigned count(unsigned chunk) const { return min(head_tokens, tokens - chunk * head_tokens); }
+};
+
+/// prepare.cu: reads, writes, scores and kept of every chunk.
+void prepare_chunks(const chunked_heads&);
+/// states.cu: what every chunk adds to the state; and the states before each, h and on.
+void add_chunks(const chunked_heads&);
+void carry_chunks(const chunked_heads&);
+/// results.cu: y.
+void read_chunks(const chunked_heads&);
+
+}  // namespace alphaform::cuda

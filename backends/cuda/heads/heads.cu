@@ -1,0 +1,104 @@
+// Where the streams of heads lie, and ranges of chunks for which scratch is at hand.
+#include <algorithm>
+#include <alphaform/backends/cuda/heads/head.cuh>
+#include <alphaform/backends/cuda/heads/heads.hpp>
+
+namespace alphaform::cuda {
+namespace {
+
+constexpr axis time = axis::token;
+constexpr std::size_t most_scratch = std::size_t{1} << 28;  // bytes of states
+
+unsigned rounded_up(std::size_t n) { return static_cast<unsigned>((n + 15) / 16 * 16); }
+extents heads_of(const out& h) {
+  extents size = h.size;
+  at(size, axis::state) = at(size, axis::chan) = 1;
+  return size;
+}
+
+head_factors placed(const factored<float>& f, std::size_t first, int way) {
+  const auto token = [way](const in& v) { return way * static_cast<std::int64_t>(v.step(time)); };
+  return {f.u.data + first * f.u.step(time), f.v.data + first * f.v.step(time), token(f.u), token(f.v),
+          static_cast<int>(f.v.step(axis::state))};
+}
+
+chunked_heads placed(bool adjoint, const recurrence<float>& r, const in& x, const out& h, const out& y) {
+  const std::size_t tokens = y.of(time), first = adjoint ? tokens - 1 : 0;
+  const int way = adjoint ? -1 : 1;
+  const factored<float>&write = adjoint ? r.read : r.write, &read = adjoint ? r.write : r.read,
+        &bonus = r.bonus ? *r.bonus : r.read;
+  chunked_heads s{};
+  s.heads = layout_of(heads_of(h), r.decay.u, r.decay.v, write.u, write.v, read.u, read.v, bonus.u, bonus.v, x, h, y);
+  s.of[head_decay] = placed(r.decay, first, way);
+  s.of[head_write] = placed(write, first, way);
+  s.of[head_read] = placed(read, first, way);
+  s.of[head_bonus] = placed(bonus, first, way);
+  s.x = x.data + first * x.step(time);
+  s.y = y.data + first * y.step(time);
+  s.h = h.data;
+  s.x_token = way * static_cast<std::int64_t>(x.step(time));
+  s.y_token = way * static_cast<std::int64_t>(y.step(time));
+  s.x_chan = static_cast<int>(x.step(axis::chan));
+  s.y_chan = static_cast<int>(y.step(axis::chan));
+  s.h_chan = static_cast<int>(h.step(axis::chan));
+  s.h_state = static_cast<int>(h.step(axis::state));
+  s.states = static_cast<unsigned>(h.of(axis::state));
+  s.channels = static_cast<unsigned>(h.of(axis::chan));
+  s.wide_states = rounded_up(s.states);
+  s.wide_channels = rounded_up(s.channels);
+  s.logarithmic = r.logarithmic;
+  s.with_bonus = r.bonus.has_value();
+  s.strict = r.exclusive;
+  s.written = r.exclusive || !adjoint ? 1 : 0;
+  s.read = r.exclusive || adjoint ? 0 : 1;
+  return s;
+}
+
+/// So many tokens further on.
+void advance(chunked_heads& s, std::size_t tokens) {
+  const auto way = static_cast<std::int64_t>(tokens);
+  for (head_factors& f : s.of) f.u += way * f.u_token, f.v += way * f.v_token;
+  s.x += way * s.x_token;
+  s.y += way * s.y_token;
+}
+
+}  // namespace
+
+bool fits_heads(const recurrence<float>& r, in x, const out& h, const out& y) {
+  const in bonus_u = r.bonus ? r.bonus->u : x, bonus_v = r.bonus ? r.bonus->v : r.read.v;
+  for (const in& v : {r.decay.u, r.decay.v, r.write.u, r.write.v, r.read.u, r.read.v, bonus_v})
+    if (v.of(axis::chan) > 1) return false;
+  for (const in& v : {r.decay.u, r.write.u, r.read.u, x, bonus_u, in(y)})
+    if (v.of(axis::state) > 1) return false;
+  if (r.bonus && bonus_u.of(axis::chan) > 1) return false;
+  for (const axis a : every_axis)
+    if (a != time && a != axis::state && y.of(a) != h.of(a)) return false;
+  return y.of(time) >= head_tokens && h.of(axis::state) >= 16 && h.of(axis::chan) >= 16 &&
+         volume(heads_of(h)) < 65536 && volume(y.size) > 0;
+}
+
+void unrolled_heads(bool adjoint, const recurrence<float>& r, in x, out h, out y) {
+  chunked_heads s = placed(adjoint, r, x, h, y);
+  const std::size_t heads = s.heads.entries, tokens = y.of(time), all = (tokens + head_tokens - 1) / head_tokens,
+                    state = std::size_t{s.wide_states} * s.wide_channels,
+                    rows = std::size_t{head_tokens} * s.wide_states;
+  const std::size_t at_once = std::clamp<std::size_t>(most_scratch / (heads * state * sizeof(float)), 1,
+                                                      std::min<std::size_t>(all, 65535)),
+                    most = at_once * heads;
+  const scratch<float> reads(most * rows), writes(most * rows), scores(most * head_tokens * head_tokens),
+      states(most * state);
+  const scratch<double> kept(most * s.wide_states);
+  s.reads = reads.data(), s.writes = writes.data(), s.scores = scores.data(), s.states_before = states.data();
+  s.kept = kept.data();
+  for (std::size_t chunk = 0; chunk < all; chunk += at_once) {
+    s.chunks = static_cast<unsigned>(std::min(at_once, all - chunk));
+    s.tokens = static_cast<unsigned>(std::min(tokens - chunk * head_tokens, at_once * head_tokens));
+    prepare_chunks(s);
+    add_chunks(s);
+    carry_chunks(s);
+    read_chunks(s);
+    advance(s, at_once * head_tokens);
+  }
+}
+
+}  // namespace alphaform::cuda

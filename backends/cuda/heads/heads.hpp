@@ -1,0 +1,15 @@
+// Unrolled recurrences whose channels share decay, write and read within a head (GLA, RetNet, Mamba-2, RWKV-6, HGRN-2):
+// 64 tokens at a time as matrix products on tensor cores.
+#pragma once
+#include <alphaform/backends/cuda/functions.hpp>
+
+namespace alphaform::cuda {
+
+/// Whether the functions below may be called and are worth it: no stream but x and y has channels, and there are enough
+/// tokens, states and channels to fill products.
+bool fits_heads(const recurrence<float>&, in x, const out& h, const out& y);
+
+/// kernels::unrolled, and kernels::unrolled_adjoint if `adjoint`.
+void unrolled_heads(bool adjoint, const recurrence<float>&, in x, out h, out y);
+
+}  // namespace alphaform::cuda

@@ -1,0 +1,74 @@
+// Products of float32 matrices on tensor cores: each number is the sum of two of 11 bits, and all products of those but
+// that of the smaller ones are summed in float32.
+#pragma once
+#include <mma.h>
+
+namespace alphaform::cuda::tf32 {
+
+namespace mma = nvcuda::wmma;
+using sums = mma::fragment<mma::accumulator, 16, 16, 8, float>;
+template <class Layout>
+using left = mma::fragment<mma::matrix_a, 16, 16, 8, mma::precision::tf32, Layout>;
+template <class Layout>
+using right = mma::fragment<mma::matrix_b, 16, 16, 8, mma::precision::tf32, Layout>;
+
+template <class Fragment>
+struct halves final {
+  Fragment large, small;
+
+  __device__ void load(const float* from, unsigned row) {
+    mma::load_matrix_sync(large, from, row);
+#pragma unroll
+    for (int e = 0; e < Fragment::num_elements; ++e) {
+      const float x = large.x[e];
+      large.x[e] = mma::__float_to_tf32(x);
+      small.x[e] = mma::__float_to_tf32(x - large.x[e]);
+    }
+  }
+};
+
+template <class Left, class Right>
+__device__ inline void multiply(sums& to, const halves<Left>& a, const halves<Right>& b) {
+  mma::mma_sync(to, a.small, b.large, to);
+  mma::mma_sync(to, a.large, b.small, to);
+  mma::mma_sync(to, a.large, b.large, to);
+}
+
+/// 32 x 32 entries of one warp.
+struct warp_sums final {
+  sums at[2][2];
+
+  __device__ void clear() {
+#pragma unroll
+    for (auto& row : at)
+#pragma unroll
+      for (sums& s : row) mma::fill_fragment(s, 0.0f);
+  }
+  /// Adds a b for `depth` columns of a, [row][depth] or, if the layout says so, [depth][row], and rows of b.
+  template <class Layout>
+  __device__ void add(const float* a, const float* b, unsigned row, unsigned depth) {
+    constexpr bool by_rows = std::is_same_v<Layout, mma::row_major>;
+    for (unsigned k = 0; k < depth; k += 8) {
+      halves<left<Layout>> rows[2];
+      halves<right<mma::row_major>> columns[2];
+#pragma unroll
+      for (unsigned i = 0; i < 2; ++i) {
+        rows[i].load(by_rows ? a + 16 * i * row + k : a + k * row + 16 * i, row);
+        columns[i].load(b + k * row + 16 * i, row);
+      }
+#pragma unroll
+      for (unsigned i = 0; i < 2; ++i)
+#pragma unroll
+        for (unsigned j = 0; j < 2; ++j) multiply(at[i][j], rows[i], columns[j]);
+    }
+  }
+  __device__ void store(float* to, unsigned row) const {
+#pragma unroll
+    for (unsigned i = 0; i < 2; ++i)
+#pragma unroll
+      for (unsigned j = 0; j < 2; ++j)
+        mma::store_matrix_sync(to + 16 * i * row + 16 * j, at[i][j], row, mma::mem_row_major);
+  }
+};
+
+}  // namespace alphaform::cuda::tf32
