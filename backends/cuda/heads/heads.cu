@@ -40,6 +40,9 @@ chunked_heads placed(bool adjoint, const recurrence<float>& r, const in& x, cons
   s.y_token = way * static_cast<std::int64_t>(y.step(time));
   s.x_chan = static_cast<int>(x.step(axis::chan));
   s.y_chan = static_cast<int>(y.step(axis::chan));
+  s.x_in_fours = x.step(axis::chan) == 1 && x.of(axis::chan) % 4 == 0 && x.step(time) % 4 == 0 &&
+                 reinterpret_cast<std::uintptr_t>(s.x) % 16 == 0;
+  for (int a = 0; a < s.heads.axes; ++a) s.x_in_fours = s.x_in_fours && s.heads.step[head_x][a] % 4 == 0;
   s.h_chan = static_cast<int>(h.step(axis::chan));
   s.h_state = static_cast<int>(h.step(axis::state));
   s.states = static_cast<unsigned>(h.of(axis::state));

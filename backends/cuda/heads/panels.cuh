@@ -1,33 +1,45 @@
-// Panels of 64 rows and columns in shared memory, for the products of a block of four warps.
+// Panels of scratch and of x in shared memory, read ahead of the products of a block of four warps. Their rows lie so
+// far apart that the four tokens or states and eight others that a warp reads at once fall on different banks.
 #pragma once
+#include <cuda_pipeline_primitives.h>
+
 #include <alphaform/backends/cuda/heads/head.cuh>
 #include <alphaform/backends/cuda/heads/tf32.cuh>
 
 namespace alphaform::cuda {
 
-constexpr unsigned panel_threads = 128, panel = 64;
-using head_panel = float[panel][head_row];
+constexpr unsigned panel_threads = 128, panel = 64;  ///< numbers along rows and columns of what a block computes
+constexpr unsigned depth = 32;                       ///< of the products that it reads ahead
+constexpr unsigned by_rows = 4, by_columns = 8;      ///< numbers after a row whose rows or columns are summed over
 
-/// Rows of scratch, `columns` from `first` on, 0 beyond them.
-__device__ inline void load_panel(head_panel& to, const float* rows, unsigned row, unsigned first, unsigned columns,
-                                  unsigned count) {
-  for (unsigned e = threadIdx.x; e < panel * panel / 4; e += panel_threads) {
-    const unsigned i = e / (panel / 4), k = e % (panel / 4) * 4;
-    float4 four{};
-    if (i < count && first + k < columns)
-      four = *reinterpret_cast<const float4*>(rows + static_cast<std::size_t>(i) * row + first + k);
-    *reinterpret_cast<float4*>(&to[i][k]) = four;
+template <unsigned Rows, unsigned Columns, unsigned Apart>
+using head_panel = float[Rows][Columns + Apart];
+
+/// Begins to read a panel; 0 where it has more rows and columns than there are.
+template <unsigned Rows, unsigned Columns, unsigned Apart>
+__device__ inline void fetch(float (&to)[Rows][Columns + Apart], const float* from, std::int64_t row, unsigned rows,
+                             unsigned columns) {
+  constexpr unsigned in_row = Columns / 4, step = panel_threads / in_row;
+  const unsigned k = threadIdx.x % in_row * 4;
+#pragma unroll
+  for (unsigned i = threadIdx.x / in_row; i < Rows; i += step) {
+    const bool exists = i < rows && k < columns;
+    __pipeline_memcpy_async(&to[i][k], exists ? from + i * row + k : from, 16, exists ? 0 : 16);
   }
 }
-/// The chunk's tokens of x, channels from `first` on.
-__device__ inline void load_tokens(head_panel& to, const chunked_heads& s, const float* x, unsigned chunk,
-                                   unsigned first) {
-  const unsigned count = s.count(chunk);
-  x += static_cast<std::int64_t>(chunk) * head_tokens * s.x_token;
-  for (unsigned e = threadIdx.x; e < panel * panel; e += panel_threads) {
+/// The same of x: tokens of a chunk from `token` on, channels from `channel` on.
+template <unsigned Rows, unsigned Apart>
+__device__ inline void fetch_tokens(float (&to)[Rows][panel + Apart], const chunked_heads& s, const float* x,
+                                    unsigned chunk, unsigned token, unsigned channel) {
+  const unsigned count = s.count(chunk), rows = count > token ? count - token : 0;
+  const float* const from = x + (static_cast<std::int64_t>(chunk) * head_tokens + token) * s.x_token;
+  if (s.x_in_fours)
+    return fetch<Rows, panel, Apart>(to, rows > 0 ? from + channel : x, s.x_token, rows, s.channels - channel);
+  for (unsigned e = threadIdx.x; e < Rows * panel; e += panel_threads) {
     const unsigned i = e / panel, k = e % panel;
-    to[i][k] =
-        i < count && first + k < s.channels ? x[i * s.x_token + static_cast<std::int64_t>(first + k) * s.x_chan] : 0;
+    to[i][k] = i < rows && channel + k < s.channels
+                   ? from[i * s.x_token + static_cast<std::int64_t>(channel + k) * s.x_chan]
+                   : 0;
   }
 }
 

@@ -1,6 +1,7 @@
 // The scores of a chunk, and its rows that read and write the state. Decays are summed within blocks of 16 tokens only,
 // from their beginning for what reads and to their end for what writes, so that no exponent is positive and none is a
-// difference: pairs of blocks are a product of matrices, pairs within a block follow each token's write step by step.
+// difference of large sums. Pairs of blocks are then products of matrices; so is a block with itself, after a division
+// by all of its decays, unless these are too strong: then its pairs follow each token's write step by step.
 #include <alphaform/backends/cuda/heads/head.cuh>
 #include <alphaform/backends/cuda/heads/tf32.cuh>
 #include <alphaform/backends/cuda/shared_memory.cuh>
@@ -8,178 +9,290 @@
 namespace alphaform::cuda {
 namespace {
 
-constexpr unsigned threads = 256, block_tokens = 16, blocks = head_tokens / block_tokens, pairs = 6;
-/// Blocks of a pair, the later one first, and where the rows that write for it begin in `writes`.
-constexpr __device__ unsigned later_of[pairs]{1, 2, 3, 2, 3, 3}, rows_of[pairs]{0, 16, 32, 64, 80, 96},
-    earlier_of[pairs]{0, 1, 2, 0, 1, 0};
+constexpr unsigned threads = 256, block_tokens = 16, blocks = head_tokens / block_tokens;
+constexpr float most_nats = 16;  ///< of a block's decays: what the rounding of such an exponent does is 1e-6
 
-/// What a block of threads shares: streams of some states, and what is made of them.
-struct shared_rows final {
-  float read[head_tokens][head_row], write[head_tokens][head_row], decay[head_tokens][head_row];
-  float reads[head_tokens][head_row];  ///< decayed from the beginning of their block of tokens
-  float writes[112][head_row];         ///< to its end; from 64 on to the end of a later one
-  float kept[blocks][head_slice];      ///< by a block of tokens
-  double kept_exactly[blocks][head_slice];
-};
-
-/// A decay as its logarithm or as a - 1, and decays of several tokens.
+/// Decays of several tokens, each given as its logarithm or as a - 1.
 template <bool Logarithmic>
 struct decays final {
   float sum = Logarithmic ? 0 : 1;
   __device__ void add(float d) { sum = Logarithmic ? sum + d : fmaf(sum, d, sum); }
   __device__ float value() const { return Logarithmic ? expf(sum) : sum; }
+  __device__ bool are_weak() const { return Logarithmic ? sum >= -most_nats : sum >= 1.1e-7f; }
+  __device__ float inverse() const { return Logarithmic ? expf(-sum) : 1 / sum; }
   __device__ static float of_one(float d) { return Logarithmic ? expf(d) : 1 + d; }
 };
 
-/// In place of log a = -infinity: with 0 it makes 0.
-__device__ inline float above_infinity(float x) { return fmaxf(x, -1e30f); }
+/// What the threads of a block share for some states at a time.
+struct shared_rows final {
+  float reads[head_tokens][head_row];   ///< decayed from the beginning of their block of tokens
+  float inside[head_tokens][head_row];  ///< the same over all of the block's decays
+  float writes[112][head_row];          ///< to the end of their block; from 64 on to that of a later one
+  float kept[blocks][head_slice];       ///< by a block of tokens
+  double kept_exactly[blocks][head_slice];
+  float bonus[2][head_tokens];                   ///< by every other half of the states
+  float followed[4][block_tokens][head_tokens];  ///< by quarters of the states: the scores of pairs within a block
+};
 
-template <bool Logarithmic>
-__device__ void load_streams(const chunked_heads& s, const head_factors (&of)[head_streams], unsigned chunk,
-                             unsigned first, shared_rows& to) {
-  const unsigned count = s.count(chunk);
-  for (unsigned e = threadIdx.x; e < head_tokens * head_slice; e += threads) {
-    const unsigned i = e / head_slice, n = e % head_slice;
-    const bool exists = i < count && first + n < s.states;
-    const auto token = static_cast<std::int64_t>(chunk) * head_tokens + i;
-    to.read[i][n] = exists ? of[head_read](token, first + n) : 0;
-    to.write[i][n] = exists ? of[head_write](token, first + n) : 0;
-    to.decay[i][n] = !exists       ? 0  // as without a decay
-                     : Logarithmic ? above_infinity(of[head_decay].u_at(token)) *
-                                         above_infinity(of[head_decay].v_at(token, first + n))
-                                   : of[head_decay](token, first + n);
+/// Products of two blocks of tokens: which read, which wrote, and where the rows of both begin.
+struct block_pair final {
+  unsigned later, earlier, writes;
+};
+__device__ inline block_pair pair_of(unsigned number) {
+  switch (number) {
+    case 0:
+      return {1, 0, 0};
+    case 1:
+      return {2, 1, 16};
+    case 2:
+      return {3, 2, 32};
+    case 3:
+      return {2, 0, 64};
+    case 4:
+      return {3, 1, 80};
+    case 5:
+      return {3, 0, 96};
+    default:
+      return {number - 6, number - 6, (number - 6) * block_tokens};
   }
 }
+
+/// One state of a block's tokens. Where there is none it reads another's instead, so that no load waits for a branch.
+struct column_of_block final {
+  std::int64_t first_token;
+  unsigned count, state;  ///< tokens that there are
+  bool exists;
+
+  __device__ column_of_block(const chunked_heads& s, unsigned chunk, unsigned block, unsigned n)
+      : first_token(static_cast<std::int64_t>(chunk) * head_tokens + block * block_tokens),
+        count(s.count(chunk) > block * block_tokens ? s.count(chunk) - block * block_tokens : 0),
+        state(min(n, s.states - 1)),
+        exists(n < s.states && count > 0) {
+    if (count == 0) first_token = 0;
+  }
+  /// 0 where there is no token, which is no decay. In place of log a = -infinity is what with 0 makes 0.
+  template <bool Logarithms = false>
+  __device__ void load(const head_factors& f, float (&to)[block_tokens]) const {
+    const auto finite = [](float x) { return Logarithms ? fmaxf(x, -1e30f) : x; };
+    const float* u = f.u + first_token * f.u_token;
+    const float* v = f.v + first_token * f.v_token + static_cast<std::int64_t>(state) * f.v_state;
+    float factor[block_tokens];
+#pragma unroll
+    for (unsigned i = 0; i < block_tokens; ++i) {
+      to[i] = __ldg(v);
+      factor[i] = __ldg(u);
+      if (i + 1 < count) u += f.u_token, v += f.v_token;
+    }
+#pragma unroll
+    for (unsigned i = 0; i < block_tokens; ++i) to[i] = exists && i < count ? finite(to[i]) * finite(factor[i]) : 0;
+  }
+};
 
 /// Each thread has one state of one block of tokens.
 template <bool Logarithmic>
-__device__ void decay_rows(const chunked_heads& s, shared_rows& in) {
-  const unsigned block = threadIdx.x / head_slice, n = threadIdx.x % head_slice, first = block * block_tokens;
-  decays<Logarithmic> since, until;
-  double exactly = Logarithmic ? 0 : 1;
-  for (unsigned i = first; i < first + block_tokens; ++i) {
-    const float d = in.decay[i][n];
-    if (s.read == 0) in.reads[i][n] = in.read[i][n] * since.value();
-    since.add(d);
-    if (s.read == 1) in.reads[i][n] = in.read[i][n] * since.value();
-    exactly = Logarithmic ? exactly + static_cast<double>(d) : fma(exactly, static_cast<double>(d), exactly);
+class prepared_column final {
+ public:
+  __device__ prepared_column(const chunked_heads& s, const head_factors (&of)[head_streams], const column_of_block& at,
+                             shared_rows& to)
+      : block_(threadIdx.x / head_slice), n_(threadIdx.x % head_slice) {
+    float decay[block_tokens];
+    at.load(of[head_read], reads_);
+    at.load(of[head_write], writes_);
+    at.template load<Logarithmic>(of[head_decay], decay);
+    if (s.with_bonus) add_bonus(of[head_bonus], at, to);
+    decays<Logarithmic> since, until;
+    double exactly = Logarithmic ? 0 : 1;
+#pragma unroll
+    for (unsigned i = 0; i < block_tokens; ++i) {
+      const float before = since.value();
+      since.add(decay[i]);
+      reads_[i] *= s.read == 1 ? since.value() : before;
+      exactly =
+          Logarithmic ? exactly + static_cast<double>(decay[i]) : fma(exactly, static_cast<double>(decay[i]), exactly);
+    }
+#pragma unroll
+    for (unsigned i = block_tokens; i-- > 0;) {
+      const float after = until.value();
+      until.add(decay[i]);
+      writes_[i] *= s.written == 0 ? until.value() : after;
+    }
+    is_weak_ = since.are_weak();
+    const float inverse = is_weak_ ? since.inverse() : 0;
+    to.kept[block_][n_] = since.value();
+    to.kept_exactly[block_][n_] = exactly;
+    const unsigned first = block_ * block_tokens;
+#pragma unroll
+    for (unsigned i = 0; i < block_tokens; ++i) {
+      to.reads[first + i][n_] = reads_[i];
+      to.inside[first + i][n_] = reads_[i] * inverse;
+      to.writes[first + i][n_] = writes_[i];
+    }
   }
-  in.kept[block][n] = since.value();
-  in.kept_exactly[block][n] = exactly;
-  for (unsigned i = first + block_tokens; i-- > first;) {
-    const float d = in.decay[i][n];
-    if (s.written == 1) in.writes[i][n] = in.write[i][n] * until.value();
-    until.add(d);
-    if (s.written == 0) in.writes[i][n] = in.write[i][n] * until.value();
-    in.decay[i][n] = decays<Logarithmic>::of_one(d);
-  }
-}
+  __device__ bool is_weak() const { return is_weak_; }
 
-/// Rows for the state before and after the chunk, and those that are written for blocks further on.
-template <bool Logarithmic>
-__device__ void store_rows(const chunked_heads& s, std::size_t place, unsigned first, shared_rows& in) {
-  const unsigned n = threadIdx.x % head_slice;
-  const float k0 = in.kept[0][n], k1 = in.kept[1][n], k2 = in.kept[2][n], k3 = in.kept[3][n];
-  if (first + n < s.wide_states) {
-    const float before[blocks]{1, k0, k0 * k1, k0 * k1 * k2}, after[blocks]{k1 * k2 * k3, k2 * k3, k3, 1};
-    for (unsigned i = threadIdx.x / head_slice; i < head_tokens; i += threads / head_slice) {
-      const std::size_t at = s.rows_at(place) + i * s.wide_states + first + n;
-      s.reads[at] = in.reads[i][n] * before[i / block_tokens];
-      s.writes[at] = in.writes[i][n] * after[i / block_tokens];
+  /// Rows for the states before and after the chunk, and those that are written for blocks further on.
+  __device__ void store(const chunked_heads& s, std::size_t place, unsigned first_state, shared_rows& to) const {
+    const float k0 = to.kept[0][n_], k1 = to.kept[1][n_], k2 = to.kept[2][n_], k3 = to.kept[3][n_];
+    const float before = block_ == 0   ? 1
+                         : block_ == 1 ? k0
+                         : block_ == 2 ? k0 * k1
+                                       : k0 * k1 * k2,
+                after = block_ == 3   ? 1
+                        : block_ == 2 ? k3
+                        : block_ == 1 ? k2 * k3
+                                      : k1 * k2 * k3;
+    const unsigned first = block_ * block_tokens;
+    if (first_state + n_ < s.wide_states) {
+      const std::size_t at = s.rows_at(place) + first * s.wide_states + first_state + n_;
+#pragma unroll
+      for (unsigned i = 0; i < block_tokens; ++i) {
+        s.reads[at + i * s.wide_states] = reads_[i] * before;
+        s.writes[at + i * s.wide_states] = writes_[i] * after;
+      }
+      if (block_ == 0) {
+        const auto exactly = [&](unsigned k) { return to.kept_exactly[k][n_]; };
+        s.kept[place * s.wide_states + first_state + n_] =
+            Logarithmic ? exp((exactly(0) + exactly(1)) + (exactly(2) + exactly(3)))
+                        : (exactly(0) * exactly(1)) * (exactly(2) * exactly(3));
+      }
     }
-    if (threadIdx.x < head_slice) {
-      const auto& exactly = in.kept_exactly;
-      s.kept[place * s.wide_states + first + n] =
-          Logarithmic ? exp((exactly[0][n] + exactly[1][n]) + (exactly[2][n] + exactly[3][n]))
-                      : (exactly[0][n] * exactly[1][n]) * (exactly[2][n] * exactly[3][n]);
+#pragma unroll
+    for (unsigned i = 0; i < block_tokens; ++i) {
+      if (block_ == 0) {
+        to.writes[64 + i][n_] = writes_[i] * k1;
+        to.writes[96 + i][n_] = writes_[i] * k1 * k2;
+      } else if (block_ == 1) {
+        to.writes[80 + i][n_] = writes_[i] * k2;
+      }
     }
   }
-  for (unsigned i = threadIdx.x / head_slice; i < block_tokens; i += threads / head_slice) {
-    in.writes[64 + i][n] = in.writes[i][n] * k1;
-    in.writes[80 + i][n] = in.writes[16 + i][n] * k2;
-    in.writes[96 + i][n] = in.writes[i][n] * k1 * k2;
+
+ private:
+  __device__ void add_bonus(const head_factors& f, const column_of_block& at, shared_rows& to) const {
+    float bonus[block_tokens];
+    at.load(f, bonus);
+#pragma unroll
+    for (unsigned i = 0; i < block_tokens; ++i) {
+      float sum = bonus[i] * reads_[i] * writes_[i];
+      for (unsigned apart = 16; apart > 0; apart /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, apart);
+      if (threadIdx.x % 32 == 0) to.bonus[n_ / 32][block_ * block_tokens + i] += sum;
+    }
   }
-}
+
+  unsigned block_, n_;
+  float reads_[block_tokens], writes_[block_tokens];
+  bool is_weak_;
+};
 
 __device__ inline float dot(float4 a, float4 b) { return (a.x * b.x + a.y * b.y) + (a.z * b.z + a.w * b.w); }
 
-/// Adds scores of token `j` for those of its block, by a quarter of the states.
-__device__ void add_pairs(const chunked_heads& s, const shared_rows& in, unsigned j, unsigned quarter,
-                          float (&scores)[block_tokens]) {
-  const unsigned first = j / block_tokens * block_tokens, begin = j % block_tokens + s.strict;
+/// Adds to the scores of one token's block what it wrote, by a quarter of the states, decay after decay.
+template <bool Logarithmic>
+__device__ void add_step_by_step(const chunked_heads& s, const head_factors (&of)[head_streams],
+                                 const column_of_block& at, shared_rows& in) {
+  auto &read = in.inside, &decay = in.reads;
+  auto& write = in.writes;
+  float column[block_tokens];
+  const unsigned first_token = threadIdx.x / head_slice * block_tokens, state = threadIdx.x % head_slice;
+  const auto keep = [&](auto& to) {
+#pragma unroll
+    for (unsigned i = 0; i < block_tokens; ++i) to[first_token + i][state] = column[i];
+  };
+  __syncthreads();
+  at.load(of[head_read], column);
+  keep(read);
+  at.load(of[head_write], column);
+  keep(write);
+  at.template load<Logarithmic>(of[head_decay], column);
+#pragma unroll
+  for (float& d : column) d = decays<Logarithmic>::of_one(d);
+  keep(decay);
+  __syncthreads();
+  const unsigned j = threadIdx.x % head_tokens, quarter = threadIdx.x / head_tokens,
+                 first = j / block_tokens * block_tokens, begin = j % block_tokens + s.strict;
+  float scores[block_tokens]{};
   for (unsigned n = quarter * (head_slice / 4); n < (quarter + 1) * (head_slice / 4); n += 4) {
-    float4 w = *reinterpret_cast<const float4*>(&in.write[j][n]);
+    float4 w = *reinterpret_cast<const float4*>(&write[j][n]);
 #pragma unroll
     for (unsigned i = 0; i < block_tokens; ++i) {
       if (i < begin) continue;
       if (i > begin) {
-        const float4 a = *reinterpret_cast<const float4*>(&in.decay[first + i + s.read - 1][n]);
+        const float4 a = *reinterpret_cast<const float4*>(&decay[first + i + s.read - 1][n]);
         w = {w.x * a.x, w.y * a.y, w.z * a.z, w.w * a.w};
       }
-      scores[i] += dot(w, *reinterpret_cast<const float4*>(&in.read[first + i][n]));
+      scores[i] += dot(w, *reinterpret_cast<const float4*>(&read[first + i][n]));
     }
   }
+#pragma unroll
+  for (unsigned i = 0; i < block_tokens; ++i) in.followed[quarter][i][j] += scores[i];
 }
 
 template <bool Logarithmic>
-__global__ void __launch_bounds__(threads) prepare(const chunked_heads s) {
-  auto& in = *shared_memory<shared_rows>();
-  const unsigned chunk = blockIdx.x, warp = threadIdx.x / 32, j = threadIdx.x % head_tokens,
-                 quarter = threadIdx.x / head_tokens;
-  const auto at = places_of(s.heads, blockIdx.y);
+__global__ void __launch_bounds__(threads, 2) prepare(const chunked_heads s) {
+  auto& shared = *shared_memory<shared_rows>();
+  const unsigned chunk = blockIdx.x, warp = threadIdx.x / 32, block = threadIdx.x / head_slice;
+  const auto places = places_of(s.heads, blockIdx.y);
   head_factors of[head_streams];
 #pragma unroll
   for (int k = 0; k < head_streams; ++k) {
     of[k] = s.of[k];
-    of[k].u += at.at[2 * k];
-    of[k].v += at.at[2 * k + 1];
+    of[k].u += places.at[2 * k];
+    of[k].v += places.at[2 * k + 1];
   }
   const std::size_t place = s.place(blockIdx.y, chunk);
-  float near[block_tokens]{}, bonus = 0;
-  tf32::sums far;
-  tf32::mma::fill_fragment(far, 0.0f);
-  for (unsigned first = 0; first < s.wide_states; first += head_slice) {
-    __syncthreads();
-    load_streams<Logarithmic>(s, of, chunk, first, in);
-    __syncthreads();
-    decay_rows<Logarithmic>(s, in);
-    __syncthreads();
-    store_rows<Logarithmic>(s, place, first, in);
-    add_pairs(s, in, j, quarter, near);
-    if (s.with_bonus && j < s.count(chunk))
-      for (unsigned n = quarter * (head_slice / 4); n < min((quarter + 1) * (head_slice / 4), s.states - first); ++n)
-        bonus += of[head_bonus](static_cast<std::int64_t>(chunk) * head_tokens + j, first + n) * in.read[j][n] *
-                 in.write[j][n];
-    __syncthreads();
-    if (warp >= pairs) continue;
+  const unsigned j = threadIdx.x % head_tokens, quarter = threadIdx.x / head_tokens;
+  if (quarter < 2) shared.bonus[quarter][j] = 0;
+#pragma unroll
+  for (unsigned i = 0; i < block_tokens; ++i) shared.followed[quarter][i][j] = 0;
+
+  // Ten pairs of blocks for eight warps.
+  const bool has_two = warp >= 4 && warp < 6;
+  const block_pair pair = pair_of(warp), second = pair_of(warp + 4);
+  tf32::sums sums, second_sums;
+  tf32::mma::fill_fragment(sums, 0.0f);
+  tf32::mma::fill_fragment(second_sums, 0.0f);
+  const auto multiply = [&](const block_pair& p, tf32::sums& to) {
+    const auto& rows = p.later == p.earlier ? shared.inside : shared.reads;
     for (unsigned n = 0; n < head_slice; n += 8) {
       tf32::halves<tf32::left<tf32::mma::row_major>> a;
       tf32::halves<tf32::right<tf32::mma::col_major>> b;
-      a.load(&in.reads[later_of[warp] * block_tokens][n], head_row);
-      b.load(&in.writes[rows_of[warp]][n], head_row);
-      tf32::multiply(far, a, b);
+      a.load(&rows[p.later * block_tokens][n], head_row);
+      b.load(&shared.writes[p.writes][n], head_row);
+      tf32::multiply(to, a, b);
     }
+  };
+  for (unsigned first = 0; first < s.wide_states; first += head_slice) {
+    const unsigned state = first + threadIdx.x % head_slice;
+    const column_of_block at(s, chunk, block, state);
+    __syncthreads();
+    const prepared_column<Logarithmic> column(s, of, at, shared);
+    const bool weak = __syncthreads_and(column.is_weak());
+    column.store(s, place, first, shared);
+    __syncthreads();
+    if (weak || pair.later != pair.earlier) multiply(pair, sums);
+    if (weak && has_two) multiply(second, second_sums);
+    if (!weak) add_step_by_step<Logarithmic>(s, of, at, shared);
   }
   __syncthreads();
-  auto& scores = in.read;  // no longer needed
-  auto* const parts = &in.reads[0][0];
-#pragma unroll
-  for (unsigned i = 0; i < block_tokens; ++i)
-    parts[(quarter * block_tokens + i) * head_tokens + j] = near[i] + (i == j % block_tokens ? bonus : 0);
-  for (unsigned e = threadIdx.x; e < head_tokens * head_tokens; e += threads)
-    scores[e / head_tokens][e % head_tokens] = 0;
-  __syncthreads();
-  if (warp < pairs)
-    tf32::mma::store_matrix_sync(&scores[later_of[warp] * block_tokens][earlier_of[warp] * block_tokens], far, head_row,
+  auto& scores = shared.reads;
+  const auto keep = [&](const block_pair& p, const tf32::sums& of_pair) {
+    tf32::mma::store_matrix_sync(&scores[p.later * block_tokens][p.earlier * block_tokens], of_pair, head_row,
                                  tf32::mma::mem_row_major);
-  for (unsigned i = quarter; i < block_tokens; i += threads / head_tokens) {
-    const auto part = [&](unsigned q) { return parts[(q * block_tokens + i) * head_tokens + j]; };
-    scores[j / block_tokens * block_tokens + i][j] = (part(0) + part(1)) + (part(2) + part(3));
-  }
+  };
+  keep(pair, sums);
+  if (has_two) keep(second, second_sums);
   __syncthreads();
   float* const to = s.scores + place * head_tokens * head_tokens;
-  for (unsigned e = threadIdx.x; e < head_tokens * head_tokens; e += threads)
-    to[e] = scores[e / head_tokens][e % head_tokens];
+  for (unsigned e = threadIdx.x; e < head_tokens * head_tokens; e += threads) {
+    const unsigned i = e / head_tokens;  // and j are the same for all e of a thread but for i
+    float score = i >= j + s.strict ? scores[i][j] : 0;
+    if (i / block_tokens == j / block_tokens) {
+      const auto part = [&](unsigned q) { return shared.followed[q][i % block_tokens][j]; };
+      score += (part(0) + part(1)) + (part(2) + part(3));
+      if (i == j) score += shared.bonus[0][i] + shared.bonus[1][i];
+    }
+    to[e] = score;
+  }
 }
 
 }  // namespace

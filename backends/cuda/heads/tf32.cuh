@@ -44,17 +44,18 @@ struct warp_sums final {
 #pragma unroll
       for (sums& s : row) mma::fill_fragment(s, 0.0f);
   }
-  /// Adds a b for `depth` columns of a, [row][depth] or, if the layout says so, [depth][row], and rows of b.
+  /// Adds a b for `depth` columns of a, [row][depth] or, if the layout says so, [depth][row], and rows of b; both have
+  /// their rows so many numbers apart.
   template <class Layout>
-  __device__ void add(const float* a, const float* b, unsigned row, unsigned depth) {
+  __device__ void add(const float* a, unsigned a_row, const float* b, unsigned b_row, unsigned depth) {
     constexpr bool by_rows = std::is_same_v<Layout, mma::row_major>;
     for (unsigned k = 0; k < depth; k += 8) {
       halves<left<Layout>> rows[2];
       halves<right<mma::row_major>> columns[2];
 #pragma unroll
       for (unsigned i = 0; i < 2; ++i) {
-        rows[i].load(by_rows ? a + 16 * i * row + k : a + k * row + 16 * i, row);
-        columns[i].load(b + k * row + 16 * i, row);
+        rows[i].load(by_rows ? a + 16 * i * a_row + k : a + k * a_row + 16 * i, a_row);
+        columns[i].load(b + k * b_row + 16 * i, b_row);
       }
 #pragma unroll
       for (unsigned i = 0; i < 2; ++i)
@@ -62,12 +63,14 @@ struct warp_sums final {
         for (unsigned j = 0; j < 2; ++j) multiply(at[i][j], rows[i], columns[j]);
     }
   }
-  __device__ void store(float* to, unsigned row) const {
+  /// Those of so many rows and columns that there are, multiples of 16.
+  __device__ void store(float* to, unsigned row, unsigned rows = 32, unsigned columns = 32) const {
 #pragma unroll
     for (unsigned i = 0; i < 2; ++i)
 #pragma unroll
       for (unsigned j = 0; j < 2; ++j)
-        mma::store_matrix_sync(to + 16 * i * row + 16 * j, at[i][j], row, mma::mem_row_major);
+        if (16 * i < rows && 16 * j < columns)
+          mma::store_matrix_sync(to + 16 * i * row + 16 * j, at[i][j], row, mma::mem_row_major);
   }
 };
 
