@@ -8,8 +8,6 @@
 namespace alphaform::cuda {
 
 constexpr unsigned head_tokens = 64;  ///< of a chunk
-constexpr unsigned head_slice = 64;   ///< states that a block has at a time
-constexpr unsigned head_row = 68;     ///< between rows in shared memory: 16 bytes apart modulo the banks
 
 /// The numbers of a factored stream that one head has at a token: u, and v of each state.
 struct head_factors final {
@@ -57,8 +55,10 @@ struct chunked_heads final {
   __device__ unsigned count(unsigned chunk) const { return min(head_tokens, tokens - chunk * head_tokens); }
 };
 
-/// prepare.cu: reads, writes, scores and kept of every chunk.
-void prepare_chunks(const chunked_heads&);
+/// prepare_by_state.cu: reads, writes, scores and kept of every chunk.
+void prepare_by_state(const chunked_heads&);
+/// prepare_by_token.cu: the same where all states of a head have the same decay.
+void prepare_by_token(const chunked_heads&);
 /// states.cu: what every chunk adds to the state; and the states before each, h and on.
 void add_chunks(const chunked_heads&);
 void carry_chunks(const chunked_heads&);

@@ -96,7 +96,7 @@ void unrolled_heads(bool adjoint, const recurrence<float>& r, in x, out h, out y
   for (std::size_t chunk = 0; chunk < all; chunk += at_once) {
     s.chunks = static_cast<unsigned>(std::min(at_once, all - chunk));
     s.tokens = static_cast<unsigned>(std::min(tokens - chunk * head_tokens, at_once * head_tokens));
-    prepare_chunks(s);
+    r.decay.v.of(axis::state) == 1 ? prepare_by_token(s) : prepare_by_state(s);
     add_chunks(s);
     carry_chunks(s);
     read_chunks(s);

@@ -12,6 +12,9 @@ using left = mma::fragment<mma::matrix_a, 16, 16, 8, mma::precision::tf32, Layou
 template <class Layout>
 using right = mma::fragment<mma::matrix_b, 16, 16, 8, mma::precision::tf32, Layout>;
 
+/// To 11 bits, by operations that are faster than the conversion.
+__device__ inline float rounded(float x) { return __uint_as_float((__float_as_uint(x) + 0x1000u) & 0xffffe000u); }
+
 template <class Fragment>
 struct halves final {
   Fragment large, small;
@@ -21,8 +24,8 @@ struct halves final {
 #pragma unroll
     for (int e = 0; e < Fragment::num_elements; ++e) {
       const float x = large.x[e];
-      large.x[e] = mma::__float_to_tf32(x);
-      small.x[e] = mma::__float_to_tf32(x - large.x[e]);
+      large.x[e] = rounded(x);
+      small.x[e] = x - large.x[e];  // of which the cores take as many bits
     }
   }
 };

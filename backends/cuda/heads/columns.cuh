@@ -1,0 +1,150 @@
+// How the 256 threads that prepare a chunk take its streams and its pairs of blocks of 16 tokens.
+#pragma once
+#include <alphaform/backends/cuda/heads/head.cuh>
+#include <alphaform/backends/cuda/heads/tf32.cuh>
+
+namespace alphaform::cuda {
+
+constexpr unsigned prepare_threads = 256, block_tokens = 16, blocks = head_tokens / block_tokens;
+constexpr unsigned head_slice = 64;  ///< states at a time: with four blocks of tokens, one for each thread
+constexpr unsigned head_row = 68;    ///< between rows in shared memory, so that eight of them fall on different banks
+
+/// Where the streams of one head begin.
+struct streams_of_head final {
+  head_factors of[head_streams];
+  __device__ streams_of_head(const chunked_heads& s, unsigned head) {
+    const auto places = places_of(s.heads, head);
+#pragma unroll
+    for (int k = 0; k < head_streams; ++k) {
+      of[k] = s.of[k];
+      of[k].u += places.at[2 * k];
+      of[k].v += places.at[2 * k + 1];
+    }
+  }
+};
+
+/// Products of two blocks of tokens: which read, which wrote, and where the rows of both begin.
+struct block_pair final {
+  unsigned later, earlier, writes;
+};
+__device__ inline block_pair pair_of(unsigned number) {
+  switch (number) {
+    case 0:
+      return {1, 0, 0};
+    case 1:
+      return {2, 1, 16};
+    case 2:
+      return {3, 2, 32};
+    case 3:
+      return {2, 0, 64};
+    case 4:
+      return {3, 1, 80};
+    case 5:
+      return {3, 0, 96};
+    default:
+      return {number - 6, number - 6, (number - 6) * block_tokens};
+  }
+}
+
+/// One state of a block's tokens. Where there is none it reads another's instead, so that no load waits for a branch.
+struct column_of_block final {
+  std::int64_t first_token;
+  unsigned count, state;  ///< tokens that there are
+  bool exists;
+
+  /// @param slice  the first of the states that the block of threads has
+  __device__ column_of_block(const chunked_heads& s, unsigned chunk, unsigned slice) {
+    const unsigned before = threadIdx.x / head_slice * block_tokens, n = slice + threadIdx.x % head_slice;
+    count = s.count(chunk) > before ? s.count(chunk) - before : 0;
+    first_token = count > 0 ? static_cast<std::int64_t>(chunk) * head_tokens + before : 0;
+    state = min(n, s.states - 1);
+    exists = n < s.states && count > 0;
+  }
+  /// 0 where there is no token, which is no decay. In place of log a = -infinity is what with 0 makes 0.
+  template <bool Logarithms = false>
+  __device__ void load(const head_factors& f, float (&to)[block_tokens]) const {
+    const auto finite = [](float x) { return Logarithms ? fmaxf(x, -1e30f) : x; };
+    const float* u = f.u + first_token * f.u_token;
+    const float* v = f.v + first_token * f.v_token + static_cast<std::int64_t>(state) * f.v_state;
+    float factor[block_tokens];
+#pragma unroll
+    for (unsigned i = 0; i < block_tokens; ++i) {
+      to[i] = __ldg(v);
+      factor[i] = __ldg(u);
+      if (i + 1 < count) u += f.u_token, v += f.v_token;
+    }
+#pragma unroll
+    for (unsigned i = 0; i < block_tokens; ++i) to[i] = exists && i < count ? finite(to[i]) * finite(factor[i]) : 0;
+  }
+};
+
+/// What tokens get of their own input beside what the state gives: the sum over states of bonus, read and write.
+struct own_inputs final {
+  float of[2][head_tokens];  ///< by every other half of the states
+
+  __device__ void clear() {
+    if (threadIdx.x < 2 * head_tokens) of[threadIdx.x / head_tokens][threadIdx.x % head_tokens] = 0;
+  }
+  __device__ void add(const head_factors& bonus, const column_of_block& at, const float (&reads)[block_tokens],
+                      const float (&writes)[block_tokens]) {
+    float column[block_tokens];
+    at.load(bonus, column);
+    const unsigned first = threadIdx.x / head_slice * block_tokens, half = threadIdx.x % head_slice / 32;
+#pragma unroll
+    for (unsigned i = 0; i < block_tokens; ++i) {
+      float sum = column[i] * reads[i] * writes[i];
+      for (unsigned apart = 16; apart > 0; apart /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, apart);
+      if (threadIdx.x % 32 == 0) of[half][first + i] += sum;
+    }
+  }
+  __device__ float operator()(unsigned token) const { return of[0][token] + of[1][token]; }
+};
+
+/// The scores of ten pairs of blocks, by eight warps.
+class pair_scores final {
+ public:
+  __device__ pair_scores() : first_(pair_of(threadIdx.x / 32)), second_(pair_of(threadIdx.x / 32 + 4)) {
+    tf32::mma::fill_fragment(of_first_, 0.0f);
+    tf32::mma::fill_fragment(of_second_, 0.0f);
+  }
+  /// Adds a slice of the states: rows that read and wrote, tokens apart, as they are.
+  __device__ void add(const float (*reads)[head_row], const float (*writes)[head_row]) {
+    add(reads + first_.later * block_tokens, writes + first_.earlier * block_tokens, of_first_);
+    if (has_two()) add(reads + second_.later * block_tokens, writes + second_.earlier * block_tokens, of_second_);
+  }
+  /// The same of rows that are decayed to the end of blocks; without `inside`, those that read within their own block,
+  /// such pairs are left out.
+  __device__ void add(const float (*reads)[head_row], const float (*inside)[head_row],
+                      const float (*writes)[head_row]) {
+    const auto rows = [&](const block_pair& p) {
+      return (p.later == p.earlier ? inside : reads) + p.later * block_tokens;
+    };
+    if (inside != nullptr || first_.later != first_.earlier) add(rows(first_), writes + first_.writes, of_first_);
+    if (inside != nullptr && has_two()) add(rows(second_), writes + second_.writes, of_second_);
+  }
+  __device__ void store(float (*scores)[head_row]) const {
+    store(first_, of_first_, scores);
+    if (has_two()) store(second_, of_second_, scores);
+  }
+
+ private:
+  __device__ static bool has_two() { return threadIdx.x / 32 == 4 || threadIdx.x / 32 == 5; }
+  __device__ static void add(const float (*reads)[head_row], const float (*writes)[head_row], tf32::sums& to) {
+    for (unsigned n = 0; n < head_slice; n += 8) {
+      tf32::halves<tf32::left<tf32::mma::row_major>> a;
+      tf32::halves<tf32::right<tf32::mma::col_major>> b;
+      a.load(&reads[0][n], head_row);
+      b.load(&writes[0][n], head_row);
+      tf32::multiply(to, a, b);
+    }
+  }
+  __device__ static void store(const block_pair& p, const tf32::sums& of, float (*scores)[head_row]) {
+    tf32::mma::store_matrix_sync(&scores[p.later * block_tokens][p.earlier * block_tokens], of, head_row,
+                                 tf32::mma::mem_row_major);
+  }
+
+  block_pair first_, second_;
+  tf32::sums of_first_, of_second_;
+};
+
+}  // namespace alphaform::cuda
