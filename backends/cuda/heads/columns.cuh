@@ -103,10 +103,7 @@ struct own_inputs final {
 /// The scores of ten pairs of blocks, by eight warps.
 class pair_scores final {
  public:
-  __device__ pair_scores() : first_(pair_of(threadIdx.x / 32)), second_(pair_of(threadIdx.x / 32 + 4)) {
-    tf32::mma::fill_fragment(of_first_, 0.0f);
-    tf32::mma::fill_fragment(of_second_, 0.0f);
-  }
+  __device__ pair_scores() : first_(pair_of(threadIdx.x / 32)), second_(pair_of(threadIdx.x / 32 + 4)) {}
   /// Adds a slice of the states: rows that read and wrote, tokens apart, as they are.
   __device__ void add(const float (*reads)[head_row], const float (*writes)[head_row]) {
     add(reads + first_.later * block_tokens, writes + first_.earlier * block_tokens, of_first_);
@@ -122,29 +119,25 @@ class pair_scores final {
     if (inside != nullptr || first_.later != first_.earlier) add(rows(first_), writes + first_.writes, of_first_);
     if (inside != nullptr && has_two()) add(rows(second_), writes + second_.writes, of_second_);
   }
-  __device__ void store(float (*scores)[head_row]) const {
+  __device__ void store(float (*scores)[head_row]) {
     store(first_, of_first_, scores);
     if (has_two()) store(second_, of_second_, scores);
   }
 
  private:
+  using block_tile = tf32::tile<1, 2>;
   __device__ static bool has_two() { return threadIdx.x / 32 == 4 || threadIdx.x / 32 == 5; }
-  __device__ static void add(const float (*reads)[head_row], const float (*writes)[head_row], tf32::sums& to) {
-    for (unsigned n = 0; n < head_slice; n += 8) {
-      tf32::halves<tf32::left<tf32::mma::row_major>> a;
-      tf32::halves<tf32::right<tf32::mma::col_major>> b;
-      a.load(&reads[0][n], head_row);
-      b.load(&writes[0][n], head_row);
-      tf32::multiply(to, a, b);
-    }
+  __device__ static void add(const float (*reads)[head_row], const float (*writes)[head_row], block_tile& to) {
+    to.add(tf32::factor<true>{reads[0], head_row}, tf32::factor<false>{writes[0], head_row}, head_slice);
   }
-  __device__ static void store(const block_pair& p, const tf32::sums& of, float (*scores)[head_row]) {
-    tf32::mma::store_matrix_sync(&scores[p.later * block_tokens][p.earlier * block_tokens], of, head_row,
-                                 tf32::mma::mem_row_major);
+  __device__ static void store(const block_pair& p, block_tile& of, float (*scores)[head_row]) {
+    of.each([&](unsigned i, unsigned j, float score) {
+      scores[p.later * block_tokens + i][p.earlier * block_tokens + j] = score;
+    });
   }
 
   block_pair first_, second_;
-  tf32::sums of_first_, of_second_;
+  block_tile of_first_, of_second_;
 };
 
 }  // namespace alphaform::cuda

@@ -21,6 +21,14 @@ struct head_factors final {
   __device__ float operator()(std::int64_t token, unsigned state) const { return u_at(token) * v_at(token, state); }
 };
 
+/// Rows [token][state] of one chunk of a head: those of a stream, or scratch that has been prepared.
+struct head_rows final {
+  const float* at;
+  std::int64_t token;    ///< from one to the next
+  unsigned states;       ///< that there are
+  const float* weights;  ///< of each token; null: 1
+};
+
 enum head_stream : int { head_decay, head_write, head_read, head_bonus, head_streams };
 /// Where each head's streams begin: u and v of each, x, h, y.
 enum head_place : int { head_x = 2 * head_streams, head_h, head_y, head_places };
@@ -41,16 +49,25 @@ struct chunked_heads final {
   unsigned written, read;
 
   // Scratch, one after the other for [head, chunk].
-  float *reads, *writes;  ///< [64, wide states]: decayed from the chunk's beginning, to its end
-  float* scores;          ///< [64, 64], 0 above the diagonal
-  float* states_before;   ///< [wide states, wide channels]: what the chunk adds to the state, and then the state before
-  double* kept;           ///< [wide states]: the product of the chunk's decays
+  float *reads, *writes;  ///< [64, wide states]: decayed from the chunk's beginning, to its end; or null, and
+  float *read_weights, *write_weights;  ///< [64]: what the streams are to be multiplied by instead
+  float* scores;                        ///< [64, 64], 0 above the diagonal
+  float* states_before;  ///< [wide states, wide channels]: what the chunk adds to the state, and then the state before
+  double* kept;          ///< [wide states]: the product of the chunk's decays
 
   __device__ std::size_t place(unsigned head, unsigned chunk) const {
     return static_cast<std::size_t>(head) * chunks + chunk;
   }
   __device__ std::size_t rows_at(std::size_t place) const { return place * head_tokens * wide_states; }
   __device__ std::size_t state_at(std::size_t place) const { return place * wide_states * wide_channels; }
+  /// The rows that read the state before a chunk, and those that write to the one after it.
+  __device__ head_rows rows_of(std::size_t place, unsigned chunk, std::int64_t offset, head_stream stream,
+                               const float* prepared, const float* weights) const {
+    if (prepared != nullptr) return {prepared + rows_at(place), wide_states, wide_states, nullptr};
+    const head_factors& f = of[stream];
+    return {f.v + offset + static_cast<std::int64_t>(chunk) * head_tokens * f.v_token, f.v_token, states,
+            weights + place * head_tokens};
+  }
   /// Of those of a chunk.
   __device__ unsigned count(unsigned chunk) const { return min(head_tokens, tokens - chunk * head_tokens); }
 };

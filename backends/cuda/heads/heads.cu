@@ -16,6 +16,13 @@ extents heads_of(const out& h) {
   return size;
 }
 
+/// Do 16 bytes of a stream lie together and aligned, in tokens of every head?
+bool in_fours(const chunked_heads& s, const float* data, std::int64_t token, std::int64_t along, std::size_t count,
+              int place) {
+  bool yes = along == 1 && count % 4 == 0 && token % 4 == 0 && reinterpret_cast<std::uintptr_t>(data) % 16 == 0;
+  for (int a = 0; a < s.heads.axes; ++a) yes = yes && s.heads.step[place][a] % 4 == 0;
+  return yes;
+}
 head_factors placed(const factored<float>& f, std::size_t first, int way) {
   const auto token = [way](const in& v) { return way * static_cast<std::int64_t>(v.step(time)); };
   return {f.u.data + first * f.u.step(time), f.v.data + first * f.v.step(time), token(f.u), token(f.v),
@@ -40,21 +47,26 @@ chunked_heads placed(bool adjoint, const recurrence<float>& r, const in& x, cons
   s.y_token = way * static_cast<std::int64_t>(y.step(time));
   s.x_chan = static_cast<int>(x.step(axis::chan));
   s.y_chan = static_cast<int>(y.step(axis::chan));
-  s.x_in_fours = x.step(axis::chan) == 1 && x.of(axis::chan) % 4 == 0 && x.step(time) % 4 == 0 &&
-                 reinterpret_cast<std::uintptr_t>(s.x) % 16 == 0;
-  for (int a = 0; a < s.heads.axes; ++a) s.x_in_fours = s.x_in_fours && s.heads.step[head_x][a] % 4 == 0;
   s.h_chan = static_cast<int>(h.step(axis::chan));
   s.h_state = static_cast<int>(h.step(axis::state));
   s.states = static_cast<unsigned>(h.of(axis::state));
   s.channels = static_cast<unsigned>(h.of(axis::chan));
   s.wide_states = rounded_up(s.states);
   s.wide_channels = rounded_up(s.channels);
+  s.x_in_fours = in_fours(s, s.x, s.x_token, s.x_chan, s.channels, head_x);
   s.logarithmic = r.logarithmic;
   s.with_bonus = r.bonus.has_value();
   s.strict = r.exclusive;
   s.written = r.exclusive || !adjoint ? 1 : 0;
   s.read = r.exclusive || adjoint ? 0 : 1;
   return s;
+}
+
+/// Can products take what is read and written as it is, but for a weight of each token?
+bool takes_streams(const chunked_heads& s) {
+  for (const head_stream k : {head_read, head_write})
+    if (!in_fours(s, s.of[k].v, s.of[k].v_token, s.of[k].v_state, s.states, 2 * k + 1)) return false;
+  return true;
 }
 
 /// So many tokens further on.
@@ -88,15 +100,19 @@ void unrolled_heads(bool adjoint, const recurrence<float>& r, in x, out h, out y
   const std::size_t at_once = std::clamp<std::size_t>(most_scratch / (heads * state * sizeof(float)), 1,
                                                       std::min<std::size_t>(all, 65535)),
                     most = at_once * heads;
-  const scratch<float> reads(most * rows), writes(most * rows), scores(most * head_tokens * head_tokens),
-      states(most * state);
+  const bool by_token = r.decay.v.of(axis::state) == 1, weighted = by_token && takes_streams(s);
+  const scratch<float> reads(most * (weighted ? head_tokens : rows)), writes(most * (weighted ? head_tokens : rows)),
+      scores(most * head_tokens * head_tokens), states(most * state);
   const scratch<double> kept(most * s.wide_states);
-  s.reads = reads.data(), s.writes = writes.data(), s.scores = scores.data(), s.states_before = states.data();
+  (weighted ? s.read_weights : s.reads) = reads.data();
+  (weighted ? s.write_weights : s.writes) = writes.data();
+  s.scores = scores.data();
+  s.states_before = states.data();
   s.kept = kept.data();
   for (std::size_t chunk = 0; chunk < all; chunk += at_once) {
     s.chunks = static_cast<unsigned>(std::min(at_once, all - chunk));
     s.tokens = static_cast<unsigned>(std::min(tokens - chunk * head_tokens, at_once * head_tokens));
-    r.decay.v.of(axis::state) == 1 ? prepare_by_token(s) : prepare_by_state(s);
+    by_token ? prepare_by_token(s) : prepare_by_state(s);
     add_chunks(s);
     carry_chunks(s);
     read_chunks(s);

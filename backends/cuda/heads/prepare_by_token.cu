@@ -93,12 +93,18 @@ __global__ void __launch_bounds__(prepare_threads, 3) prepare(const chunked_head
     for (unsigned i = 0; i < block_tokens; ++i) {
       shared.reads[begin + i][n] = reads[i];
       shared.writes[begin + i][n] = writes[i];
-      if (first + n >= s.wide_states) continue;
+      if (s.reads == nullptr || first + n >= s.wide_states) continue;
       s.reads[to + i * s.wide_states] = reads[i] * shared.to_read[begin + i];
       s.writes[to + i * s.wide_states] = writes[i] * shared.to_end[begin + i];
     }
     __syncthreads();
     sums.add(shared.reads, shared.writes);
+  }
+  if (s.reads == nullptr && threadIdx.x < head_tokens) {
+    const unsigned i = threadIdx.x, there = i < s.count(chunk);
+    const auto token = static_cast<std::int64_t>(chunk) * head_tokens + (there ? i : 0);
+    s.read_weights[place * head_tokens + i] = there ? shared.to_read[i] * streams.of[head_read].u_at(token) : 0;
+    s.write_weights[place * head_tokens + i] = there ? shared.to_end[i] * streams.of[head_write].u_at(token) : 0;
   }
   if (threadIdx.x < min(head_slice, s.wide_states))
     for (unsigned k = threadIdx.x; k < s.wide_states; k += head_slice)

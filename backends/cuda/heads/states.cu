@@ -6,36 +6,41 @@ namespace {
 
 /// 64 states of the sum over tokens of w' x.
 __global__ void __launch_bounds__(panel_threads) add(const chunked_heads s) {
-  __shared__ alignas(32) head_panel<head_tokens, panel, by_columns> writes;
-  __shared__ alignas(32) head_panel<depth, panel, by_columns> ahead[2];
+  __shared__ alignas(16) head_panel<head_tokens, panel, by_columns> writes;
+  __shared__ alignas(16) head_panel<depth, panel, by_columns> ahead[2];
+  __shared__ float weights[head_tokens];
   constexpr unsigned steps = head_tokens / depth;
   const unsigned state = blockIdx.x * panel, chunk = blockIdx.y, panels = (s.wide_channels + panel - 1) / panel;
   const auto at = places_of(s.heads, blockIdx.z);
   const std::size_t place = s.place(blockIdx.z, chunk);
   const warp_place warp = place_of_warp();
-  float* const to = s.states_before + s.state_at(place) + static_cast<std::size_t>(state) * s.wide_channels;
+  const head_rows rows = s.rows_of(place, chunk, at.at[2 * head_write + 1], head_write, s.writes, s.write_weights);
+  float* const to = s.states_before + s.state_at(place);
   const auto begin = [&](unsigned step) {
     if (step < panels * steps)
       fetch_tokens<depth, by_columns>(ahead[step % 2], s, s.x + at.at[head_x], chunk, step % steps * depth,
                                       step / steps * panel);
     __pipeline_commit();
   };
-  fetch<head_tokens, panel, by_columns>(writes, s.writes + s.rows_at(place) + state, s.wide_states, head_tokens,
-                                        s.wide_states - state);
+  fetch<head_tokens, panel, by_columns>(writes, rows.at + state, rows.token,
+                                        rows.weights == nullptr ? head_tokens : s.count(chunk),
+                                        rows.states - min(rows.states, state));
+  if (threadIdx.x < head_tokens) weights[threadIdx.x] = rows.weights == nullptr ? 1 : rows.weights[threadIdx.x];
   begin(0);
-  tf32::warp_sums sums;
-  sums.clear();
+  tf32::tile<2, 4> sums;
   for (unsigned step = 0; step < panels * steps; ++step) {
     begin(step + 1);
     __pipeline_wait_prior(1);
     __syncthreads();
-    sums.add<tf32::mma::col_major>(&writes[step % steps * depth][warp.row], panel + by_columns,
-                                   &ahead[step % 2][0][warp.column], panel + by_columns, depth);
+    const unsigned token = step % steps * depth;
+    sums.add(tf32::factor<false>{&writes[token][warp.row], panel + by_columns},
+             tf32::factor<true>{&ahead[step % 2][0][warp.column], panel + by_columns}, depth, weights + token);
     if (step % steps == steps - 1) {
-      const unsigned channel = step / steps * panel + warp.column;
-      sums.store(to + static_cast<std::size_t>(warp.row) * s.wide_channels + channel, s.wide_channels,
-                 s.wide_states - state - min(s.wide_states - state, warp.row),
-                 s.wide_channels - min(s.wide_channels, channel));
+      sums.each([&](unsigned i, unsigned k, float sum) {
+        const unsigned n = state + warp.row + i, channel = step / steps * panel + warp.column + k;
+        if (n < s.wide_states && channel < s.wide_channels)
+          to[static_cast<std::size_t>(n) * s.wide_channels + channel] = sum;
+      });
       sums.clear();
     }
     __syncthreads();

@@ -1,80 +1,93 @@
 // Products of float32 matrices on tensor cores: each number is the sum of two of 11 bits, and all products of those but
-// that of the smaller ones are summed in float32.
+// that of the smaller ones are summed in float32. Fragments are those of mma.m16n8k8 in the PTX manual: a lane has rows
+// lane / 4 and columns lane % 4, or as many further on.
 #pragma once
-#include <mma.h>
+#include <cuda_runtime.h>
 
 namespace alphaform::cuda::tf32 {
 
-namespace mma = nvcuda::wmma;
-using sums = mma::fragment<mma::accumulator, 16, 16, 8, float>;
-template <class Layout>
-using left = mma::fragment<mma::matrix_a, 16, 16, 8, mma::precision::tf32, Layout>;
-template <class Layout>
-using right = mma::fragment<mma::matrix_b, 16, 16, 8, mma::precision::tf32, Layout>;
-
-/// To 11 bits, by operations that are faster than the conversion.
-__device__ inline float rounded(float x) { return __uint_as_float((__float_as_uint(x) + 0x1000u) & 0xffffe000u); }
-
-template <class Fragment>
+/// A number as the larger part, rounded by operations that are faster than the conversion, and the rest, of which the
+/// cores take as many bits.
 struct halves final {
-  Fragment large, small;
-
-  __device__ void load(const float* from, unsigned row) {
-    mma::load_matrix_sync(large, from, row);
-#pragma unroll
-    for (int e = 0; e < Fragment::num_elements; ++e) {
-      const float x = large.x[e];
-      large.x[e] = rounded(x);
-      small.x[e] = x - large.x[e];  // of which the cores take as many bits
-    }
+  unsigned large, small;
+  __device__ static halves of(float x) {
+    const unsigned large = (__float_as_uint(x) + 0x1000u) & 0xffffe000u;
+    return {large, __float_as_uint(x - __uint_as_float(large))};
   }
 };
 
-template <class Left, class Right>
-__device__ inline void multiply(sums& to, const halves<Left>& a, const halves<Right>& b) {
-  mma::mma_sync(to, a.small, b.large, to);
-  mma::mma_sync(to, a.large, b.small, to);
-  mma::mma_sync(to, a.large, b.large, to);
+__device__ inline void multiply(float (&sum)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0,
+                                unsigned b1) {
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+      "{%0, %1, %2, %3};"
+      : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
+      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 
-/// 32 x 32 entries of one warp.
-struct warp_sums final {
-  sums at[2][2];
-
-  __device__ void clear() {
-#pragma unroll
-    for (auto& row : at)
-#pragma unroll
-      for (sums& s : row) mma::fill_fragment(s, 0.0f);
+/// Where a factor's entries lie: its rows or its columns one after the other, so many numbers apart.
+template <bool ByRows>
+struct factor final {
+  const float* at;
+  unsigned apart;
+  __device__ float operator()(unsigned row, unsigned column) const {
+    return ByRows ? at[row * apart + column] : at[column * apart + row];
   }
-  /// Adds a b for `depth` columns of a, [row][depth] or, if the layout says so, [depth][row], and rows of b; both have
-  /// their rows so many numbers apart.
-  template <class Layout>
-  __device__ void add(const float* a, unsigned a_row, const float* b, unsigned b_row, unsigned depth) {
-    constexpr bool by_rows = std::is_same_v<Layout, mma::row_major>;
-    for (unsigned k = 0; k < depth; k += 8) {
-      halves<left<Layout>> rows[2];
-      halves<right<mma::row_major>> columns[2];
+};
+/// Entries of one warp, 16 x 8 at a time.
+template <unsigned Tall, unsigned Wide>
+class tile final {
+ public:
+  __device__ tile() { clear(); }
+  __device__ void clear() {
+    each([](unsigned, unsigned, float& x) { x = 0; });
+  }
+
+  /// Adds a b for so many columns of a and rows of b. @param scale  of these; null: 1
+  template <bool A, bool B>
+  __device__ void add(const factor<A>& a, const factor<B>& b, unsigned depth, const float* scale = nullptr) {
+    const unsigned g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+    for (unsigned k = t; k < depth; k += 8) {
+      halves rows[Tall][4], columns[Wide][2];
 #pragma unroll
-      for (unsigned i = 0; i < 2; ++i) {
-        rows[i].load(by_rows ? a + 16 * i * a_row + k : a + k * a_row + 16 * i, a_row);
-        columns[i].load(b + k * b_row + 16 * i, b_row);
+      for (unsigned i = 0; i < Tall; ++i)
+#pragma unroll
+        for (unsigned e = 0; e < 4; ++e) rows[i][e] = halves::of(a(16 * i + g + e % 2 * 8, k + e / 2 * 4));
+      const float first = scale == nullptr ? 1 : scale[k], second = scale == nullptr ? 1 : scale[k + 4];
+#pragma unroll
+      for (unsigned j = 0; j < Wide; ++j) {
+        columns[j][0] = halves::of(b(k, 8 * j + g) * first);
+        columns[j][1] = halves::of(b(k + 4, 8 * j + g) * second);
       }
+      const auto multiply_all = [&](auto part_of_rows, auto part_of_columns) {
 #pragma unroll
-      for (unsigned i = 0; i < 2; ++i)
+        for (unsigned i = 0; i < Tall; ++i)
 #pragma unroll
-        for (unsigned j = 0; j < 2; ++j) multiply(at[i][j], rows[i], columns[j]);
+          for (unsigned j = 0; j < Wide; ++j)
+            multiply(at_[i][j], part_of_rows(rows[i][0]), part_of_rows(rows[i][1]), part_of_rows(rows[i][2]),
+                     part_of_rows(rows[i][3]), part_of_columns(columns[j][0]), part_of_columns(columns[j][1]));
+      };
+      const auto large = [](const halves& x) { return x.large; };
+      const auto small = [](const halves& x) { return x.small; };
+      multiply_all(small, large);
+      multiply_all(large, small);
+      multiply_all(large, large);
     }
   }
-  /// Those of so many rows and columns that there are, multiples of 16.
-  __device__ void store(float* to, unsigned row, unsigned rows = 32, unsigned columns = 32) const {
+
+  /// Calls f(row, column, entry).
+  template <class F>
+  __device__ void each(F f) {
+    const unsigned g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
 #pragma unroll
-    for (unsigned i = 0; i < 2; ++i)
+    for (unsigned i = 0; i < Tall; ++i)
 #pragma unroll
-      for (unsigned j = 0; j < 2; ++j)
-        if (16 * i < rows && 16 * j < columns)
-          mma::store_matrix_sync(to + 16 * i * row + 16 * j, at[i][j], row, mma::mem_row_major);
+      for (unsigned j = 0; j < Wide; ++j)
+#pragma unroll
+        for (unsigned e = 0; e < 4; ++e) f(16 * i + g + e / 2 * 8, 8 * j + 2 * t + e % 2, at_[i][j][e]);
   }
+
+ private:
+  float at_[Tall][Wide][4];
 };
 
 }  // namespace alphaform::cuda::tf32
