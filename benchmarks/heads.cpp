@@ -83,6 +83,21 @@ needs heads_needs(const problem_sizes& s) {
   return chunked(s, n.T * n.H);
 }
 
+constexpr problem_sizes of_tokens(problem_sizes s, std::size_t tokens) {
+  s.tokens = tokens;
+  return s;
+}
+constexpr problem_sizes wide{.channels = 512, .states = 256, .heads = 4},
+    of_ssd{.channels = 64, .states = 128, .heads = 24}, square{.channels = 64, .states = 64, .heads = 24};
+
+/// The recurrences alone, of so many tokens.
+std::vector<layer_row> cores(std::string_view suffix, std::size_t tokens) {
+  return {{"gla-core", "gla_core", suffix, of_tokens(wide, tokens), keys_needs, &gla_core},
+          {"retnet-core", "retnet_core", suffix, of_tokens(wide, tokens), heads_needs, &retnet_core},
+          {"ssd", "ssd", suffix, of_tokens(of_ssd, tokens), heads_needs, &ssd},
+          {"rwkv6-core", "rwkv6_core", suffix, of_tokens(square, tokens), keys_needs, &rwkv6_core}};
+}
+
 const layer_row rows[] = {
     {"gla", "gla", "", {.tokens = 4096, .channels = 512, .states = 256, .ranks = 16, .groups = 4}, gla_needs},
     {"retnet", "retnet", "", {.tokens = 4096, .channels = 512, .states = 256, .groups = 4}, retnet_needs},
@@ -93,24 +108,17 @@ const layer_row rows[] = {
      "gated_delta_net",
      "",
      {.tokens = 4096, .channels = 256, .states = 128, .groups = 6},
-     gated_delta_net_needs},
-    {"gla-core", "gla_core", "", {.tokens = 4096, .channels = 512, .states = 256, .heads = 4}, keys_needs, &gla_core},
-    {"retnet-core",
-     "retnet_core",
-     "",
-     {.tokens = 4096, .channels = 512, .states = 256, .heads = 4},
-     heads_needs,
-     &retnet_core},
-    {"ssd", "ssd", "", {.tokens = 4096, .channels = 64, .states = 128, .heads = 24}, heads_needs, &ssd},
-    {"rwkv6-core",
-     "rwkv6_core",
-     "",
-     {.tokens = 4096, .channels = 64, .states = 64, .heads = 24},
-     keys_needs,
-     &rwkv6_core}};
+     gated_delta_net_needs}};
 
 }  // namespace
 
-std::vector<named_case> head_cases() { return layer_cases(rows); }
+std::vector<named_case> head_cases() {
+  std::vector<named_case> all = layer_cases(rows);
+  const auto add = [&all](const std::vector<named_case>& more) { all.insert(all.end(), more.begin(), more.end()); };
+  add(layer_cases(cores("", 4096)));
+  add(layer_cases(cores("2048", 2048)));
+  add(layer_cases(cores("16384", 16384)));
+  return all;
+}
 
 }  // namespace alphaform::benchmarks

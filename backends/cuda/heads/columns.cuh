@@ -128,11 +128,13 @@ class pair_scores final {
   using block_tile = tf32::tile<1, 2>;
   __device__ static bool has_two() { return threadIdx.x / 32 == 4 || threadIdx.x / 32 == 5; }
   __device__ static void add(const float (*reads)[head_row], const float (*writes)[head_row], block_tile& to) {
-    to.add(tf32::factor<true>{reads[0], head_row}, tf32::factor<false>{writes[0], head_row}, head_slice);
+    to.add<head_slice>(tf32::by_rows<head_row>{reads[0]}, tf32::by_columns<head_row>{writes[0]});
   }
   __device__ static void store(const block_pair& p, block_tile& of, float (*scores)[head_row]) {
-    of.each([&](unsigned i, unsigned j, float score) {
-      scores[p.later * block_tokens + i][p.earlier * block_tokens + j] = score;
+    of.pairs([&](unsigned i, unsigned j, float score, float next) {
+      float* const to = &scores[p.later * block_tokens + i][p.earlier * block_tokens + j];
+      to[0] = score;
+      to[1] = next;
     });
   }
 

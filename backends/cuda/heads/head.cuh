@@ -43,7 +43,7 @@ struct chunked_heads final {
   unsigned tokens, states, channels, chunks;
   unsigned wide_states, wide_channels;  ///< in scratch: rounded up to 16
   bool logarithmic, with_bonus;
-  bool x_in_fours;  ///< 16 bytes of x lie together and are aligned
+  bool x_in_fours, y_in_fours;  ///< 16 bytes lie together and are aligned
   // Token i reads what token j wrote if j <= i, or j < i if strict, with the decays of [j + written, i + read).
   bool strict;
   unsigned written, read;

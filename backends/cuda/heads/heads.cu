@@ -54,6 +54,7 @@ chunked_heads placed(bool adjoint, const recurrence<float>& r, const in& x, cons
   s.wide_states = rounded_up(s.states);
   s.wide_channels = rounded_up(s.channels);
   s.x_in_fours = in_fours(s, s.x, s.x_token, s.x_chan, s.channels, head_x);
+  s.y_in_fours = in_fours(s, s.y, s.y_token, s.y_chan, s.channels, head_y);
   s.logarithmic = r.logarithmic;
   s.with_bonus = r.bonus.has_value();
   s.strict = r.exclusive;

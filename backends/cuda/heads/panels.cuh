@@ -10,14 +10,12 @@ namespace alphaform::cuda {
 
 constexpr unsigned panel_threads = 128, panel = 64;  ///< numbers along rows and columns of what a block computes
 constexpr unsigned depth = 32;                       ///< of the products that it reads ahead
-constexpr unsigned by_rows = 4, by_columns = 8;      ///< numbers after a row whose rows or columns are summed over
-
-template <unsigned Rows, unsigned Columns, unsigned Apart>
-using head_panel = float[Rows][Columns + Apart];
+/// Numbers from one row to the next: of rows that are multiplied, and of rows that are summed.
+constexpr unsigned row_of_depth = depth + 4, row_of_panel = panel + 8;
 
 /// Begins to read a panel; 0 where it has more rows and columns than there are.
-template <unsigned Rows, unsigned Columns, unsigned Apart>
-__device__ inline void fetch(float (&to)[Rows][Columns + Apart], const float* from, std::int64_t row, unsigned rows,
+template <unsigned Columns, unsigned Rows, unsigned Row>
+__device__ inline void fetch(float (&to)[Rows][Row], const float* from, std::int64_t row, unsigned rows,
                              unsigned columns) {
   constexpr unsigned in_row = Columns / 4, step = panel_threads / in_row;
   const unsigned k = threadIdx.x % in_row * 4;
@@ -28,13 +26,12 @@ __device__ inline void fetch(float (&to)[Rows][Columns + Apart], const float* fr
   }
 }
 /// The same of x: tokens of a chunk from `token` on, channels from `channel` on.
-template <unsigned Rows, unsigned Apart>
-__device__ inline void fetch_tokens(float (&to)[Rows][panel + Apart], const chunked_heads& s, const float* x,
+template <unsigned Rows>
+__device__ inline void fetch_tokens(float (&to)[Rows][row_of_panel], const chunked_heads& s, const float* x,
                                     unsigned chunk, unsigned token, unsigned channel) {
   const unsigned count = s.count(chunk), rows = count > token ? count - token : 0;
   const float* const from = x + (static_cast<std::int64_t>(chunk) * head_tokens + token) * s.x_token;
-  if (s.x_in_fours)
-    return fetch<Rows, panel, Apart>(to, rows > 0 ? from + channel : x, s.x_token, rows, s.channels - channel);
+  if (s.x_in_fours) return fetch<panel>(to, rows > 0 ? from + channel : x, s.x_token, rows, s.channels - channel);
   for (unsigned e = threadIdx.x; e < Rows * panel; e += panel_threads) {
     const unsigned i = e / panel, k = e % panel;
     to[i][k] = i < rows && channel + k < s.channels

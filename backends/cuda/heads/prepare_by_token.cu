@@ -12,20 +12,32 @@ struct log_sums final {
   double sum[head_tokens + 1];
   short resets[head_tokens + 1], signs[head_tokens + 1];
 
-  /// Thread i has the sum before token i. @param log  one of each token
+  /// By the first warp. @param log  one of each token
   __device__ void fill(const double (&log)[head_tokens], const bool (&negative)[head_tokens]) {
-    if (threadIdx.x > head_tokens) return;
+    if (threadIdx.x >= 32) return;
     double s = 0;
-    short r = 0, n = 0;
-    for (unsigned t = 0; t < threadIdx.x; ++t) {
-      const bool reset = log[t] < -104;
-      r += reset;
-      n += negative[t];
-      if (!reset) s += log[t];
+    int r = 0, n = 0;
+    if (threadIdx.x == 0) sum[0] = 0, resets[0] = signs[0] = 0;
+#pragma unroll
+    for (unsigned first = 0; first < head_tokens; first += 32) {
+      const unsigned i = first + threadIdx.x;
+      const bool reset = log[i] < -104;
+      double here = reset ? 0 : log[i];
+      int here_r = reset, here_n = negative[i];
+#pragma unroll
+      for (unsigned apart = 1; apart < 32; apart *= 2) {
+        const double before = __shfl_up_sync(0xffffffffu, here, apart);
+        const int before_r = __shfl_up_sync(0xffffffffu, here_r, apart),
+                  before_n = __shfl_up_sync(0xffffffffu, here_n, apart);
+        if (threadIdx.x >= apart) here += before, here_r += before_r, here_n += before_n;
+      }
+      sum[i + 1] = s + here;
+      resets[i + 1] = static_cast<short>(r + here_r);
+      signs[i + 1] = static_cast<short>(n + here_n);
+      s += __shfl_sync(0xffffffffu, here, 31);
+      r += __shfl_sync(0xffffffffu, here_r, 31);
+      n += __shfl_sync(0xffffffffu, here_n, 31);
     }
-    sum[threadIdx.x] = s;
-    resets[threadIdx.x] = r;
-    signs[threadIdx.x] = n;
   }
   __device__ float sign(unsigned from, unsigned to) const { return ((signs[to] - signs[from]) & 1) != 0 ? -1 : 1; }
   /// The product of the decays from one place to a later one.

@@ -5,8 +5,8 @@ namespace alphaform::cuda {
 namespace {
 
 struct factors final {
-  head_panel<panel, depth, by_rows> rows;
-  head_panel<depth, panel, by_columns> columns;
+  float rows[panel][row_of_depth];
+  float columns[depth][row_of_panel];
 };
 
 /// 64 channels.
@@ -23,13 +23,13 @@ __global__ void __launch_bounds__(panel_threads) read(const chunked_heads s) {
     factors& to = ahead[step % 2];
     if (step < of_states) {
       const unsigned n = step * depth;
-      fetch<panel, depth, by_rows>(to.rows, reads.at + n, reads.token, reads.weights == nullptr ? panel : count,
-                                   reads.states - min(reads.states, n));
-      fetch<depth, panel, by_columns>(to.columns, states + static_cast<std::size_t>(n) * s.wide_channels,
-                                      s.wide_channels, s.wide_states - n, s.wide_channels - channel);
+      fetch<depth>(to.rows, reads.at + n, reads.token, reads.weights == nullptr ? panel : count,
+                   reads.states - min(reads.states, n));
+      fetch<panel>(to.columns, states + static_cast<std::size_t>(n) * s.wide_channels, s.wide_channels,
+                   s.wide_states - n, s.wide_channels - channel);
     } else if (const unsigned token = (step - of_states) * depth; token < head_tokens) {
-      fetch<panel, depth, by_rows>(to.rows, scores + token, head_tokens, panel, depth);
-      fetch_tokens<depth, by_columns>(to.columns, s, s.x + at.at[head_x], chunk, token, channel);
+      fetch<depth>(to.rows, scores + token, head_tokens, panel, depth);
+      fetch_tokens(to.columns, s, s.x + at.at[head_x], chunk, token, channel);
     }
     __pipeline_commit();
   };
@@ -41,16 +41,26 @@ __global__ void __launch_bounds__(panel_threads) read(const chunked_heads s) {
     __pipeline_wait_prior(1);
     __syncthreads();
     if (step == of_states && reads.weights != nullptr)
-      sums.each([&](unsigned i, unsigned, float& y) { y *= reads.weights[warp.row + i]; });
+      sums.pairs([&](unsigned i, unsigned, float& y, float& next) {
+        const float weight = reads.weights[warp.row + i];
+        y *= weight, next *= weight;
+      });
     const factors& here = ahead[step % 2];
-    sums.add(tf32::factor<true>{here.rows[warp.row], depth + by_rows},
-             tf32::factor<true>{&here.columns[0][warp.column], panel + by_columns}, depth);
+    sums.add<depth>(tf32::by_rows<row_of_depth>{here.rows[warp.row]},
+                    tf32::by_rows<row_of_panel>{&here.columns[0][warp.column]});
     __syncthreads();
   }
   float* const y = s.y + at.at[head_y] + static_cast<std::int64_t>(chunk) * head_tokens * s.y_token;
-  sums.each([&](unsigned i, unsigned k, float sum) {
+  sums.pairs([&](unsigned i, unsigned k, float sum, float next) {
     const unsigned token = warp.row + i, to = channel + warp.column + k;
-    if (token < count && to < s.channels) y[token * s.y_token + static_cast<std::int64_t>(to) * s.y_chan] = sum;
+    if (token >= count || to >= s.channels) return;
+    float* const entry = y + token * s.y_token + static_cast<std::int64_t>(to) * s.y_chan;
+    if (s.y_in_fours) {
+      *reinterpret_cast<float2*>(entry) = {sum, next};
+    } else {
+      entry[0] = sum;
+      if (to + 1 < s.channels) entry[s.y_chan] = next;
+    }
   });
 }
 

@@ -6,8 +6,7 @@ namespace {
 
 /// 64 states of the sum over tokens of w' x.
 __global__ void __launch_bounds__(panel_threads) add(const chunked_heads s) {
-  __shared__ alignas(16) head_panel<head_tokens, panel, by_columns> writes;
-  __shared__ alignas(16) head_panel<depth, panel, by_columns> ahead[2];
+  __shared__ alignas(16) float writes[head_tokens][row_of_panel], ahead[2][depth][row_of_panel];
   __shared__ float weights[head_tokens];
   constexpr unsigned steps = head_tokens / depth;
   const unsigned state = blockIdx.x * panel, chunk = blockIdx.y, panels = (s.wide_channels + panel - 1) / panel;
@@ -18,13 +17,11 @@ __global__ void __launch_bounds__(panel_threads) add(const chunked_heads s) {
   float* const to = s.states_before + s.state_at(place);
   const auto begin = [&](unsigned step) {
     if (step < panels * steps)
-      fetch_tokens<depth, by_columns>(ahead[step % 2], s, s.x + at.at[head_x], chunk, step % steps * depth,
-                                      step / steps * panel);
+      fetch_tokens(ahead[step % 2], s, s.x + at.at[head_x], chunk, step % steps * depth, step / steps * panel);
     __pipeline_commit();
   };
-  fetch<head_tokens, panel, by_columns>(writes, rows.at + state, rows.token,
-                                        rows.weights == nullptr ? head_tokens : s.count(chunk),
-                                        rows.states - min(rows.states, state));
+  fetch<panel>(writes, rows.at + state, rows.token, rows.weights == nullptr ? head_tokens : s.count(chunk),
+               rows.states - min(rows.states, state));
   if (threadIdx.x < head_tokens) weights[threadIdx.x] = rows.weights == nullptr ? 1 : rows.weights[threadIdx.x];
   begin(0);
   tf32::tile<2, 4> sums;
@@ -33,13 +30,13 @@ __global__ void __launch_bounds__(panel_threads) add(const chunked_heads s) {
     __pipeline_wait_prior(1);
     __syncthreads();
     const unsigned token = step % steps * depth;
-    sums.add(tf32::factor<false>{&writes[token][warp.row], panel + by_columns},
-             tf32::factor<true>{&ahead[step % 2][0][warp.column], panel + by_columns}, depth, weights + token);
+    sums.add<depth>(tf32::by_columns<row_of_panel>{&writes[token][warp.row]},
+                    tf32::by_rows<row_of_panel>{&ahead[step % 2][0][warp.column]}, weights + token);
     if (step % steps == steps - 1) {
-      sums.each([&](unsigned i, unsigned k, float sum) {
+      sums.pairs([&](unsigned i, unsigned k, float sum, float next) {
         const unsigned n = state + warp.row + i, channel = step / steps * panel + warp.column + k;
         if (n < s.wide_states && channel < s.wide_channels)
-          to[static_cast<std::size_t>(n) * s.wide_channels + channel] = sum;
+          *reinterpret_cast<float2*>(to + static_cast<std::size_t>(n) * s.wide_channels + channel) = {sum, next};
       });
       sums.clear();
     }
@@ -47,17 +44,35 @@ __global__ void __launch_bounds__(panel_threads) add(const chunked_heads s) {
   }
 }
 
-constexpr unsigned carry_threads = 128, together = 4, ahead = 8;  ///< channels of a thread, chunks that are read ahead
+constexpr unsigned carry_threads = 128, together = 4;  ///< channels of a thread
+
+/// What some chunks add to a thread's entries of the state, and their decays.
+template <unsigned Ahead>
+struct fetched_chunks final {
+  float4 added[Ahead];
+  double kept[Ahead];
+
+  __device__ fetched_chunks(const chunked_heads& s, const float* state, std::size_t step, const double* decays,
+                            unsigned chunk) {
+#pragma unroll
+    for (unsigned j = 0; j < Ahead; ++j) {
+      const bool exists = chunk + j < s.chunks;
+      added[j] = exists ? *reinterpret_cast<const float4*>(state + (chunk + j) * step) : float4{};
+      kept[j] = exists ? decays[static_cast<std::size_t>(chunk + j) * s.wide_states] : 1;
+    }
+  }
+};
 
 /// Some entries of a head's state through all chunks, in double.
+template <unsigned Ahead>
 __global__ void __launch_bounds__(carry_threads) carry(const chunked_heads s) {
   const unsigned entry = (blockIdx.x * carry_threads + threadIdx.x) * together, n = entry / s.wide_channels,
                  channel = entry % s.wide_channels;
   if (n >= s.states || channel >= s.channels) return;
   const auto at = places_of(s.heads, blockIdx.y);
   const std::size_t step = static_cast<std::size_t>(s.wide_states) * s.wide_channels;
-  float* state = s.states_before + s.state_at(s.place(blockIdx.y, 0)) + entry;
-  const double* kept = s.kept + s.place(blockIdx.y, 0) * s.wide_states + n;
+  float* const state = s.states_before + s.state_at(s.place(blockIdx.y, 0)) + entry;
+  const double* const kept = s.kept + s.place(blockIdx.y, 0) * s.wide_states + n;
   const unsigned channels = min(together, s.channels - channel);
   float* const h =
       s.h + at.at[head_h] + static_cast<std::int64_t>(n) * s.h_state + static_cast<std::int64_t>(channel) * s.h_chan;
@@ -65,27 +80,20 @@ __global__ void __launch_bounds__(carry_threads) carry(const chunked_heads s) {
 #pragma unroll
   for (unsigned k = 0; k < together; ++k)
     if (k < channels) sum[k] = h[static_cast<int>(k) * s.h_chan];
-  for (unsigned c = 0; c < s.chunks; c += ahead) {
-    float4 added[ahead];
-    double decay[ahead];
+  fetched_chunks<Ahead> now(s, state, step, kept, 0);
+  for (unsigned c = 0; c < s.chunks; c += Ahead) {
+    const fetched_chunks<Ahead> next(s, state, step, kept, c + Ahead);
 #pragma unroll
-    for (unsigned j = 0; j < ahead; ++j) {
-      const bool exists = c + j < s.chunks;
-      added[j] = exists ? *reinterpret_cast<const float4*>(state + j * step) : float4{};
-      decay[j] = exists ? kept[j * s.wide_states] : 1;
-    }
-#pragma unroll
-    for (unsigned j = 0; j < ahead; ++j) {
+    for (unsigned j = 0; j < Ahead; ++j) {
       if (c + j < s.chunks)
-        *reinterpret_cast<float4*>(state + j * step) = {static_cast<float>(sum[0]), static_cast<float>(sum[1]),
-                                                        static_cast<float>(sum[2]), static_cast<float>(sum[3])};
-      sum[0] = fma(decay[j], sum[0], static_cast<double>(added[j].x));
-      sum[1] = fma(decay[j], sum[1], static_cast<double>(added[j].y));
-      sum[2] = fma(decay[j], sum[2], static_cast<double>(added[j].z));
-      sum[3] = fma(decay[j], sum[3], static_cast<double>(added[j].w));
+        *reinterpret_cast<float4*>(state + (c + j) * step) = {static_cast<float>(sum[0]), static_cast<float>(sum[1]),
+                                                              static_cast<float>(sum[2]), static_cast<float>(sum[3])};
+      sum[0] = fma(now.kept[j], sum[0], static_cast<double>(now.added[j].x));
+      sum[1] = fma(now.kept[j], sum[1], static_cast<double>(now.added[j].y));
+      sum[2] = fma(now.kept[j], sum[2], static_cast<double>(now.added[j].z));
+      sum[3] = fma(now.kept[j], sum[3], static_cast<double>(now.added[j].w));
     }
-    state += ahead * step;
-    kept += ahead * s.wide_states;
+    now = next;
   }
 #pragma unroll
   for (unsigned k = 0; k < together; ++k)
@@ -100,10 +108,11 @@ void add_chunks(const chunked_heads& s) {
 }
 
 void carry_chunks(const chunked_heads& s) {
-  launch(carry,
-         dim3((s.wide_states * s.wide_channels / together + carry_threads - 1) / carry_threads,
-              static_cast<unsigned>(s.heads.entries)),
-         dim3(carry_threads), 0, s);
+  const dim3 blocks((s.wide_states * s.wide_channels / together + carry_threads - 1) / carry_threads,
+                    static_cast<unsigned>(s.heads.entries));
+  // Fewer threads have to read further ahead.
+  const bool fills = blocks.x * blocks.y >= 6 * static_cast<unsigned>(processors());
+  launch(fills ? carry<4> : carry<8>, blocks, dim3(carry_threads), 0, s);
 }
 
 }  // namespace alphaform::cuda

@@ -24,39 +24,45 @@ __device__ inline void multiply(float (&sum)[4], unsigned a0, unsigned a1, unsig
       : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 
-/// Where a factor's entries lie: its rows or its columns one after the other, so many numbers apart.
-template <bool ByRows>
+/// Where a factor's entries lie: its rows, or its columns, so many numbers apart.
+template <bool ByRows, unsigned Apart>
 struct factor final {
   const float* at;
-  unsigned apart;
-  __device__ float operator()(unsigned row, unsigned column) const {
-    return ByRows ? at[row * apart + column] : at[column * apart + row];
+  __device__ static constexpr unsigned place(unsigned row, unsigned column) {
+    return ByRows ? row * Apart + column : column * Apart + row;
   }
+  __device__ float operator()(unsigned row, unsigned column) const { return at[place(row, column)]; }
 };
+template <unsigned Apart>
+using by_rows = factor<true, Apart>;
+template <unsigned Apart>
+using by_columns = factor<false, Apart>;
 /// Entries of one warp, 16 x 8 at a time.
 template <unsigned Tall, unsigned Wide>
 class tile final {
  public:
   __device__ tile() { clear(); }
   __device__ void clear() {
-    each([](unsigned, unsigned, float& x) { x = 0; });
+    pairs([](unsigned, unsigned, float& x, float& y) { x = y = 0; });
   }
 
   /// Adds a b for so many columns of a and rows of b. @param scale  of these; null: 1
-  template <bool A, bool B>
-  __device__ void add(const factor<A>& a, const factor<B>& b, unsigned depth, const float* scale = nullptr) {
+  template <unsigned Depth, class A, class B>
+  __device__ void add(A a, B b, const float* scale = nullptr) {
     const unsigned g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-    for (unsigned k = t; k < depth; k += 8) {
+    a.at += a.place(g, t), b.at += b.place(t, g);
+#pragma unroll
+    for (unsigned k = 0; k < Depth; k += 8) {
       halves rows[Tall][4], columns[Wide][2];
 #pragma unroll
       for (unsigned i = 0; i < Tall; ++i)
 #pragma unroll
-        for (unsigned e = 0; e < 4; ++e) rows[i][e] = halves::of(a(16 * i + g + e % 2 * 8, k + e / 2 * 4));
-      const float first = scale == nullptr ? 1 : scale[k], second = scale == nullptr ? 1 : scale[k + 4];
+        for (unsigned e = 0; e < 4; ++e) rows[i][e] = halves::of(a(16 * i + e % 2 * 8, k + e / 2 * 4));
+      const float first = scale == nullptr ? 1 : scale[k + t], second = scale == nullptr ? 1 : scale[k + t + 4];
 #pragma unroll
       for (unsigned j = 0; j < Wide; ++j) {
-        columns[j][0] = halves::of(b(k, 8 * j + g) * first);
-        columns[j][1] = halves::of(b(k + 4, 8 * j + g) * second);
+        columns[j][0] = halves::of(b(k, 8 * j) * first);
+        columns[j][1] = halves::of(b(k + 4, 8 * j) * second);
       }
       const auto multiply_all = [&](auto part_of_rows, auto part_of_columns) {
 #pragma unroll
@@ -74,16 +80,16 @@ class tile final {
     }
   }
 
-  /// Calls f(row, column, entry).
+  /// Calls f(row, column, that entry, the next in its row); columns are even.
   template <class F>
-  __device__ void each(F f) {
+  __device__ void pairs(F f) {
     const unsigned g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
 #pragma unroll
     for (unsigned i = 0; i < Tall; ++i)
 #pragma unroll
       for (unsigned j = 0; j < Wide; ++j)
 #pragma unroll
-        for (unsigned e = 0; e < 4; ++e) f(16 * i + g + e / 2 * 8, 8 * j + 2 * t + e % 2, at_[i][j][e]);
+        for (unsigned e = 0; e < 4; e += 2) f(16 * i + g + e * 4, 8 * j + 2 * t, at_[i][j][e], at_[i][j][e + 1]);
   }
 
  private:
