@@ -64,10 +64,12 @@ std::vector<double> defined(const sizes& s, const recurrence<float>& r, view<con
         for (std::size_t n = 0; n < s.states; ++n) {
           const double d = entry(r.decay, t, g, h, n), a = r.logarithmic ? std::exp(d) : 1 + d;
           const double b = entry(r.write, t, g, h, n), c = entry(r.read, t, g, h, n);
+          const double own = r.bonus ? entry(*r.bonus, t, g, h, n) * b * c : 0;
           for (std::size_t k = 0; k < s.channels; ++k) {
             double& z = state[((g * s.heads + h) * s.channels + k) * s.states + n];
             double& out = y[((t * s.groups + g) * s.heads + h) * s.channels + k];
             const double put = (adjoint ? c : b) * entry(x, t, g, h, k, 0), get = adjoint ? b : c;
+            out += own * entry(x, t, g, h, k, 0);
             if (r.exclusive) {
               out += get * z;
               z = a * z + put;
@@ -114,7 +116,7 @@ problem random_problem(std::mt19937& random, const sizes& s, const decays& stren
   std::normal_distribution<float> normal;
   std::uniform_real_distribution<float> uniform;
   problem p{.s = s, .r = {}, .kept = {}, .x = {}, .h = {}, .y = {}};
-  p.kept.reserve(6);
+  p.kept.reserve(8);
   const auto coin = [&] { return random() % 3 != 0; };
   const auto stream = [&](const extents& size, auto f) {
     numbers& n = p.kept.emplace_back(zeros(size));
@@ -143,6 +145,18 @@ problem random_problem(std::mt19937& random, const sizes& s, const decays& stren
   for (float& e : p.x.data) e = any();
   for (float& e : p.h.data) e = any();
   return p;
+}
+
+/// What a token gets of its own input, as in RWKV-6.
+void add_bonus(problem& p, std::mt19937& random) {
+  std::normal_distribution<float> normal;
+  const auto stream = [&](const extents& size) {
+    numbers& n = p.kept.emplace_back(zeros(size));
+    for (float& e : n.data) e = normal(random);
+    return view<const float>(in(n));
+  };
+  p.r.bonus = factored<float>{stream(of_axes(p.s, random() % 2 == 0, false, true, false, false)),
+                              stream(of_axes(p.s, random() % 2 == 0, true, false, false, true))};
 }
 
 /// The larger of the errors of the results and of the last state.
@@ -182,6 +196,34 @@ ON_EVERY_DEVICE("heads are what their definition says, forward and adjoint") {
       CAPTURE(p.r.logarithmic);
       CAPTURE(p.r.exclusive);
       CHECK(e < 5e-6);  // sums of up to 300 tokens and 80 states in float
+      worst = std::max(worst, e);
+    }
+  MESSAGE("largest error over scale: " << worst);
+}
+
+ON_EVERY_DEVICE("large heads are what their definition says, with and without a bonus") {
+  USE_DEVICE();
+  std::mt19937 random(4);
+  const decays strengths[]{{0.01f, 0, 0}, {0.2f, 0, 100}, {0.6f, 2, 0}, {2, 0, 0}, {3, 20, 500}, {60, 10, 0}};
+  const auto between = [&](std::size_t low, std::size_t high) { return low + random() % (high - low); };
+  double worst = 0;
+  for (int trial = 0; trial < 48; ++trial)
+    for (const bool adjoint : {false, true}) {
+      const std::size_t by = trial % 3 == 0 ? 1 : 4;  // rows of whole vectors, and others
+      const sizes s{between(64, 400), between(1, 3), between(1, 4), between(16, 140) / by * by,
+                    between(16, 200) / by * by};
+      const decays& strength = strengths[static_cast<std::size_t>(trial) % std::size(strengths)];
+      problem p = random_problem(random, s, strength, random() % 2 == 0, random() % 2 == 0, random() % 2 == 0);
+      if (random() % 2 == 0) add_bonus(p, random);
+      const double e = error_of(p, adjoint);
+      CAPTURE(s.tokens);
+      CAPTURE(s.channels);
+      CAPTURE(s.states);
+      CAPTURE(adjoint);
+      CAPTURE(strength.nats);
+      CAPTURE(p.r.logarithmic);
+      CAPTURE(p.r.exclusive);
+      CHECK(e < 1e-5);  // what is promised of float; sums of up to 400 tokens and 200 states
       worst = std::max(worst, e);
     }
   MESSAGE("largest error over scale: " << worst);
