@@ -210,8 +210,9 @@ ON_EVERY_DEVICE("large heads are what their definition says, with and without a 
   for (int trial = 0; trial < 48; ++trial)
     for (const bool adjoint : {false, true}) {
       const std::size_t by = trial % 3 == 0 ? 1 : 4;  // rows of whole vectors, and others
-      const sizes s{between(64, 400), between(1, 3), between(1, 4), between(16, 140) / by * by,
-                    between(16, 200) / by * by};
+      const bool many = trial % 4 == 0;               // heads, which fill a card
+      const sizes s{between(64, many ? 200 : 400), between(1, 3), many ? between(9, 14) : between(1, 4),
+                    between(many ? 100 : 16, 140) / by * by, between(many ? 150 : 16, 200) / by * by};
       const decays& strength = strengths[static_cast<std::size_t>(trial) % std::size(strengths)];
       problem p = random_problem(random, s, strength, random() % 2 == 0, random() % 2 == 0, random() % 2 == 0);
       if (random() % 2 == 0) add_bonus(p, random);

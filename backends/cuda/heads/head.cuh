@@ -52,8 +52,8 @@ struct chunked_heads final {
   float *reads, *writes;  ///< [64, wide states]: decayed from the chunk's beginning, to its end; or null, and
   float *read_weights, *write_weights;  ///< [64]: what the streams are to be multiplied by instead
   float* scores;                        ///< [64, 64], 0 above the diagonal
-  float* states_before;  ///< [wide states, wide channels]: what the chunk adds to the state, and then the state before
-  double* kept;          ///< [wide states]: the product of the chunk's decays
+  float* states_before;                 ///< [wide states, wide channels]: the state before a chunk
+  double* kept;                         ///< [wide states]: the product of the chunk's decays
 
   __device__ std::size_t place(unsigned head, unsigned chunk) const {
     return static_cast<std::size_t>(head) * chunks + chunk;
@@ -76,9 +76,8 @@ struct chunked_heads final {
 void prepare_by_state(const chunked_heads&);
 /// prepare_by_token.cu: the same where all states of a head have the same decay.
 void prepare_by_token(const chunked_heads&);
-/// states.cu: what every chunk adds to the state; and the states before each, h and on.
-void add_chunks(const chunked_heads&);
-void carry_chunks(const chunked_heads&);
+/// states.cu: the states before each chunk, from h on, and h after the last.
+void find_states(const chunked_heads&);
 /// results.cu: y.
 void read_chunks(const chunked_heads&);
 

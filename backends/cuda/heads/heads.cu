@@ -114,8 +114,7 @@ void unrolled_heads(bool adjoint, const recurrence<float>& r, in x, out h, out y
     s.chunks = static_cast<unsigned>(std::min(at_once, all - chunk));
     s.tokens = static_cast<unsigned>(std::min(tokens - chunk * head_tokens, at_once * head_tokens));
     by_token ? prepare_by_token(s) : prepare_by_state(s);
-    add_chunks(s);
-    carry_chunks(s);
+    find_states(s);
     read_chunks(s);
     advance(s, at_once * head_tokens);
   }

@@ -14,10 +14,10 @@ constexpr unsigned depth = 32;                       ///< of the products that i
 constexpr unsigned row_of_depth = depth + 4, row_of_panel = panel + 8;
 
 /// Begins to read a panel; 0 where it has more rows and columns than there are.
-template <unsigned Columns, unsigned Rows, unsigned Row>
+template <unsigned Columns, unsigned Threads = panel_threads, unsigned Rows, unsigned Row>
 __device__ inline void fetch(float (&to)[Rows][Row], const float* from, std::int64_t row, unsigned rows,
                              unsigned columns) {
-  constexpr unsigned in_row = Columns / 4, step = panel_threads / in_row;
+  constexpr unsigned in_row = Columns / 4, step = Threads / in_row;
   const unsigned k = threadIdx.x % in_row * 4;
 #pragma unroll
   for (unsigned i = threadIdx.x / in_row; i < Rows; i += step) {
@@ -26,13 +26,14 @@ __device__ inline void fetch(float (&to)[Rows][Row], const float* from, std::int
   }
 }
 /// The same of x: tokens of a chunk from `token` on, channels from `channel` on.
-template <unsigned Rows>
+template <unsigned Threads = panel_threads, unsigned Rows>
 __device__ inline void fetch_tokens(float (&to)[Rows][row_of_panel], const chunked_heads& s, const float* x,
                                     unsigned chunk, unsigned token, unsigned channel) {
   const unsigned count = s.count(chunk), rows = count > token ? count - token : 0;
   const float* const from = x + (static_cast<std::int64_t>(chunk) * head_tokens + token) * s.x_token;
-  if (s.x_in_fours) return fetch<panel>(to, rows > 0 ? from + channel : x, s.x_token, rows, s.channels - channel);
-  for (unsigned e = threadIdx.x; e < Rows * panel; e += panel_threads) {
+  if (s.x_in_fours)
+    return fetch<panel, Threads>(to, rows > 0 ? from + channel : x, s.x_token, rows, s.channels - channel);
+  for (unsigned e = threadIdx.x; e < Rows * panel; e += Threads) {
     const unsigned i = e / panel, k = e % panel;
     to[i][k] = i < rows && channel + k < s.channels
                    ? from[i * s.x_token + static_cast<std::int64_t>(channel + k) * s.x_chan]
@@ -40,13 +41,15 @@ __device__ inline void fetch_tokens(float (&to)[Rows][row_of_panel], const chunk
   }
 }
 
-/// Where a warp's 32 x 32 entries of a panel begin.
+/// Where a warp's 32 x `Columns` entries of a panel begin.
 struct warp_place final {
   unsigned row, column;
 };
+template <unsigned Columns = 32>
 __device__ inline warp_place place_of_warp() {
+  constexpr unsigned across = panel / Columns;
   const unsigned warp = threadIdx.x / 32;
-  return {warp / 2 * 32, warp % 2 * 32};
+  return {warp / across * 32, warp % across * Columns};
 }
 
 }  // namespace alphaform::cuda

@@ -1,5 +1,7 @@
-// What chunks add to the state, and the states before them.
+// The states before chunks: from chunk to chunk where heads alone fill the card, else what every chunk adds to the
+// state comes first, all chunks at once.
 #include <alphaform/backends/cuda/heads/panels.cuh>
+#include <alphaform/backends/cuda/shared_memory.cuh>
 
 namespace alphaform::cuda {
 namespace {
@@ -100,19 +102,108 @@ __global__ void __launch_bounds__(carry_threads) carry(const chunked_heads s) {
     if (k < channels) h[static_cast<int>(k) * s.h_chan] = static_cast<float>(sum[k]);
 }
 
-}  // namespace
+constexpr unsigned follow_threads = 256;
 
-void add_chunks(const chunked_heads& s) {
-  const auto panels = [](unsigned n) { return (n + panel - 1) / panel; };
-  launch(add, dim3(panels(s.wide_states), s.chunks, static_cast<unsigned>(s.heads.entries)), dim3(panel_threads), 0, s);
+/// What a chunk brings for 64 states and 64 channels.
+struct followed_chunk final {
+  float writes[head_tokens][row_of_panel], x[head_tokens][row_of_panel];
+  float weights[head_tokens];
+  double kept[panel];
+};
+
+/// 64 states of 64 channels through all chunks, without what chunks add by themselves.
+__global__ void __launch_bounds__(follow_threads) follow(const chunked_heads s) {
+  auto* const ahead = shared_memory<followed_chunk>();
+  const unsigned state = blockIdx.x * panel, channel = blockIdx.y * panel;
+  const auto at = places_of(s.heads, blockIdx.z);
+  const auto begin = [&](unsigned chunk) {
+    if (chunk < s.chunks) {
+      followed_chunk& to = ahead[chunk % 2];
+      const std::size_t place = s.place(blockIdx.z, chunk);
+      const head_rows rows = s.rows_of(place, chunk, at.at[2 * head_write + 1], head_write, s.writes, s.write_weights);
+      fetch<panel, follow_threads>(to.writes, rows.at + state, rows.token,
+                                   rows.weights == nullptr ? head_tokens : s.count(chunk),
+                                   rows.states - min(rows.states, state));
+      fetch_tokens<follow_threads>(to.x, s, s.x + at.at[head_x], chunk, 0, channel);
+      if (const unsigned i = threadIdx.x; i < head_tokens) {
+        if (rows.weights == nullptr)
+          to.weights[i] = 1;
+        else
+          __pipeline_memcpy_async(&to.weights[i], rows.weights + i, sizeof(float));
+        if (state + i < s.wide_states)
+          __pipeline_memcpy_async(&to.kept[i], s.kept + place * s.wide_states + state + i, sizeof(double));
+      }
+    }
+    __pipeline_commit();
+  };
+  begin(0);
+  const warp_place warp = place_of_warp<16>();
+  const auto exists = [&](unsigned i, unsigned k) {
+    return state + warp.row + i < s.states && channel + warp.column + k < s.channels;
+  };
+  float* const h = s.h + at.at[head_h] + static_cast<std::int64_t>(state + warp.row) * s.h_state +
+                   static_cast<std::int64_t>(channel + warp.column) * s.h_chan;
+  const auto of_h = [&](unsigned i, unsigned k) -> float& {
+    return h[static_cast<std::int64_t>(i) * s.h_state + static_cast<std::int64_t>(k) * s.h_chan];
+  };
+  tf32::tile<2, 2> sums;
+  sums.pairs([&](unsigned i, unsigned k, float& sum, float& next) {
+    if (exists(i, k)) sum = of_h(i, k);
+    if (exists(i, k + 1)) next = of_h(i, k + 1);
+  });
+  for (unsigned chunk = 0; chunk < s.chunks; ++chunk) {
+    begin(chunk + 1);
+    float* const to = s.states_before + s.state_at(s.place(blockIdx.z, chunk));
+    sums.pairs([&](unsigned i, unsigned k, float sum, float next) {
+      const unsigned n = state + warp.row + i, c = channel + warp.column + k;
+      if (n < s.wide_states && c < s.wide_channels)
+        *reinterpret_cast<float2*>(to + static_cast<std::size_t>(n) * s.wide_channels + c) = {sum, next};
+    });
+    __pipeline_wait_prior(1);
+    __syncthreads();
+    const followed_chunk& here = ahead[chunk % 2];
+    sums.pairs([&](unsigned i, unsigned, float& sum, float& next) {
+      const auto change = static_cast<float>(here.kept[warp.row + i] - 1);  // a decay near 1 would be rounded each time
+      sum = fmaf(change, sum, sum);
+      next = fmaf(change, next, next);
+    });
+    sums.add<head_tokens>(tf32::by_columns<row_of_panel>{&here.writes[0][warp.row]},
+                          tf32::by_rows<row_of_panel>{&here.x[0][warp.column]}, here.weights);
+    __syncthreads();
+  }
+  sums.pairs([&](unsigned i, unsigned k, float sum, float next) {
+    if (exists(i, k)) of_h(i, k) = sum;
+    if (exists(i, k + 1)) of_h(i, k + 1) = next;
+  });
 }
 
+unsigned panels_of(unsigned n) { return (n + panel - 1) / panel; }
+
+void add_chunks(const chunked_heads& s) {
+  launch(add, dim3(panels_of(s.wide_states), s.chunks, static_cast<unsigned>(s.heads.entries)), dim3(panel_threads), 0,
+         s);
+}
 void carry_chunks(const chunked_heads& s) {
   const dim3 blocks((s.wide_states * s.wide_channels / together + carry_threads - 1) / carry_threads,
                     static_cast<unsigned>(s.heads.entries));
   // Fewer threads have to read further ahead.
   const bool fills = blocks.x * blocks.y >= 6 * static_cast<unsigned>(processors());
   launch(fills ? carry<4> : carry<8>, blocks, dim3(carry_threads), 0, s);
+}
+void follow_chunks(const chunked_heads& s) {
+  constexpr std::size_t bytes = 2 * sizeof(followed_chunk);
+  check(cudaFuncSetAttribute(follow, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), "share memory in blocks");
+  launch(follow, dim3(panels_of(s.wide_states), panels_of(s.wide_channels), static_cast<unsigned>(s.heads.entries)),
+         dim3(follow_threads), bytes, s);
+}
+
+}  // namespace
+
+void find_states(const chunked_heads& s) {
+  const std::size_t blocks = s.heads.entries * panels_of(s.wide_states) * panels_of(s.wide_channels);
+  if (4 * blocks >= 3 * static_cast<std::size_t>(processors())) return follow_chunks(s);
+  add_chunks(s);
+  carry_chunks(s);
 }
 
 }  // namespace alphaform::cuda
