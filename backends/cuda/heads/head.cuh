@@ -30,11 +30,12 @@ struct head_rows final {
 };
 
 enum head_stream : int { head_decay, head_write, head_read, head_bonus, head_streams };
-/// Where each head's streams begin: u and v of each, x, h, y.
-enum head_place : int { head_x = 2 * head_streams, head_h, head_y, head_places };
+/// Where each head's streams begin: u and v of each, x, h, y; and the number of its products in `products`.
+enum head_place : int { head_x = 2 * head_streams, head_h, head_y, head_product, head_places };
 
 struct chunked_heads final {
   layout<head_places> heads;
+  layout<2> streams;  ///< v of what is read and written, of heads that do not share both
   head_factors of[head_streams];
   const float* x;
   float *h, *y;
@@ -52,6 +53,7 @@ struct chunked_heads final {
   float *reads, *writes;  ///< [64, wide states]: decayed from the chunk's beginning, to its end; or null, and
   float *read_weights, *write_weights;  ///< [64]: what the streams are to be multiplied by instead
   float* scores;                        ///< [64, 64], 0 above the diagonal
+  float* products;                      ///< [64, 64] of [stream, chunk]: scores without decays and factors u
   float* states_before;                 ///< [wide states, wide channels]: the state before a chunk
   double* kept;                         ///< [wide states]: the product of the chunk's decays
 
@@ -74,7 +76,7 @@ struct chunked_heads final {
 
 /// prepare_by_state.cu: reads, writes, scores and kept of every chunk.
 void prepare_by_state(const chunked_heads&);
-/// prepare_by_token.cu: the same where all states of a head have the same decay.
+/// prepare_by_token.cu: weights instead of reads and writes, where all states of a head have the same decay.
 void prepare_by_token(const chunked_heads&);
 /// states.cu: the states before each chunk, from h on, and h after the last.
 void find_states(const chunked_heads&);

@@ -35,7 +35,13 @@ chunked_heads placed(bool adjoint, const recurrence<float>& r, const in& x, cons
   const factored<float>&write = adjoint ? r.read : r.write, &read = adjoint ? r.write : r.read,
         &bonus = r.bonus ? *r.bonus : r.read;
   chunked_heads s{};
-  s.heads = layout_of(heads_of(h), r.decay.u, r.decay.v, write.u, write.v, read.u, read.v, bonus.u, bonus.v, x, h, y);
+  extents streams = heads_of(h);
+  for (const axis a : every_axis)
+    if (write.v.of(a) == 1 && read.v.of(a) == 1) at(streams, a) = 1;
+  const in numbers{nullptr, streams, contiguous(streams)};
+  s.heads = layout_of(heads_of(h), r.decay.u, r.decay.v, write.u, write.v, read.u, read.v, bonus.u, bonus.v, x, h, y,
+                      numbers);
+  s.streams = layout_of(streams, read.v, write.v);
   s.of[head_decay] = placed(r.decay, first, way);
   s.of[head_write] = placed(write, first, way);
   s.of[head_read] = placed(read, first, way);
@@ -96,17 +102,19 @@ bool fits_heads(const recurrence<float>& r, in x, const out& h, const out& y) {
 void unrolled_heads(bool adjoint, const recurrence<float>& r, in x, out h, out y) {
   chunked_heads s = placed(adjoint, r, x, h, y);
   const std::size_t heads = s.heads.entries, tokens = y.of(time), all = (tokens + head_tokens - 1) / head_tokens,
-                    state = std::size_t{s.wide_states} * s.wide_channels,
-                    rows = std::size_t{head_tokens} * s.wide_states;
+                    state = std::size_t{s.wide_states} * s.wide_channels;
   const std::size_t at_once = std::clamp<std::size_t>(most_scratch / (heads * state * sizeof(float)), 1,
                                                       std::min<std::size_t>(all, 65535)),
                     most = at_once * heads;
-  const bool by_token = r.decay.v.of(axis::state) == 1, weighted = by_token && takes_streams(s);
-  const scratch<float> reads(most * (weighted ? head_tokens : rows)), writes(most * (weighted ? head_tokens : rows)),
-      scores(most * head_tokens * head_tokens), states(most * state);
+  const bool by_token = r.decay.v.of(axis::state) == 1 && !r.bonus && takes_streams(s);
+  const std::size_t row = by_token ? 1 : s.wide_states;
+  const scratch<float> reads(most * head_tokens * row), writes(most * head_tokens * row),
+      scores(most * head_tokens * head_tokens), states(most * state),
+      products(by_token ? at_once * s.streams.entries * head_tokens * head_tokens : 1);
   const scratch<double> kept(most * s.wide_states);
-  (weighted ? s.read_weights : s.reads) = reads.data();
-  (weighted ? s.write_weights : s.writes) = writes.data();
+  (by_token ? s.read_weights : s.reads) = reads.data();
+  (by_token ? s.write_weights : s.writes) = writes.data();
+  s.products = products.data();
   s.scores = scores.data();
   s.states_before = states.data();
   s.kept = kept.data();

@@ -1,7 +1,8 @@
 // The same where all states of a head have the same decay: scores are a product of matrices, then weighted by the
 // decays between their tokens, differences of sums in double.
+#include <cuda_pipeline_primitives.h>
+
 #include <alphaform/backends/cuda/heads/columns.cuh>
-#include <alphaform/backends/cuda/shared_memory.cuh>
 
 namespace alphaform::cuda {
 namespace {
@@ -49,95 +50,87 @@ struct log_sums final {
   }
 };
 
-struct shared_rows final {
-  float reads[head_tokens][head_row], writes[head_tokens][head_row];
-  own_inputs bonus;
-  double log[head_tokens];
-  bool negative[head_tokens];
-  log_sums decays;
-  float to_read[head_tokens], to_end[head_tokens];
-};
-
-__device__ void sum_decays(const chunked_heads& s, const head_factors& decay, unsigned chunk, shared_rows& to) {
-  const unsigned i = threadIdx.x;
-  if (i < head_tokens) {
-    double log = 0;
-    bool negative = false;
-    if (i < s.count(chunk)) {
-      const auto token = static_cast<std::int64_t>(chunk) * head_tokens + i;
-      const float u = decay.u_at(token), v = decay.v_at(token, 0);
-      if (s.logarithmic) {
-        log = fmaxf(u, -1e30f) * fmaxf(v, -1e30f);  // in place of -infinity what with 0 makes 0
-      } else {
-        const double a = 1 + static_cast<double>(u * v);
-        log = ::log(fabs(a));
-        negative = a < 0;
-      }
+/// Products of what tokens of a chunk read and write, without their factors u.
+__global__ void __launch_bounds__(prepare_threads) multiply(const chunked_heads s) {
+  __shared__ alignas(16) float reads[head_tokens][head_row], writes[head_tokens][head_row];
+  const unsigned chunk = blockIdx.x, count = s.count(chunk);
+  const auto at = places_of(s.streams, blockIdx.y);
+  const auto token = static_cast<std::int64_t>(chunk) * head_tokens;
+  const auto fetch = [&](float(&to)[head_tokens][head_row], const head_factors& f, std::int64_t offset,
+                         unsigned first) {
+    const float* const from = f.v + offset + token * f.v_token + first;
+    constexpr unsigned in_row = head_slice / 4;
+    const unsigned n = threadIdx.x % in_row * 4;
+#pragma unroll
+    for (unsigned i = threadIdx.x / in_row; i < head_tokens; i += prepare_threads / in_row) {
+      const bool exists = i < count && first + n < s.states;
+      __pipeline_memcpy_async(&to[i][n], exists ? from + i * f.v_token + n : f.v, 16, exists ? 0 : 16);
     }
-    to.log[i] = log;
-    to.negative[i] = negative;
+  };
+  pair_scores sums;
+  for (unsigned first = 0; first < s.states; first += head_slice) {
+    __syncthreads();
+    fetch(reads, s.of[head_read], at.at[0], first);
+    fetch(writes, s.of[head_write], at.at[1], first);
+    __pipeline_commit();
+    __pipeline_wait_prior(0);
+    __syncthreads();
+    sums.add(reads, writes);
   }
   __syncthreads();
-  to.decays.fill(to.log, to.negative);
+  sums.store(reads);
   __syncthreads();
-  if (i >= head_tokens) return;
-  to.to_read[i] = to.decays.between(0, i + s.read);
-  to.to_end[i] = to.decays.between(i + s.written, head_tokens);
+  float* const to = s.products + s.place(blockIdx.y, chunk) * head_tokens * head_tokens;
+  for (unsigned e = threadIdx.x; e < head_tokens * head_tokens; e += prepare_threads)
+    to[e] = reads[e / head_tokens][e % head_tokens];
 }
 
-__global__ void __launch_bounds__(prepare_threads, 3) prepare(const chunked_heads s) {
-  auto& shared = *shared_memory<shared_rows>();
-  const unsigned chunk = blockIdx.x, n = threadIdx.x % head_slice, begin = threadIdx.x / head_slice * block_tokens;
+/// The weights of one head's tokens and of their products.
+__global__ void __launch_bounds__(prepare_threads) weigh(const chunked_heads s) {
+  __shared__ double log[head_tokens];
+  __shared__ bool negative[head_tokens];
+  __shared__ float reads[head_tokens], writes[head_tokens];
+  __shared__ log_sums decays;
+  const unsigned chunk = blockIdx.x, i = threadIdx.x;
   const streams_of_head streams(s, blockIdx.y);
   const std::size_t place = s.place(blockIdx.y, chunk);
-  shared.bonus.clear();
-  sum_decays(s, streams.of[head_decay], chunk, shared);
-  pair_scores sums;
-  for (unsigned first = 0; first < s.wide_states; first += head_slice) {
-    const column_of_block at(s, chunk, first);
-    float reads[block_tokens], writes[block_tokens];
-    at.load(streams.of[head_read], reads);
-    at.load(streams.of[head_write], writes);
-    __syncthreads();
-    if (s.with_bonus) shared.bonus.add(streams.of[head_bonus], at, reads, writes);
-    const std::size_t to = s.rows_at(place) + begin * s.wide_states + first + n;
-#pragma unroll
-    for (unsigned i = 0; i < block_tokens; ++i) {
-      shared.reads[begin + i][n] = reads[i];
-      shared.writes[begin + i][n] = writes[i];
-      if (s.reads == nullptr || first + n >= s.wide_states) continue;
-      s.reads[to + i * s.wide_states] = reads[i] * shared.to_read[begin + i];
-      s.writes[to + i * s.wide_states] = writes[i] * shared.to_end[begin + i];
-    }
-    __syncthreads();
-    sums.add(shared.reads, shared.writes);
+  if (i < head_tokens) {
+    const bool exists = i < s.count(chunk);
+    const auto token = static_cast<std::int64_t>(chunk) * head_tokens + (exists ? i : 0);
+    const float u = streams.of[head_decay].u_at(token), v = streams.of[head_decay].v_at(token, 0),
+                read = streams.of[head_read].u_at(token), write = streams.of[head_write].u_at(token);
+    const double a = 1 + static_cast<double>(u * v);
+    log[i] = !exists         ? 0
+             : s.logarithmic ? fmaxf(u, -1e30f) * fmaxf(v, -1e30f)  // in place of -infinity what with 0 makes 0
+                             : ::log(fabs(a));
+    negative[i] = exists && !s.logarithmic && a < 0;
+    reads[i] = exists ? read : 0;
+    writes[i] = exists ? write : 0;
   }
-  if (s.reads == nullptr && threadIdx.x < head_tokens) {
-    const unsigned i = threadIdx.x, there = i < s.count(chunk);
-    const auto token = static_cast<std::int64_t>(chunk) * head_tokens + (there ? i : 0);
-    s.read_weights[place * head_tokens + i] = there ? shared.to_read[i] * streams.of[head_read].u_at(token) : 0;
-    s.write_weights[place * head_tokens + i] = there ? shared.to_end[i] * streams.of[head_write].u_at(token) : 0;
+  __syncthreads();
+  decays.fill(log, negative);
+  __syncthreads();
+  if (i < head_tokens) {
+    s.read_weights[place * head_tokens + i] = reads[i] * decays.between(0, i + s.read);
+    s.write_weights[place * head_tokens + i] = writes[i] * decays.between(i + s.written, head_tokens);
   }
-  if (threadIdx.x < min(head_slice, s.wide_states))
-    for (unsigned k = threadIdx.x; k < s.wide_states; k += head_slice)
-      s.kept[place * s.wide_states + k] = shared.decays.of_all();
-  __syncthreads();
-  sums.store(shared.reads);
-  __syncthreads();
+  for (unsigned n = i; n < s.wide_states; n += prepare_threads) s.kept[place * s.wide_states + n] = decays.of_all();
+  const std::int64_t shared_by = places_of(s.heads, blockIdx.y).at[head_product];
+  const float* const from = s.products + s.place(static_cast<unsigned>(shared_by), chunk) * head_tokens * head_tokens;
   float* const to = s.scores + place * head_tokens * head_tokens;
-  for (unsigned e = threadIdx.x; e < head_tokens * head_tokens; e += prepare_threads) {
-    const unsigned i = e / head_tokens, j = e % head_tokens;
-    float score = 0;
-    if (i >= j + s.strict) score = shared.reads[i][j] * shared.decays.between(j + s.written, i + s.read);
-    to[e] = i == j ? score + shared.bonus(i) : score;
+#pragma unroll 4
+  for (unsigned e = i; e < head_tokens * head_tokens; e += prepare_threads) {
+    const unsigned k = e / head_tokens, j = e % head_tokens;
+    const float product = from[e] * (reads[k] * writes[j]);
+    to[e] = k >= j + s.strict ? product * decays.between(j + s.written, k + s.read) : 0;
   }
 }
 
 }  // namespace
 
 void prepare_by_token(const chunked_heads& s) {
-  constexpr std::size_t bytes = sizeof(shared_rows);
-  launch(prepare, dim3(s.chunks, static_cast<unsigned>(s.heads.entries)), dim3(prepare_threads), bytes, s);
+  launch(multiply, dim3(s.chunks, static_cast<unsigned>(s.streams.entries)), dim3(prepare_threads), 0, s);
+  launch(weigh, dim3(s.chunks, static_cast<unsigned>(s.heads.entries)), dim3(prepare_threads), 0, s);
 }
 
 }  // namespace alphaform::cuda
