@@ -7,7 +7,7 @@ namespace alphaform::cuda {
 namespace {
 
 constexpr axis time = axis::token;
-constexpr std::size_t most_scratch = std::size_t{1} << 28;  // bytes of states
+constexpr std::size_t most_scratch = std::size_t{1} << 28;  // bytes
 
 unsigned rounded_up(std::size_t n) { return static_cast<unsigned>((n + 15) / 16 * 16); }
 extents heads_of(const out& h) {
@@ -101,16 +101,15 @@ bool fits_heads(const recurrence<float>& r, in x, const out& h, const out& y) {
 
 void unrolled_heads(bool adjoint, const recurrence<float>& r, in x, out h, out y) {
   chunked_heads s = placed(adjoint, r, x, h, y);
-  const std::size_t heads = s.heads.entries, tokens = y.of(time), all = (tokens + head_tokens - 1) / head_tokens,
-                    state = std::size_t{s.wide_states} * s.wide_channels;
-  const std::size_t at_once = std::clamp<std::size_t>(most_scratch / (heads * state * sizeof(float)), 1,
-                                                      std::min<std::size_t>(all, 65535)),
-                    most = at_once * heads;
   const bool by_token = r.decay.v.of(axis::state) == 1 && !r.bonus && takes_streams(s);
-  const std::size_t row = by_token ? 1 : s.wide_states;
-  const scratch<float> reads(most * head_tokens * row), writes(most * head_tokens * row),
-      scores(most * head_tokens * head_tokens), states(most * state),
-      products(by_token ? at_once * s.streams.entries * head_tokens * head_tokens : 1);
+  const std::size_t heads = s.heads.entries, tokens = y.of(time), all = (tokens + head_tokens - 1) / head_tokens,
+                    state = std::size_t{s.wide_states} * s.wide_channels, square = head_tokens * head_tokens,
+                    rows = head_tokens * (by_token ? 1 : s.wide_states);
+  const std::size_t bytes = heads * (state + 2 * rows + 2 * square) * sizeof(float),
+                    at_once = std::clamp<std::size_t>(most_scratch / bytes, 1, std::min<std::size_t>(all, 65535)),
+                    most = at_once * heads;
+  const scratch<float> reads(most * rows), writes(most * rows), scores(most * square), states(most * state),
+      products(by_token ? at_once * s.streams.entries * square : 1);
   const scratch<double> kept(most * s.wide_states);
   (by_token ? s.read_weights : s.reads) = reads.data();
   (by_token ? s.write_weights : s.writes) = writes.data();
@@ -119,12 +118,12 @@ void unrolled_heads(bool adjoint, const recurrence<float>& r, in x, out h, out y
   s.states_before = states.data();
   s.kept = kept.data();
   for (std::size_t chunk = 0; chunk < all; chunk += at_once) {
+    if (chunk > 0) advance(s, at_once * head_tokens);
     s.chunks = static_cast<unsigned>(std::min(at_once, all - chunk));
     s.tokens = static_cast<unsigned>(std::min(tokens - chunk * head_tokens, at_once * head_tokens));
     by_token ? prepare_by_token(s) : prepare_by_state(s);
     find_states(s);
     read_chunks(s);
-    advance(s, at_once * head_tokens);
   }
 }
 

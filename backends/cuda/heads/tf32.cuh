@@ -37,6 +37,7 @@ template <unsigned Apart>
 using by_rows = factor<true, Apart>;
 template <unsigned Apart>
 using by_columns = factor<false, Apart>;
+
 /// Entries of one warp, 16 x 8 at a time.
 template <unsigned Tall, unsigned Wide>
 class tile final {
