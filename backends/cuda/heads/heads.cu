@@ -95,7 +95,7 @@ bool fits_heads(const recurrence<float>& r, in x, const out& h, const out& y) {
   if (r.bonus && bonus_u.of(axis::chan) > 1) return false;
   for (const axis a : every_axis)
     if (a != time && a != axis::state && y.of(a) != h.of(a)) return false;
-  return y.of(time) >= head_tokens && h.of(axis::state) >= 16 && h.of(axis::chan) >= 16 &&
+  return y.of(time) >= head_tokens && h.of(axis::state) >= 16 && h.of(axis::state) <= 512 && h.of(axis::chan) >= 16 &&
          volume(heads_of(h)) < 65536 && volume(y.size) > 0;
 }
 

@@ -162,13 +162,13 @@ __global__ void __launch_bounds__(follow_threads) follow(const chunked_heads s) 
     __pipeline_wait_prior(1);
     __syncthreads();
     const followed_chunk& here = ahead[chunk % 2];
-    sums.pairs([&](unsigned i, unsigned, float& sum, float& next) {
+    tf32::tile<2, 2> added;
+    added.add<head_tokens>(tf32::by_columns<row_of_panel>{&here.writes[0][warp.row]},
+                           tf32::by_rows<row_of_panel>{&here.x[0][warp.column]}, here.weights);
+    sums.with(added, [&](unsigned i, float& sum, float more) {
       const auto change = static_cast<float>(here.kept[warp.row + i] - 1);  // a decay near 1 would be rounded each time
-      sum = fmaf(change, sum, sum);
-      next = fmaf(change, next, next);
+      sum += fmaf(change, sum, more);
     });
-    sums.add<head_tokens>(tf32::by_columns<row_of_panel>{&here.writes[0][warp.row]},
-                          tf32::by_rows<row_of_panel>{&here.x[0][warp.column]}, here.weights);
     __syncthreads();
   }
   sums.pairs([&](unsigned i, unsigned k, float sum, float next) {

@@ -1,6 +1,7 @@
 // Products of float32 matrices on tensor cores: each number is the sum of two of 11 bits, and all products of those but
-// that of the smaller ones are summed in float32. Fragments are those of mma.m16n8k8 in the PTX manual: a lane has rows
-// lane / 4 and columns lane % 4, or as many further on.
+// that of the smaller ones are summed in float32. The cores cut off what they add instead of rounding it, so that what
+// is summed up over many products has to be added by others. Fragments are those of mma.m16n8k8 in the PTX manual: a
+// lane has rows lane / 4 and columns lane % 4, or as many further on.
 #pragma once
 #include <cuda_runtime.h>
 
@@ -91,6 +92,17 @@ class tile final {
       for (unsigned j = 0; j < Wide; ++j)
 #pragma unroll
         for (unsigned e = 0; e < 4; e += 2) f(16 * i + g + e * 4, 8 * j + 2 * t, at_[i][j][e], at_[i][j][e + 1]);
+  }
+  /// Calls f(row, that entry, the same of another).
+  template <class F>
+  __device__ void with(const tile& other, F f) {
+    const unsigned g = threadIdx.x % 32 / 4;
+#pragma unroll
+    for (unsigned i = 0; i < Tall; ++i)
+#pragma unroll
+      for (unsigned j = 0; j < Wide; ++j)
+#pragma unroll
+        for (unsigned e = 0; e < 4; ++e) f(16 * i + g + e / 2 * 8, at_[i][j][e], other.at_[i][j][e]);
   }
 
  private:
