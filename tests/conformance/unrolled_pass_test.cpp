@@ -16,6 +16,10 @@ constexpr auto step = softplus(input<"dt", lanes>);
 constexpr auto decays = decay(exp(step * -exp(param<"A", lanes | state>)));
 constexpr auto x = input<"x", lanes>;
 
+/// Sums with a row in front of functions.
+constexpr auto biased = input<"dt", lanes> + param<"dt_bias", lanes>, gate = input<"z", lanes> + param<"z_bias", lanes>;
+constexpr auto biased_decays = decay(exp(softplus(biased) * -exp(param<"A", lanes | state>)));
+
 struct declared final {
   const char* what;
   expr y;
@@ -30,6 +34,18 @@ const declared forms[] = {
     {"with what is written and read the same for all tokens",
      (diag(input<"z", lanes>) * unrolled(decays, write(param<"B", lanes | state>), read(param<"C", lanes | state>)) *
       diag(step) * x)
+         .e},
+    {"with functions of sums with a row, used once",
+     (diag(silu(gate)) *
+      unrolled(biased_decays, write(softplus(biased) * input<"B", group | state>), read(input<"C", group | state>)) *
+      diag(sigmoid(input<"c", lanes> + param<"c_bias", lanes>)) * x)
+         .e},
+    {"with such sums and functions that others need too",
+     (diag(silu(gate) * gate * sigmoid(gate)) *
+      (unrolled(biased_decays, write(softplus(biased) * biased * input<"B", group | state>),
+                read(input<"C", group | state>)) +
+       diag(sigmoid(gate))) *
+      diag(sigmoid(biased) * tanh(gate)) * x)
          .e},
     {"with one decay for all states of a head",
      ((unrolled(decay(exp(-softplus(input<"a", head>))), write(input<"B", state>), read(input<"C", state>)) +

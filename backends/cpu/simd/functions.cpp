@@ -55,6 +55,30 @@ strip_function Function(code f) {
   return table[f];
 }
 
+template <class Function, bool Sum, bool Product>
+void MapWithin(const float* x, const float* row, const float* factor, float* y, std::size_t n) {
+  const hn::ScalableTag<float> d;
+  const auto more = Sum ? hn::Load(d, row) : hn::Zero(d);
+  for (std::size_t i = 0; i < n; i += hn::Lanes(d)) {
+    auto v = hn::Load(d, x + i);
+    if constexpr (Sum) v = hn::Add(v, more);
+    v = on<decltype(v)>::Of(Function{}, d, v);
+    if constexpr (Product) v = hn::Mul(v, hn::Load(d, factor + i));
+    hn::Store(v, d, y + i);
+  }
+}
+
+template <bool Sum, bool Product>
+strip_function_within FunctionWithin(code f) {
+  static constexpr auto table =
+      tabulate(functions_tuple, [](auto g) -> strip_function_within { return &MapWithin<decltype(g), Sum, Product>; });
+  return table[f];
+}
+strip_function_within Within(code f, bool sum, bool product) {
+  if (!sum) return product ? FunctionWithin<false, true>(f) : FunctionWithin<false, false>(f);
+  return product ? FunctionWithin<true, true>(f) : FunctionWithin<true, false>(f);
+}
+
 }  // namespace alphaform::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -62,8 +86,12 @@ HWY_AFTER_NAMESPACE();
 namespace alphaform::cpu {
 
 HWY_EXPORT(Function);
+HWY_EXPORT(Within);
 
 strip_function function_on_strips(code f) { return HWY_DYNAMIC_DISPATCH(Function)(f); }
+strip_function_within function_within(code f, bool sum, bool product) {
+  return HWY_DYNAMIC_DISPATCH(Within)(f, sum, product);
+}
 
 }  // namespace alphaform::cpu
 #endif

@@ -148,6 +148,9 @@ class pass_strip final {
     for (const pass_program::step& s : steps) {
       if (s.is == pointwise::operation::load) {
         load(s, c, count);
+      } else if (s.sum || s.product) {
+        function_within(s.function, s.sum, s.product)(where_[s.a], where_[s.b], where_[s.c], where_[s.to],
+                                                      count * width);
       } else if (s.is == pointwise::operation::map) {
         function_on_strips(s.function)(where_[s.a], where_[s.to], count * width);
       } else {

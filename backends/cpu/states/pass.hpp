@@ -27,7 +27,8 @@ struct pass_program final {
     pointwise::operation is;  ///< load: operand a into `to`
     code function;
     std::uint16_t a, b, c, to;
-    bool rows[3];  ///< which arguments are the same for all steps
+    bool rows[3];                       ///< which arguments are the same for all steps
+    bool sum = false, product = false;  ///< map: f(a + b) for a row b; f(...) c
   };
   struct constant final {
     std::uint16_t to;
