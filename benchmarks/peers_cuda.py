@@ -104,10 +104,10 @@ JOBS = [
     ("mamba-core/apply-batch", lambda: [mamba(2048, batch=8)]),
     ("hgrn-core/apply", lambda: hgrn(65536)),
     ("hgrn-core/apply-2048", lambda: hgrn(2048)),
-    ("gla-core/apply", lambda: [gla(4096)]),
-    ("retnet-core/apply", lambda: [retnet(4096)]),
-    ("ssd/apply", lambda: [ssd(4096)]),
-    ("rwkv6-core/apply", lambda: [rwkv6(4096)]),
+] + [
+    (f"{group}/apply{suffix}", lambda of=of, T=T: [of(T)])
+    for suffix, T in (("", 4096), ("-2048", 2048), ("-16384", 16384))
+    for group, of in (("gla-core", gla), ("retnet-core", retnet), ("ssd", ssd), ("rwkv6-core", rwkv6))
 ]
 
 
