@@ -85,7 +85,7 @@ void total(T weight, bool absolute, in x, out y) {
       x, y);
 }
 
-/// Every number times `sign` is at most 0, or none.
+/// Is every number times `sign` at most 0? One that is none is taken as such.
 bool has_sign(in x, T sign) {
   bool all = true;
   runs(

@@ -169,6 +169,19 @@ double error_of(problem& p, bool adjoint) {
   return std::max(error(y.data, should), error(h.data, state));
 }
 
+double checked_error(problem& p, const decays& strength, bool adjoint, double most) {
+  const double e = error_of(p, adjoint);
+  CAPTURE(p.s.tokens);
+  CAPTURE(p.s.channels);
+  CAPTURE(p.s.states);
+  CAPTURE(adjoint);
+  CAPTURE(strength.nats);
+  CAPTURE(p.r.logarithmic);
+  CAPTURE(p.r.exclusive);
+  CHECK(e < most);
+  return e;
+}
+
 sizes random_sizes(std::mt19937& random) {
   const auto below = [&](unsigned n) { return static_cast<std::size_t>(1 + random() % n); };
   return {below(random() % 2 ? 300 : 30), below(2), below(3), below(random() % 2 ? 70 : 9),
@@ -187,16 +200,8 @@ ON_EVERY_DEVICE("heads are what their definition says, forward and adjoint") {
       const decays& strength = strengths[static_cast<std::size_t>(trial) % std::size(strengths)];
       problem p = random_problem(random, s, strength, random() % 2 == 0, random() % 2 == 0, random() % 2 == 0);
       REQUIRE(cpu::shares_decay_among_channels(p.r, in(p.x)));
-      const double e = error_of(p, adjoint);
-      CAPTURE(s.tokens);
-      CAPTURE(s.channels);
-      CAPTURE(s.states);
-      CAPTURE(adjoint);
-      CAPTURE(strength.nats);
-      CAPTURE(p.r.logarithmic);
-      CAPTURE(p.r.exclusive);
-      CHECK(e < 5e-6);  // sums of up to 300 tokens and 80 states in float
-      worst = std::max(worst, e);
+      // Sums of up to 300 tokens and 80 states in float.
+      worst = std::max(worst, checked_error(p, strength, adjoint, 5e-6));
     }
   MESSAGE("largest error over scale: " << worst);
 }
@@ -216,16 +221,8 @@ ON_EVERY_DEVICE("large heads are what their definition says, with and without a 
       const decays& strength = strengths[static_cast<std::size_t>(trial) % std::size(strengths)];
       problem p = random_problem(random, s, strength, random() % 2 == 0, random() % 2 == 0, random() % 2 == 0);
       if (random() % 2 == 0) add_bonus(p, random);
-      const double e = error_of(p, adjoint);
-      CAPTURE(s.tokens);
-      CAPTURE(s.channels);
-      CAPTURE(s.states);
-      CAPTURE(adjoint);
-      CAPTURE(strength.nats);
-      CAPTURE(p.r.logarithmic);
-      CAPTURE(p.r.exclusive);
-      CHECK(e < 1e-5);  // what is promised of float; sums of up to 400 tokens and 200 states
-      worst = std::max(worst, e);
+      // What is promised of float; sums of up to 400 tokens and 200 states.
+      worst = std::max(worst, checked_error(p, strength, adjoint, 1e-5));
     }
   MESSAGE("largest error over scale: " << worst);
 }

@@ -37,7 +37,7 @@ struct some_states<std::index_sequence<N...>> final {
 template <std::size_t Count>
 using states_together = some_states<std::make_index_sequence<Count>>;
 /// States and rows that are worked on together, as many as leave registers for their factors.
-constexpr std::size_t most_states = HWY_TARGET == HWY_AVX3 ? 8 : 4;
+constexpr std::size_t most_states = HWY_TARGET == HWY_AVX3 ? maps::most_leaf_states : 4;
 template <class Some>
 inline constexpr std::size_t rows_together = Some::count > 4 ? 2 : 4;
 
@@ -260,7 +260,7 @@ namespace maps {
 
 leaf_scratch::leaf_scratch(const channels& m) {
   const std::size_t width = HWY_DYNAMIC_DISPATCH(LeafLanes)(), columns = leaf_tokens + m.reach();
-  for (buffer* b : {&decay, &write, &read}) *b = floats(8 * columns * width);
+  for (buffer* b : {&decay, &write, &read}) *b = floats(most_leaf_states * columns * width);
   for (buffer* b : {&decay_factor, &write_factor, &read_factor}) *b = floats(columns * width);
   for (buffer* b : {&core, &taken}) *b = floats(leaf_tokens * columns * width);
 }

@@ -5,6 +5,8 @@
 
 namespace alphaform::cpu::maps {
 
+constexpr std::size_t most_leaf_states = 8;  ///< that are worked on together with any instructions
+
 struct leaf_scratch final {
   explicit leaf_scratch(const channels&);
   buffer decay, write, read, decay_factor, write_factor, read_factor, core, taken;
