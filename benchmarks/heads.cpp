@@ -72,6 +72,9 @@ const expr ssd =
     (unrolled(decay(exp(input<"log_a", head>)), write(input<"b", state>), read(input<"c", state>)) * value).e;
 const expr rwkv6_core =
     (unrolled(decay(exp(input<"log_a", keys>)), key, query, bonus(param<"time_faaaa", keys>)) * value).e;
+constexpr auto corrected = outer(input<"kk", keys>, input<"kk", keys>);
+const expr rwkv7_core = (unrolled(diag(exp(input<"log_a", keys>)) - corrected, key, query) * value).e;
+const expr gated_delta_core = (unrolled(diag(exp(input<"log_a", head>)) - corrected, key, query) * value).e;
 /// The decay of every state.
 needs keys_needs(const problem_sizes& s) {
   const counts n(s);
@@ -81,6 +84,15 @@ needs keys_needs(const problem_sizes& s) {
 needs heads_needs(const problem_sizes& s) {
   const counts n(s);
   return chunked(s, n.T * n.H);
+}
+
+needs corrected_keys_needs(const problem_sizes& s) {
+  const counts n(s);
+  return chunked_delta(s, n.T * n.H * n.N);
+}
+needs corrected_heads_needs(const problem_sizes& s) {
+  const counts n(s);
+  return chunked_delta(s, n.T * n.H);
 }
 
 constexpr problem_sizes of_tokens(problem_sizes s, std::size_t tokens) {
@@ -95,7 +107,10 @@ std::vector<layer_row> cores(std::string_view suffix, std::size_t tokens) {
   return {{"gla-core", "gla_core", suffix, of_tokens(wide, tokens), keys_needs, &gla_core},
           {"retnet-core", "retnet_core", suffix, of_tokens(wide, tokens), heads_needs, &retnet_core},
           {"ssd", "ssd", suffix, of_tokens(of_ssd, tokens), heads_needs, &ssd},
-          {"rwkv6-core", "rwkv6_core", suffix, of_tokens(square, tokens), keys_needs, &rwkv6_core}};
+          {"rwkv6-core", "rwkv6_core", suffix, of_tokens(square, tokens), keys_needs, &rwkv6_core},
+          {"rwkv7-core", "rwkv7_core", suffix, of_tokens(square, tokens), corrected_keys_needs, &rwkv7_core},
+          {"gated-delta-core", "gated_delta_core", suffix, of_tokens(square, tokens), corrected_heads_needs,
+           &gated_delta_core}};
 }
 
 const layer_row rows[] = {

@@ -98,6 +98,33 @@ def rwkv6(T):
     return make
 
 
+def delta(T, H, N, C, log_decay, op):
+    """op(q, k, v, log decays, keys of length 1, strengths of a head), of which each peer takes some."""
+
+    def make(dtype):
+        q, k = (normal(1, T, H, N, dtype=dtype, scale=N**-0.5) for _ in range(2))
+        v = normal(1, T, H, C, dtype=dtype)
+        kk = F.normalize(normal(1, T, H, N, dtype=torch.float32), dim=-1).to(dtype)
+        strength = torch.rand(1, T, H, device="cuda").to(dtype)
+        g = -0.6 * torch.rand(*((1, T, H, N) if log_decay == "key" else (1, T, H)), device="cuda")
+        g = g.to(dtype if log_decay == "key" else torch.float32)
+        return lambda: op(q, k, v, g, kk, strength)
+
+    return make
+
+
+def rwkv7(T):
+    from fla.ops.rwkv7 import chunk_rwkv7
+
+    return delta(T, 24, 64, 64, "key", lambda q, k, v, g, kk, _: chunk_rwkv7(q, g, k, v, -kk, kk))
+
+
+def gated_delta(T):
+    from fla.ops.gated_delta_rule import chunk_gated_delta_rule
+
+    return delta(T, 24, 64, 64, "head", lambda q, k, v, g, kk, b: chunk_gated_delta_rule(q, kk, v, g, b))
+
+
 JOBS = [
     ("mamba-core/apply", lambda: [mamba(2048)]),
     ("mamba-core/apply-65536", lambda: [mamba(65536)]),
@@ -107,7 +134,14 @@ JOBS = [
 ] + [
     (f"{group}/apply{suffix}", lambda of=of, T=T: [of(T)])
     for suffix, T in (("", 4096), ("-2048", 2048), ("-16384", 16384))
-    for group, of in (("gla-core", gla), ("retnet-core", retnet), ("ssd", ssd), ("rwkv6-core", rwkv6))
+    for group, of in (
+        ("gla-core", gla),
+        ("retnet-core", retnet),
+        ("ssd", ssd),
+        ("rwkv6-core", rwkv6),
+        ("rwkv7-core", rwkv7),
+        ("gated-delta-core", gated_delta),
+    )
 ]
 
 

@@ -51,6 +51,8 @@ constexpr usual_values usual[] = {
     {"gla_core", "log_a", [](const place& p) { return -0.7 / 16 * (0.1 + p.u); }},
     {"ssd", "log_a", [](const place& p) { return -1e-3 * std::pow(1000, p.u); }},
     {"rwkv6_core", "log_a", [](const place& p) { return -std::exp(-6 + 5 * p.u); }},
+    {"rwkv7_core", "log_a", [](const place& p) { return -0.6 * p.u; }},
+    {"gated_delta_core", "log_a", [](const place& p) { return -1e-3 * std::pow(1000, p.u); }},
     {"retnet_core", "gamma", [](const place& p) { return 1 - std::exp2(-5 - static_cast<double>(p.entry)); }},
     {"hgrn_core", "f", [](const place& p) { return 0.9 + 0.1 * p.u; }},
     {"hgrn", "lower_bound", [](const place& p) { return 0.8 + 0.19 * p.u; }},

@@ -198,6 +198,54 @@ ON_EVERY_DEVICE("rank-one transitions of any sizes, strides and decays") {
   }
 }
 
+ON_EVERY_DEVICE("large heads with rank-one transitions are what their definition says") {
+  USE_DEVICE();
+  draw random;
+  for (int round = 0; round < 64; ++round) {
+    CAPTURE(round);
+    extents h_size = single;
+    at(h_size, axis::group) = random.one_of({1, 2});
+    at(h_size, axis::head) = random.one_of({1, 3});
+    at(h_size, axis::chan) = random.one_of({16, 17, 40, 64, 70});
+    at(h_size, axis::state) = random.one_of({16, 19, 33, 64, 100, 128});
+    extents row = h_size;
+    at(row, axis::token) = random.one_of({64, 65, 100, 128, 200, 300});
+    at(row, axis::chan) = 1;
+    extents number = row, x_size = row;
+    at(number, axis::state) = at(x_size, axis::state) = 1;
+    at(x_size, axis::chan) = at(h_size, axis::chan);
+
+    // A = Diag(w) - k (a k)' with |k| = 1, w and a in [0, 1], as in RWKV-7: no state grows.
+    const bool whole = random.below(2) == 0;
+    stream k = random.of(row, true, -1, 1), minus = random.of(single, true, -1, -1),
+           one = random.of(single, true, 1, 1), rate = random.of(row, true, 0, 1);
+    const std::size_t states = at(row, axis::state);
+    for (std::size_t t = 0; t < k.numbers.size(); t += states) {
+      float square = 0;
+      for (std::size_t n = 0; n < states; ++n) square += k.numbers[t + n] * k.numbers[t + n];
+      for (std::size_t n = 0; n < states; ++n) {
+        k.numbers[t + n] /= std::sqrt(square);
+        rate.numbers[t + n] *= k.numbers[t + n];
+      }
+    }
+    const float strongest = random.below(2) == 0 ? 0.01f : 1.0f;
+    stream strength = random.of(random.some(number), whole, 0, strongest),
+           decay = random.of(random.below(4) == 0 ? number : random.some(row), whole, -1, 0),
+           beta = random.of(random.some(number), whole, 0, 1), b = random.of(row, whole, -1, 1),
+           c = random.of(row, whole, -1, 1);
+    rank_one_recurrence<float> r;
+    r.diagonal = {{strength, decay}, {beta, b}, {one, c}, random.below(2) == 0, random.below(3) == 0};
+    r.p = {minus, k};
+    r.q = {one, rate};
+    if (random.below(4) == 0) {
+      std::fill(strength.numbers.begin(), strength.numbers.end(), 1.0f);
+      for (float& l : decay.numbers)
+        if (random.below(8) == 0) l = r.diagonal.logarithmic ? -std::numeric_limits<float>::infinity() : -1;
+    }
+    check(r, random.of(x_size, whole, -1, 1), random.of(h_size, true, -1, 1), random, false, 1e-5);
+  }
+}
+
 /// DeltaNet over normalised keys: p = -beta k, q = k, b = beta k.
 void check_delta_rule(std::size_t tokens, float strongest, bool decays, bool logarithmic, double tolerance) {
   draw random;

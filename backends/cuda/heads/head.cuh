@@ -80,6 +80,8 @@ void prepare_by_state(const chunked_heads&);
 void prepare_by_token(const chunked_heads&);
 /// states.cu: the states before each chunk, from h on, and h after the last.
 void find_states(const chunked_heads&);
+/// Only what each chunk's tokens add to the state, in place of the state before it.
+void add_chunks(const chunked_heads&);
 /// results.cu: y.
 void read_chunks(const chunked_heads&);
 

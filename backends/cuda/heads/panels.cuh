@@ -11,7 +11,7 @@ namespace alphaform::cuda {
 constexpr unsigned panel_threads = 128, panel = 64;  ///< numbers along rows and columns of what a block computes
 constexpr unsigned depth = 32;                       ///< of the products that it reads ahead
 /// Numbers from one row to the next: of rows that are multiplied, and of rows that are summed.
-constexpr unsigned row_of_depth = depth + 4, row_of_panel = panel + 8;
+constexpr unsigned row_of_depth = depth + 4, row_of_square = head_tokens + 4, row_of_panel = panel + 8;
 
 /// Begins to read a panel; 0 where it has more rows and columns than there are.
 template <unsigned Columns, unsigned Threads = panel_threads, unsigned Rows, unsigned Row>

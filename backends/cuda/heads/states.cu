@@ -179,10 +179,6 @@ __global__ void __launch_bounds__(follow_threads) follow(const chunked_heads s) 
 
 unsigned panels_of(unsigned n) { return (n + panel - 1) / panel; }
 
-void add_chunks(const chunked_heads& s) {
-  launch(add, dim3(panels_of(s.wide_states), s.chunks, static_cast<unsigned>(s.heads.entries)), dim3(panel_threads), 0,
-         s);
-}
 void carry_chunks(const chunked_heads& s) {
   const dim3 blocks((s.wide_states * s.wide_channels / together + carry_threads - 1) / carry_threads,
                     static_cast<unsigned>(s.heads.entries));
@@ -198,6 +194,11 @@ void follow_chunks(const chunked_heads& s) {
 }
 
 }  // namespace
+
+void add_chunks(const chunked_heads& s) {
+  launch(add, dim3(panels_of(s.wide_states), s.chunks, static_cast<unsigned>(s.heads.entries)), dim3(panel_threads), 0,
+         s);
+}
 
 void find_states(const chunked_heads& s) {
   const std::size_t blocks = s.heads.entries * panels_of(s.wide_states) * panels_of(s.wide_channels);

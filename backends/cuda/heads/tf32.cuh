@@ -51,35 +51,28 @@ class tile final {
   /// Adds a b for so many columns of a and rows of b. @param scale  of these; null: 1
   template <unsigned Depth, class A, class B>
   __device__ void add(A a, B b, const float* scale = nullptr) {
-    const unsigned g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-    a.at += a.place(g, t), b.at += b.place(t, g);
-#pragma unroll
-    for (unsigned k = 0; k < Depth; k += 8) {
-      halves rows[Tall][4], columns[Wide][2];
+    each_step<Depth>(a, b, scale, [this](const auto& rows, const auto& columns) {
+      multiply_all(at_, rows, columns, small_part, large_part);
+      multiply_all(at_, rows, columns, large_part, small_part);
+      multiply_all(at_, rows, columns, large_part, large_part);
+    });
+  }
+  /// The same with the products of eight columns and rows at a time added by others: what the cores cut off is not
+  /// summed up, and no product waits for another.
+  template <unsigned Depth, class A, class B>
+  __device__ void add_apart(A a, B b) {
+    each_step<Depth>(a, b, nullptr, [this](const auto& rows, const auto& columns) {
+      float parts[3][Tall][Wide][4]{};
+      multiply_all(parts[0], rows, columns, small_part, large_part);
+      multiply_all(parts[1], rows, columns, large_part, small_part);
+      multiply_all(parts[2], rows, columns, large_part, large_part);
 #pragma unroll
       for (unsigned i = 0; i < Tall; ++i)
 #pragma unroll
-        for (unsigned e = 0; e < 4; ++e) rows[i][e] = halves::of(a(16 * i + e % 2 * 8, k + e / 2 * 4));
-      const float first = scale == nullptr ? 1 : scale[k + t], second = scale == nullptr ? 1 : scale[k + t + 4];
+        for (unsigned j = 0; j < Wide; ++j)
 #pragma unroll
-      for (unsigned j = 0; j < Wide; ++j) {
-        columns[j][0] = halves::of(b(k, 8 * j) * first);
-        columns[j][1] = halves::of(b(k + 4, 8 * j) * second);
-      }
-      const auto multiply_all = [&](auto part_of_rows, auto part_of_columns) {
-#pragma unroll
-        for (unsigned i = 0; i < Tall; ++i)
-#pragma unroll
-          for (unsigned j = 0; j < Wide; ++j)
-            multiply(at_[i][j], part_of_rows(rows[i][0]), part_of_rows(rows[i][1]), part_of_rows(rows[i][2]),
-                     part_of_rows(rows[i][3]), part_of_columns(columns[j][0]), part_of_columns(columns[j][1]));
-      };
-      const auto large = [](const halves& x) { return x.large; };
-      const auto small = [](const halves& x) { return x.small; };
-      multiply_all(small, large);
-      multiply_all(large, small);
-      multiply_all(large, large);
-    }
+          for (unsigned e = 0; e < 4; ++e) at_[i][j][e] += parts[2][i][j][e] + (parts[0][i][j][e] + parts[1][i][j][e]);
+    });
   }
 
   /// Calls f(row, column, that entry, the next in its row); columns are even.
@@ -106,6 +99,41 @@ class tile final {
   }
 
  private:
+  __device__ static unsigned large_part(const halves& x) { return x.large; }
+  __device__ static unsigned small_part(const halves& x) { return x.small; }
+  using part = unsigned (*)(const halves&);
+
+  /// Calls f with the halves of eight columns of a and rows of b, as fragments have them.
+  template <unsigned Depth, class A, class B, class F>
+  __device__ static void each_step(A a, B b, const float* scale, F f) {
+    const unsigned g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+    a.at += a.place(g, t), b.at += b.place(t, g);
+#pragma unroll
+    for (unsigned k = 0; k < Depth; k += 8) {
+      halves rows[Tall][4], columns[Wide][2];
+#pragma unroll
+      for (unsigned i = 0; i < Tall; ++i)
+#pragma unroll
+        for (unsigned e = 0; e < 4; ++e) rows[i][e] = halves::of(a(16 * i + e % 2 * 8, k + e / 2 * 4));
+      const float first = scale == nullptr ? 1 : scale[k + t], second = scale == nullptr ? 1 : scale[k + t + 4];
+#pragma unroll
+      for (unsigned j = 0; j < Wide; ++j) {
+        columns[j][0] = halves::of(b(k, 8 * j) * first);
+        columns[j][1] = halves::of(b(k + 4, 8 * j) * second);
+      }
+      f(rows, columns);
+    }
+  }
+  __device__ static void multiply_all(float (&to)[Tall][Wide][4], const halves (&rows)[Tall][4],
+                                      const halves (&columns)[Wide][2], part of_rows, part of_columns) {
+#pragma unroll
+    for (unsigned i = 0; i < Tall; ++i)
+#pragma unroll
+      for (unsigned j = 0; j < Wide; ++j)
+        multiply(to[i][j], of_rows(rows[i][0]), of_rows(rows[i][1]), of_rows(rows[i][2]), of_rows(rows[i][3]),
+                 of_columns(columns[j][0]), of_columns(columns[j][1]));
+  }
+
   float at_[Tall][Wide][4];
 };
 

@@ -1,6 +1,7 @@
 // Recurrences with a transition diagonal plus rank one (DeltaNet, Gated DeltaNet, KDA, RWKV-7) and their transposes,
 // which are the same over reversed tokens with write and read, p and q exchanged and another order within a token.
 #include <alphaform/backends/cuda/functions.hpp>
+#include <alphaform/backends/cuda/heads/heads.hpp>
 #include <alphaform/backends/cuda/states/rank_one_long.cuh>
 #include <alphaform/backends/cuda/states/rank_one_steps.cuh>
 
@@ -65,11 +66,13 @@ void run(rank_one_scan s) {
 }  // namespace
 
 void rank_one(const rank_one_recurrence<float>& r, in x, out h, out y) {
+  if (fits_heads(r, x, h, y)) return rank_one_heads(false, r, x, h, y);
   const rank_one_scan s = scan_of(r, x, h, y);
   r.diagonal.exclusive ? run<turn::read_transit_write>(s) : run<turn::transit_write_read>(s);
 }
 
 void rank_one_adjoint(const rank_one_recurrence<float>& r, in g, out h, out y) {
+  if (fits_heads(r, g, h, y)) return rank_one_heads(true, r, g, h, y);
   const auto reversed = [tokens = y.of(axis::token)](const factored<float>& f) {
     const auto from_last = [tokens](in v) { return backwards(v.slice(axis::token, 0, tokens)); };
     return factored<float>{from_last(f.u), from_last(f.v)};

@@ -1,0 +1,23 @@
+// Heads whose transition is Diag(a) + p q': token i also writes p_i u_i, with what q_i reads of the state before it,
+//   u_i = q_i S + sum_{j < i} (Q_ij x_j + V_ij u_j),
+// for the state S before the chunk and the scores Q of what q reads of w, V of what it reads of p. So u = (1 - V)^-1
+// (q S + Q x), and a chunk is one of a head without p and q that has other rows and scores: with q* = (1 - V)^-1 q and
+// Q* = (1 - V)^-1 Q, and P what r reads of p,
+//   y = (r + P q*) S + (A + P Q*) x,   S <- Diag(a) S + p' q* S + (w + Q*' p)' x.
+#pragma once
+#include <alphaform/backends/cuda/heads/head.cuh>
+
+namespace alphaform::cuda {
+
+/// Scratch of a range of chunks, as in chunked_heads. `solve` replaces reads, writes, scores and probes.
+struct corrected_heads final {
+  float *reads, *writes, *probes, *corrections;         ///< r, w, q, p
+  float *scores, *of_corrections, *probed, *reflected;  ///< A, P, Q, V
+};
+
+/// solve.cu: the rows and scores of heads without p and q.
+void solve(const chunked_heads&, const corrected_heads&);
+/// corrected_states.cu: the states before each chunk, from h on, and h after the last.
+void find_states(const chunked_heads&, const corrected_heads&);
+
+}  // namespace alphaform::cuda

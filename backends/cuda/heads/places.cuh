@@ -1,0 +1,42 @@
+// Where the streams of heads lie, and ranges of chunks for which scratch is at hand.
+#pragma once
+#include <algorithm>
+#include <alphaform/backends/cuda/functions.hpp>
+#include <alphaform/backends/cuda/heads/head.cuh>
+
+namespace alphaform::cuda {
+
+/// Everything but scratch; of the adjoint, tokens run backwards, and what is written and what is read change places.
+chunked_heads placed(bool adjoint, const recurrence<float>&, const in& x, const out& h, const out& y);
+/// Can products take what is read and written as it is, but for a weight of each token?
+bool takes_streams(const chunked_heads&);
+
+/// A range of chunks.
+struct range_of_chunks final {
+  std::size_t first, tokens;
+  /// The heads there.
+  chunked_heads of(chunked_heads) const;
+};
+/// Ranges, so that one takes at most 256 MiB of scratch, or is one chunk.
+class ranges_of_chunks final {
+ public:
+  /// @param bytes  of scratch for one chunk of all heads
+  ranges_of_chunks(std::size_t tokens, std::size_t bytes) : tokens_(tokens) {
+    constexpr std::size_t most_scratch = std::size_t{1} << 28, most_blocks = 65535;
+    at_once_ = std::clamp<std::size_t>(most_scratch / bytes, 1, std::min(chunks_of(tokens), most_blocks));
+  }
+  /// Chunks of the longest range.
+  std::size_t at_once() const { return at_once_; }
+  template <class F>
+  void each(F f) const {
+    const std::size_t step = at_once_ * head_tokens;
+    for (std::size_t first = 0; first < tokens_; first += step)
+      f(range_of_chunks{first, std::min(tokens_ - first, step)});
+  }
+
+ private:
+  static std::size_t chunks_of(std::size_t tokens) { return (tokens + head_tokens - 1) / head_tokens; }
+  std::size_t tokens_, at_once_;
+};
+
+}  // namespace alphaform::cuda
