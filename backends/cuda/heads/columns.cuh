@@ -78,6 +78,19 @@ struct column_of_block final {
   }
 };
 
+constexpr float most_nats = 16;  ///< of a block's decays: what the rounding of such an exponent does is 1e-6
+
+/// Decays of several tokens, each given as its logarithm or as a - 1.
+template <bool Logarithmic>
+struct decays final {
+  float sum = Logarithmic ? 0 : 1;
+  __device__ void add(float d) { sum = Logarithmic ? sum + d : fmaf(sum, d, sum); }
+  __device__ float value() const { return Logarithmic ? expf(sum) : sum; }
+  __device__ bool are_weak() const { return Logarithmic ? sum >= -most_nats : sum >= 1.1e-7f; }
+  __device__ float inverse() const { return Logarithmic ? expf(-sum) : 1 / sum; }
+  __device__ static float of_one(float d) { return Logarithmic ? expf(d) : 1 + d; }
+};
+
 /// What tokens get of their own input beside what the state gives: the sum over states of bonus, read and write.
 struct own_inputs final {
   float of[2][head_tokens];  ///< by every other half of the states

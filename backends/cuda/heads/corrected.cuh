@@ -9,14 +9,19 @@
 
 namespace alphaform::cuda {
 
-/// Scratch of a range of chunks, as in chunked_heads. `solve` replaces reads, writes, scores and probes.
 struct corrected_heads final {
-  float *reads, *writes, *probes, *corrections;         ///< r, w, q, p
-  float *scores, *of_corrections, *probed, *reflected;  ///< A, P, Q, V
+  layout<4> heads;  ///< u and v of q, u and v of p
+  head_factors q, p;
+  // Scratch of a range of chunks, as in chunked_heads.
+  float *probes, *corrections;                 ///< q*, p
+  bool* strong;                                ///< of those that are left to prepare_by_state
+  float *of_corrections, *probed, *reflected;  ///< P, Q, V of these
 };
 
-/// solve.cu: the rows and scores of heads without p and q.
-void solve(const chunked_heads&, const corrected_heads&);
+/// prepare_corrected.cu: rows, scores and kept of heads without p and q.
+void prepare_corrected(const chunked_heads&, const corrected_heads&);
+/// The same of strong chunks alone, from rows and scores of p and q.
+void solve_strong(const chunked_heads&, const corrected_heads&);
 /// corrected_states.cu: the states before each chunk, from h on, and h after the last.
 void find_states(const chunked_heads&, const corrected_heads&);
 

@@ -13,31 +13,36 @@ constexpr unsigned correct_threads = 256, some_channels = 16, row_of_some = some
 template <unsigned States>
 struct chunk_of_corrections final {
   float probes[head_tokens][States + 4], corrections[head_tokens][States + 8];
+  float added[States][row_of_some];
   double kept[States];
 };
 template <unsigned States>
 struct corrected_channels final {
-  chunk_of_corrections<States> ahead[2];
+  static constexpr unsigned stages = States > 64 ? 2 : 4;
+  chunk_of_corrections<States> ahead[stages];
   float state[States][row_of_some], correction[head_tokens][row_of_some];
 };
 
 template <unsigned States>
 __global__ void __launch_bounds__(correct_threads) correct(const chunked_heads s, const corrected_heads c) {
   auto& shared = *shared_memory<corrected_channels<States>>();
+  constexpr unsigned stages = corrected_channels<States>::stages;
   const unsigned channel = blockIdx.x * some_channels;
   const auto begin = [&](unsigned chunk) {
     if (chunk < s.chunks) {
-      chunk_of_corrections<States>& to = shared.ahead[chunk % 2];
+      chunk_of_corrections<States>& to = shared.ahead[chunk % stages];
       const std::size_t place = s.place(blockIdx.y, chunk);
       fetch<States, correct_threads>(to.probes, c.probes + s.rows_at(place), s.wide_states, head_tokens, s.wide_states);
       fetch<States, correct_threads>(to.corrections, c.corrections + s.rows_at(place), s.wide_states, head_tokens,
                                      s.wide_states);
+      fetch<some_channels, correct_threads>(to.added, s.states_before + s.state_at(place) + channel, s.wide_channels,
+                                            s.wide_states, some_channels);
       if (threadIdx.x < s.wide_states)
         __pipeline_memcpy_async(&to.kept[threadIdx.x], s.kept + place * s.wide_states + threadIdx.x, sizeof(double));
     }
     __pipeline_commit();
   };
-  begin(0);
+  for (unsigned chunk = 0; chunk + 1 < stages; ++chunk) begin(chunk);
   // Four warps by two of eight channels each.
   constexpr unsigned tall = States / 64;
   const unsigned warp = threadIdx.x / 32, column = warp % 2 * 8, token = warp / 2 * 16, state = warp / 2 * 16 * tall;
@@ -46,30 +51,25 @@ __global__ void __launch_bounds__(correct_threads) correct(const chunked_heads s
     return h[static_cast<std::int64_t>(n) * s.h_state + static_cast<std::int64_t>(channel + k) * s.h_chan];
   };
   const auto exists = [&](unsigned n, unsigned k) { return n < s.states && channel + k < s.channels; };
-  tf32::tile<tall, 1> sums, added, corrected;
+  tf32::tile<tall, 1> sums, corrected;
   sums.pairs([&](unsigned i, unsigned k, float& x, float& y) {
     const unsigned n = state + i;
     if (exists(n, column + k)) x = of_h(n, column + k);
     if (exists(n, column + k + 1)) y = of_h(n, column + k + 1);
   });
   for (unsigned chunk = 0; chunk < s.chunks; ++chunk) {
-    begin(chunk + 1);
+    begin(chunk + stages - 1);
     float* const before = s.states_before + s.state_at(s.place(blockIdx.y, chunk)) + channel + column;
     const auto at_chunk = [&](unsigned i, unsigned k) -> float2& {
       return *reinterpret_cast<float2*>(before + static_cast<std::size_t>(state + i) * s.wide_channels + k);
     };
-    added.pairs([&](unsigned i, unsigned k, float& x, float& y) {
-      if (state + i >= s.wide_states) return;
-      const float2 two = at_chunk(i, k);
-      x = two.x, y = two.y;
-    });
     sums.pairs([&](unsigned i, unsigned k, float x, float y) {
       *reinterpret_cast<float2*>(&shared.state[state + i][column + k]) = {x, y};
       if (state + i < s.wide_states) at_chunk(i, k) = {x, y};
     });
-    __pipeline_wait_prior(1);
+    __pipeline_wait_prior(stages - 1);
     __syncthreads();
-    const chunk_of_corrections<States>& here = shared.ahead[chunk % 2];
+    const chunk_of_corrections<States>& here = shared.ahead[chunk % stages];
     tf32::tile<1, 1> correction;
     correction.add_apart<States>(tf32::by_rows<States + 4>{here.probes[token]},
                                  tf32::by_rows<row_of_some>{&shared.state[0][column]});
@@ -84,7 +84,10 @@ __global__ void __launch_bounds__(correct_threads) correct(const chunked_heads s
       const auto change = static_cast<float>(here.kept[state + i] - 1);  // a decay near 1 would be rounded each time
       sum += state + i < s.wide_states ? fmaf(change, sum, more) : 0;
     });
-    sums.with(added, [](unsigned, float& sum, float more) { sum += more; });
+    sums.pairs([&](unsigned i, unsigned k, float& x, float& y) {
+      const auto more = *reinterpret_cast<const float2*>(&here.added[state + i][column + k]);
+      if (state + i < s.wide_states) x += more.x, y += more.y;
+    });
     __syncthreads();
   }
   sums.pairs([&](unsigned i, unsigned k, float x, float y) {

@@ -56,6 +56,7 @@ struct chunked_heads final {
   float* products;                      ///< [64, 64] of [stream, chunk]: scores without decays and factors u
   float* states_before;                 ///< [wide states, wide channels]: the state before a chunk
   double* kept;                         ///< [wide states]: the product of the chunk's decays
+  const bool* only;                     ///< prepare_by_state does those alone; null: all
 
   __device__ std::size_t place(unsigned head, unsigned chunk) const {
     return static_cast<std::size_t>(head) * chunks + chunk;

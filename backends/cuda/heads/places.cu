@@ -8,12 +8,6 @@ namespace {
 constexpr axis time = axis::token;
 
 unsigned rounded_up(std::size_t n) { return static_cast<unsigned>((n + 15) / 16 * 16); }
-extents heads_of(const out& h) {
-  extents size = h.size;
-  at(size, axis::state) = at(size, axis::chan) = 1;
-  return size;
-}
-
 /// Do 16 bytes of a stream lie together and aligned, in tokens of every head?
 bool in_fours(const chunked_heads& s, const float* data, std::int64_t token, std::int64_t along, std::size_t count,
               int place) {
@@ -21,13 +15,21 @@ bool in_fours(const chunked_heads& s, const float* data, std::int64_t token, std
   for (int a = 0; a < s.heads.axes; ++a) yes = yes && s.heads.step[place][a] % 4 == 0;
   return yes;
 }
-head_factors placed(const factored<float>& f, std::size_t first, int way) {
-  const auto token = [way](const in& v) { return way * static_cast<std::int64_t>(v.step(time)); };
+
+}  // namespace
+
+extents heads_of(const out& h) {
+  extents size = h.size;
+  at(size, axis::state) = at(size, axis::chan) = 1;
+  return size;
+}
+
+head_factors placed(bool adjoint, const factored<float>& f, std::size_t tokens) {
+  const std::size_t first = adjoint ? tokens - 1 : 0;
+  const auto token = [adjoint](const in& v) { return (adjoint ? -1 : 1) * static_cast<std::int64_t>(v.step(time)); };
   return {f.u.data + first * f.u.step(time), f.v.data + first * f.v.step(time), token(f.u), token(f.v),
           static_cast<int>(f.v.step(axis::state))};
 }
-
-}  // namespace
 
 chunked_heads placed(bool adjoint, const recurrence<float>& r, const in& x, const out& h, const out& y) {
   const std::size_t tokens = y.of(time), first = adjoint ? tokens - 1 : 0;
@@ -42,10 +44,10 @@ chunked_heads placed(bool adjoint, const recurrence<float>& r, const in& x, cons
   s.heads = layout_of(heads_of(h), r.decay.u, r.decay.v, write.u, write.v, read.u, read.v, bonus.u, bonus.v, x, h, y,
                       numbers);
   s.streams = layout_of(streams, read.v, write.v);
-  s.of[head_decay] = placed(r.decay, first, way);
-  s.of[head_write] = placed(write, first, way);
-  s.of[head_read] = placed(read, first, way);
-  s.of[head_bonus] = placed(bonus, first, way);
+  s.of[head_decay] = placed(adjoint, r.decay, tokens);
+  s.of[head_write] = placed(adjoint, write, tokens);
+  s.of[head_read] = placed(adjoint, read, tokens);
+  s.of[head_bonus] = placed(adjoint, bonus, tokens);
   s.x = x.data + first * x.step(time);
   s.y = y.data + first * y.step(time);
   s.h = h.data;
@@ -75,9 +77,14 @@ bool takes_streams(const chunked_heads& s) {
   return true;
 }
 
+void range_of_chunks::advance(head_factors& f) const {
+  const auto way = static_cast<std::int64_t>(first);
+  f.u += way * f.u_token;
+  f.v += way * f.v_token;
+}
 chunked_heads range_of_chunks::of(chunked_heads s) const {
   const auto way = static_cast<std::int64_t>(first);
-  for (head_factors& f : s.of) f.u += way * f.u_token, f.v += way * f.v_token;
+  for (head_factors& f : s.of) advance(f);
   s.x += way * s.x_token;
   s.y += way * s.y_token;
   s.tokens = static_cast<unsigned>(tokens);

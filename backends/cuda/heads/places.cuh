@@ -6,6 +6,10 @@
 
 namespace alphaform::cuda {
 
+/// One entry for each head.
+extents heads_of(const out& h);
+/// Where a factored stream begins, of the adjoint with its last token.
+head_factors placed(bool adjoint, const factored<float>&, std::size_t tokens);
 /// Everything but scratch; of the adjoint, tokens run backwards, and what is written and what is read change places.
 chunked_heads placed(bool adjoint, const recurrence<float>&, const in& x, const out& h, const out& y);
 /// Can products take what is read and written as it is, but for a weight of each token?
@@ -16,6 +20,7 @@ struct range_of_chunks final {
   std::size_t first, tokens;
   /// The heads there.
   chunked_heads of(chunked_heads) const;
+  void advance(head_factors&) const;
 };
 /// Ranges, so that one takes at most 256 MiB of scratch, or is one chunk.
 class ranges_of_chunks final {

@@ -8,19 +8,6 @@
 namespace alphaform::cuda {
 namespace {
 
-constexpr float most_nats = 16;  ///< of a block's decays: what the rounding of such an exponent does is 1e-6
-
-/// Decays of several tokens, each given as its logarithm or as a - 1.
-template <bool Logarithmic>
-struct decays final {
-  float sum = Logarithmic ? 0 : 1;
-  __device__ void add(float d) { sum = Logarithmic ? sum + d : fmaf(sum, d, sum); }
-  __device__ float value() const { return Logarithmic ? expf(sum) : sum; }
-  __device__ bool are_weak() const { return Logarithmic ? sum >= -most_nats : sum >= 1.1e-7f; }
-  __device__ float inverse() const { return Logarithmic ? expf(-sum) : 1 / sum; }
-  __device__ static float of_one(float d) { return Logarithmic ? expf(d) : 1 + d; }
-};
-
 /// What the threads of a block share for some states at a time.
 struct shared_rows final {
   float reads[head_tokens][head_row];   ///< decayed from the beginning of their block of tokens
@@ -166,6 +153,7 @@ __global__ void __launch_bounds__(prepare_threads, 2) prepare(const chunked_head
   const unsigned chunk = blockIdx.x;
   const streams_of_head streams(s, blockIdx.y);
   const std::size_t place = s.place(blockIdx.y, chunk);
+  if (s.only != nullptr && !s.only[place]) return;
   const unsigned j = threadIdx.x % head_tokens, quarter = threadIdx.x / head_tokens;
   shared.bonus.clear();
 #pragma unroll

@@ -18,6 +18,20 @@ chunked_heads pair_of(bool adjoint, const rank_one_recurrence<float>& r, bool pr
   return s;
 }
 
+/// q and p, which the adjoint exchanges.
+corrected_heads corrections_of(bool adjoint, const rank_one_recurrence<float>& r, const out& h, const out& y) {
+  corrected_heads c{};
+  const factored<float>&q = adjoint ? r.p : r.q, &p = adjoint ? r.q : r.p;
+  c.heads = layout_of(heads_of(h), q.u, q.v, p.u, p.v);
+  c.q = placed(adjoint, q, y.of(axis::token));
+  c.p = placed(adjoint, p, y.of(axis::token));
+  return c;
+}
+corrected_heads at_range(const range_of_chunks& range, corrected_heads c) {
+  for (head_factors* f : {&c.q, &c.p}) range.advance(*f);
+  return c;
+}
+
 }  // namespace
 
 bool fits_heads(const rank_one_recurrence<float>& r, in x, const out& h, const out& y) {
@@ -30,34 +44,43 @@ bool fits_heads(const rank_one_recurrence<float>& r, in x, const out& h, const o
 
 void rank_one_heads(bool adjoint, const rank_one_recurrence<float>& r, in x, out h, out y) {
   chunked_heads s = placed(adjoint, r.diagonal, x, h, y);
+  corrected_heads c = corrections_of(adjoint, r, h, y);
   const std::size_t heads = s.heads.entries, state = std::size_t{s.wide_states} * s.wide_channels,
                     square = head_tokens * head_tokens, rows = head_tokens * s.wide_states;
   const ranges_of_chunks ranges(y.of(axis::token), heads * (state + 4 * rows + 4 * square) * sizeof(float));
   const std::size_t most = ranges.at_once() * heads;
-  const scratch<float> all_rows(4 * most * rows), all_scores(4 * most * square), states(most * state);
+  const scratch<float> reads(most * rows), writes(most * rows), probes(most * rows), corrections(most * rows),
+      scores(most * square), of_corrections(most * square), probed(most * square), reflected(most * square),
+      states(most * state);
   const scratch<double> kept(most * s.wide_states);
-  float* const row = all_rows.data();
-  float* const score = all_scores.data();
-  const corrected_heads c{row,   row + most * rows,     row + 2 * most * rows,     row + 3 * most * rows,
-                          score, score + most * square, score + 2 * most * square, score + 3 * most * square};
-  s.reads = c.reads;
-  s.writes = c.writes;
-  s.scores = c.scores;
+  const scratch<bool> strong(most);
+  s.reads = reads.data();
+  s.writes = writes.data();
+  s.scores = scores.data();
   s.states_before = states.data();
   s.kept = kept.data();
+  c.probes = probes.data();
+  c.corrections = corrections.data();
+  c.strong = strong.data();
+  c.of_corrections = of_corrections.data();
+  c.probed = probed.data();
+  c.reflected = reflected.data();
   ranges.each([&](const range_of_chunks& range) {
-    for (const bool probes : {false, true})
-      for (const bool corrects : {false, true}) {
-        chunked_heads pair = range.of(pair_of(adjoint, r, probes, corrects, x, h, y));
-        pair.reads = probes ? c.probes : c.reads;
-        pair.writes = corrects ? c.corrections : c.writes;
-        pair.scores = probes ? (corrects ? c.reflected : c.probed) : corrects ? c.of_corrections : c.scores;
+    const chunked_heads here = range.of(s);
+    const corrected_heads with = at_range(range, c);
+    prepare_corrected(here, with);
+    for (const bool by_probes : {false, true})
+      for (const bool of_p : {false, true}) {
+        chunked_heads pair = range.of(pair_of(adjoint, r, by_probes, of_p, x, h, y));
+        pair.reads = by_probes ? c.probes : s.reads;
+        pair.writes = of_p ? c.corrections : s.writes;
+        pair.scores = by_probes ? (of_p ? c.reflected : c.probed) : of_p ? c.of_corrections : s.scores;
         pair.kept = s.kept;
+        pair.only = c.strong;
         prepare_by_state(pair);
       }
-    const chunked_heads here = range.of(s);
-    solve(here, c);
-    find_states(here, c);
+    solve_strong(here, with);
+    find_states(here, with);
     read_chunks(here);
   });
 }

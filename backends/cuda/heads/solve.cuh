@@ -1,13 +1,13 @@
 // The triangular system of a chunk's corrections, solved for rows and scores: (1 - V)^-1 by substitution within blocks
 // of 16 tokens and from block to block, then products on tensor cores.
+#pragma once
+#include <alphaform/backends/cuda/heads/columns.cuh>
 #include <alphaform/backends/cuda/heads/corrected.cuh>
 #include <alphaform/backends/cuda/heads/panels.cuh>
-#include <alphaform/backends/cuda/shared_memory.cuh>
 
 namespace alphaform::cuda {
-namespace {
 
-constexpr unsigned solve_threads = 256, block_tokens = 16, blocks = head_tokens / block_tokens;
+constexpr unsigned solve_threads = prepare_threads;
 
 /// Matrices of a chunk: those that are multiplied from the left by their rows, and others.
 struct chunk_matrices final {
@@ -16,7 +16,7 @@ struct chunk_matrices final {
 };
 
 /// (1 - V)^-1 for a V with nothing on and above the diagonal, of which nothing above it is read.
-__device__ void invert(const float (&v)[head_tokens][row_of_panel], float (&to)[head_tokens][row_of_square]) {
+__device__ inline void invert(const float (&v)[head_tokens][row_of_panel], float (&to)[head_tokens][row_of_square]) {
   const unsigned i = threadIdx.x / block_tokens, j = threadIdx.x % block_tokens;  // within a block
   for (unsigned e = threadIdx.x; e < head_tokens * head_tokens; e += solve_threads)
     to[e / head_tokens][e % head_tokens] = 0;
@@ -35,21 +35,28 @@ __device__ void invert(const float (&v)[head_tokens][row_of_panel], float (&to)[
   }
   // A block is the one on the diagonal in its rows times what those between it and the diagonal make of its columns;
   // that is kept for a while where the result has zeros.
+  using block_tile = tf32::tile<1, 2>;
+  const unsigned warp = threadIdx.x / 32;
   for (unsigned apart = 1; apart < blocks; ++apart) {
+    const unsigned column = warp * block_tokens, row = column + apart * block_tokens;
+    const auto keep = [&](block_tile& sums, unsigned from_row, unsigned from_column) {
+      sums.pairs([&](unsigned n, unsigned k, float x, float y) {
+        *reinterpret_cast<float2*>(&to[from_row + n][from_column + k]) = {x, y};
+      });
+    };
     __syncthreads();
-    for (unsigned left = 0; left + apart < blocks; ++left) {
-      const unsigned row = (left + apart) * block_tokens, column = left * block_tokens;
-      float sum = 0;
-      for (unsigned k = column; k < row; ++k) sum = fmaf(v[row + i][k], to[k][column + j], sum);
-      to[column + i][row + j] = sum;
+    if (warp + apart < blocks) {
+      block_tile sums;
+      for (unsigned k = column; k < row; k += block_tokens)
+        sums.add<block_tokens>(tf32::by_rows<row_of_panel>{&v[row][k]}, tf32::by_rows<row_of_square>{&to[k][column]});
+      keep(sums, column, row);
     }
     __syncthreads();
-    for (unsigned left = 0; left + apart < blocks; ++left) {
-      const unsigned row = (left + apart) * block_tokens, column = left * block_tokens;
-      float sum = 0;
-#pragma unroll
-      for (unsigned k = 0; k < block_tokens; ++k) sum = fmaf(to[row + i][row + k], to[column + k][row + j], sum);
-      to[row + i][column + j] = sum;
+    if (warp + apart < blocks) {
+      block_tile sums;
+      sums.add<block_tokens>(tf32::by_rows<row_of_square>{&to[row][row]},
+                             tf32::by_rows<row_of_square>{&to[column][row]});
+      keep(sums, row, column);
     }
   }
   __syncthreads();
@@ -57,47 +64,41 @@ __device__ void invert(const float (&v)[head_tokens][row_of_panel], float (&to)[
     if (e / head_tokens < e % head_tokens) to[e / head_tokens][e % head_tokens] = 0;
 }
 
+/// Waits for what the block has begun to read.
+__device__ inline void arrived() {
+  __pipeline_commit();
+  __pipeline_wait_prior(0);
+  __syncthreads();
+}
+
 /// 16 x 32 entries of a square of 64 for each of eight warps.
 using warp_tile = tf32::tile<1, 4>;
-__device__ warp_place place_in_square() { return {threadIdx.x / 64 * 16, threadIdx.x / 32 % 2 * 32}; }
+__device__ inline warp_place place_in_square() { return {threadIdx.x / 64 * 16, threadIdx.x / 32 % 2 * 32}; }
 
 template <unsigned Apart>
-__device__ void add_rows(warp_tile& sums, const float (&a)[head_tokens][Apart],
-                         const float (&b)[head_tokens][row_of_panel]) {
+__device__ inline void add_rows(warp_tile& sums, const float (&a)[head_tokens][Apart],
+                                const float (&b)[head_tokens][row_of_panel]) {
   const warp_place warp = place_in_square();
-  sums.add_apart<head_tokens>(tf32::by_rows<Apart>{a[warp.row]}, tf32::by_rows<row_of_panel>{&b[0][warp.column]});
+  sums.add<head_tokens>(tf32::by_rows<Apart>{a[warp.row]}, tf32::by_rows<row_of_panel>{&b[0][warp.column]});
 }
-__device__ void add_columns(warp_tile& sums, const float (&a)[head_tokens][row_of_panel],
-                            const float (&b)[head_tokens][row_of_panel]) {
+__device__ inline void add_columns(warp_tile& sums, const float (&a)[head_tokens][row_of_panel],
+                                   const float (&b)[head_tokens][row_of_panel]) {
   const warp_place warp = place_in_square();
-  sums.add_apart<head_tokens>(tf32::by_columns<row_of_panel>{&a[0][warp.row]},
-                              tf32::by_rows<row_of_panel>{&b[0][warp.column]});
+  sums.add<head_tokens>(tf32::by_columns<row_of_panel>{&a[0][warp.row]},
+                        tf32::by_rows<row_of_panel>{&b[0][warp.column]});
 }
 /// Calls f(row, column, two entries side by side).
 template <class F>
-__device__ void pairs_of(warp_tile& sums, F f) {
+__device__ inline void pairs_of(warp_tile& sums, F f) {
   const warp_place warp = place_in_square();
   sums.pairs([&](unsigned i, unsigned k, float x, float y) { f(warp.row + i, warp.column + k, float2{x, y}); });
 }
 
-__global__ void __launch_bounds__(solve_threads) solve_chunk(const chunked_heads s, const corrected_heads c) {
-  auto& shared = *shared_memory<chunk_matrices>();
-  const std::size_t place = s.place(blockIdx.y, blockIdx.x), scores = place * head_tokens * head_tokens;
-  const auto fetch_square = [&](auto& to, const float* from) {
-    fetch<head_tokens, solve_threads>(to, from + scores, head_tokens, head_tokens, head_tokens);
-  };
-  const auto arrived = [] {
-    __pipeline_commit();
-    __pipeline_wait_prior(0);
-    __syncthreads();
-  };
-  fetch_square(shared.slice, c.reflected);
-  fetch_square(shared.probed, c.probed);
-  fetch_square(shared.of_corrections, c.of_corrections);
-  arrived();
+/// Replaces scores, reads and writes of a chunk, and its probes. @param shared  V in slice
+__device__ inline void solve(const chunked_heads& s, const corrected_heads& c, std::size_t place,
+                             chunk_matrices& shared) {
   invert(shared.slice, shared.inverse);
   __syncthreads();
-
   warp_tile solved;
   add_rows(solved, shared.inverse, shared.probed);
   __syncthreads();
@@ -105,9 +106,9 @@ __global__ void __launch_bounds__(solve_threads) solve_chunk(const chunked_heads
   __syncthreads();
   warp_tile more;
   add_rows(more, shared.of_corrections, shared.probed);
+  const auto add = [](float2& to, float2 by) { to = {to.x + by.x, to.y + by.y}; };
   pairs_of(more, [&](unsigned i, unsigned j, float2 two) {
-    auto& to = *reinterpret_cast<float2*>(c.scores + scores + i * head_tokens + j);
-    to = {to.x + two.x, to.y + two.y};
+    add(*reinterpret_cast<float2*>(s.scores + (place * head_tokens + i) * head_tokens + j), two);
   });
 
   const std::size_t rows = s.rows_at(place);
@@ -122,33 +123,22 @@ __global__ void __launch_bounds__(solve_threads) solve_chunk(const chunked_heads
         if (first + n < s.wide_states) f(*reinterpret_cast<float2*>(to + rows + i * s.wide_states + first + n), two);
       });
     };
-    const auto replace = [](float2& to, float2 by) { to = by; };
-    const auto add = [](float2& to, float2 more) { to = {to.x + more.x, to.y + more.y}; };
     fetch_rows(c.probes);
     warp_tile probes;
     add_rows(probes, shared.inverse, shared.slice);
-    each_pair(probes, c.probes, replace);
+    each_pair(probes, c.probes, [](float2& to, float2 by) { to = by; });
     __syncthreads();
     pairs_of(probes,
              [&](unsigned i, unsigned n, float2 two) { *reinterpret_cast<float2*>(&shared.slice[i][n]) = two; });
     __syncthreads();
     warp_tile reads;
     add_rows(reads, shared.of_corrections, shared.slice);
-    each_pair(reads, c.reads, add);
+    each_pair(reads, s.reads, add);
     fetch_rows(c.corrections);
     warp_tile writes;
     add_columns(writes, shared.probed, shared.slice);
-    each_pair(writes, c.writes, add);
+    each_pair(writes, s.writes, add);
   }
-}
-
-}  // namespace
-
-void solve(const chunked_heads& s, const corrected_heads& c) {
-  constexpr std::size_t bytes = sizeof(chunk_matrices);
-  check(cudaFuncSetAttribute(solve_chunk, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes),
-        "share memory in blocks");
-  launch(solve_chunk, dim3(s.chunks, static_cast<unsigned>(s.heads.entries)), dim3(solve_threads), bytes, s, c);
 }
 
 }  // namespace alphaform::cuda
