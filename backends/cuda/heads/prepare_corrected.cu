@@ -9,6 +9,22 @@ namespace {
 constexpr unsigned pairs = 10;  ///< of blocks, of which one is not later
 enum row_stream : unsigned { reads, probes, writes, corrections, row_streams };
 
+/// Where the streams of one head begin: those that become rows, and the decays.
+struct streams_of_rows final {
+  head_factors of[row_streams], decay;
+  __device__ void find(const chunked_heads& s, const corrected_heads& c, unsigned head) {
+    if (threadIdx.x != 0) return;
+    const auto own = places_of(s.heads, head);
+    const auto more = places_of(c.heads, head);
+    const auto moved = [](head_factors f, std::int64_t u, std::int64_t v) { return f.u += u, f.v += v, f; };
+    decay = moved(s.of[head_decay], own.at[2 * head_decay], own.at[2 * head_decay + 1]);
+    of[reads] = moved(s.of[head_read], own.at[2 * head_read], own.at[2 * head_read + 1]);
+    of[writes] = moved(s.of[head_write], own.at[2 * head_write], own.at[2 * head_write + 1]);
+    of[probes] = moved(c.q, more.at[0], more.at[1]);
+    of[corrections] = moved(c.p, more.at[2], more.at[3]);
+  }
+};
+
 /// Rows of some states, decayed from the beginning of their block of tokens, or to its end.
 struct rows_of_states final {
   float of[row_streams][head_tokens][row_of_square];
@@ -25,11 +41,11 @@ union shared_by_chunk {
 template <bool Logarithmic>
 class column_of_rows final {
  public:
-  __device__ column_of_rows(const chunked_heads& s, const head_factors (&of)[row_streams], const head_factors& decay,
-                            const column_of_block& at, rows_of_states& to)
+  __device__ column_of_rows(const chunked_heads& s, const streams_of_rows& streams, const column_of_block& at,
+                            rows_of_states& to)
       : block_(threadIdx.x / head_slice), n_(threadIdx.x % head_slice) {
     float own[block_tokens];
-    at.template load<Logarithmic>(decay, own);
+    at.template load<Logarithmic>(streams.decay, own);
     decays<Logarithmic> since, until;
     double exactly = Logarithmic ? 0 : 1;
     float factor[block_tokens + 1];
@@ -45,16 +61,17 @@ class column_of_rows final {
     to.kept[block_][n_] = since.value();
     to.inverse[block_][n_] = is_weak_ ? since.inverse() : 0;
     to.kept_exactly[block_][n_] = exactly;
-    keep(at, of[reads], factor, s.read, to.of[reads]);
-    keep(at, of[probes], factor, 0, to.of[probes]);
+#pragma unroll 1
+    for (unsigned k = reads; k <= probes; ++k) keep(at, streams.of[k], factor, k == reads ? s.read : 0, to.of[k]);
 #pragma unroll
     for (unsigned i = block_tokens; i > 0; --i) {
       factor[i] = until.value();
       until.add(own[i - 1]);
     }
     factor[0] = until.value();
-    keep(at, of[writes], factor, s.written, to.of[writes]);
-    keep(at, of[corrections], factor, 1, to.of[corrections]);
+#pragma unroll 1
+    for (unsigned k = writes; k <= corrections; ++k)
+      keep(at, streams.of[k], factor, k == writes ? s.written : 1, to.of[k]);
   }
   __device__ bool is_weak() const { return is_weak_; }
 
@@ -115,43 +132,52 @@ __device__ void find_between(rows_of_states& rows) {
 class scores_of_warp final {
  public:
   __device__ scores_of_warp()
-      : read_(threadIdx.x / 128 == 0 ? reads : probes), write_(threadIdx.x / 64 % 2 == 0 ? writes : corrections) {}
+      : read_(threadIdx.x / 128 == 0 ? reads : probes),
+        write_(threadIdx.x / 64 % 2 == 0 ? writes : corrections),
+        half_(threadIdx.x / 32 % 2) {}
   __device__ void add(const rows_of_states& rows) {
 #pragma unroll
-    for (unsigned k = 0; k < half; ++k) {
-      const block_pair pair = pair_of(number(k));
-      sums_[k].add<head_slice>(tf32::by_rows<row_of_square>{rows.of[read_][pair.later * block_tokens]},
-                               tf32::by_columns<row_of_square>{rows.of[write_][pair.earlier * block_tokens]},
-                               rows.between[number(k)]);
-    }
+    for (unsigned k = 0; k < half; ++k)
+      sums_[k].add<head_slice, 2>(tf32::by_rows<row_of_square>{rows.of[read_][later(k)]},
+                                  tf32::by_columns<row_of_square>{rows.of[write_][earlier(k)]},
+                                  rows.between[half_ * half + k]);
   }
-  /// Scores of inputs go to memory, where they are zeros else.
+  /// Scores of inputs go to memory.
   __device__ void store(const chunked_heads& s, std::size_t place, chunk_matrices& to) {
     const unsigned read = read_ == reads ? s.read : 0, written = write_ == writes ? s.written : 1;
+    float* const at = read_ == reads
+                          ? (write_ == writes ? s.scores + place * head_tokens * head_tokens : to.of_corrections[0])
+                          : (write_ == writes ? to.probed[0] : to.slice[0]);
+    const unsigned row = read_ == probes ? row_of_panel : write_ == writes ? head_tokens : row_of_square;
 #pragma unroll
-    for (unsigned k = 0; k < half; ++k) {
-      const block_pair pair = pair_of(number(k));
-      sums_[k].pairs([&](unsigned row, unsigned column, float score, float next) {
-        const unsigned i = pair.later * block_tokens + row, j = pair.earlier * block_tokens + column;
-        const float2 two{j + written <= i + read ? score : 0, j + 1 + written <= i + read ? next : 0};
-        float* const at = read_ == reads ? (write_ == writes ? s.scores + (place * head_tokens + i) * head_tokens + j
-                                                             : &to.of_corrections[i][j])
-                                         : (write_ == writes ? &to.probed[i][j] : &to.slice[i][j]);
-        *reinterpret_cast<float2*>(at) = two;
+    for (unsigned k = 0; k < half; ++k)
+      sums_[k].pairs([&](unsigned in_later, unsigned in_earlier, float score, float next) {
+        const unsigned i = later(k) + in_later, j = earlier(k) + in_earlier;
+        *reinterpret_cast<float2*>(at + i * row + j) = {j + written <= i + read ? score : 0,
+                                                        j + 1 + written <= i + read ? next : 0};
       });
-    }
   }
 
  private:
   static constexpr unsigned half = pairs / 2;
-  __device__ static unsigned number(unsigned k) { return threadIdx.x / 32 % 2 * half + k; }
+  // The first tokens of a pair's blocks, as pair_of has them.
+  __device__ unsigned later(unsigned k) const {
+    constexpr unsigned of[pairs]{1, 2, 3, 2, 3, 3, 0, 1, 2, 3};
+    return block_tokens * (half_ == 0 ? of[k] : of[half + k]);
+  }
+  __device__ unsigned earlier(unsigned k) const {
+    constexpr unsigned of[pairs]{0, 1, 2, 0, 1, 0, 0, 1, 2, 3};
+    return block_tokens * (half_ == 0 ? of[k] : of[half + k]);
+  }
 
   row_stream read_, write_;
+  unsigned half_;
   tf32::tile<1, 2> sums_[half];
 };
 
 /// Nothing where earlier blocks would read later ones.
 __device__ void clear_later(const chunked_heads& s, std::size_t place, chunk_matrices& to) {
+#pragma unroll 1
   for (unsigned e = threadIdx.x; e < head_tokens * head_tokens; e += prepare_threads) {
     const unsigned i = e / head_tokens, j = e % head_tokens;
     if (i / block_tokens >= j / block_tokens) continue;
@@ -165,17 +191,14 @@ __global__ void __launch_bounds__(prepare_threads, 2) prepare(const chunked_head
   auto& shared = *shared_memory<shared_by_chunk>();
   const unsigned chunk = blockIdx.x;
   const std::size_t place = s.place(blockIdx.y, chunk);
-  const streams_of_head streams(s, blockIdx.y);
-  head_factors of[row_streams]{streams.of[head_read], c.q, streams.of[head_write], c.p};
-  const auto at_head = places_of(c.heads, blockIdx.y);
-  of[probes].u += at_head.at[0], of[probes].v += at_head.at[1];
-  of[corrections].u += at_head.at[2], of[corrections].v += at_head.at[3];
+  __shared__ streams_of_rows streams;
+  streams.find(s, c, blockIdx.y);
   scores_of_warp scores;
   bool is_weak = true;
   for (unsigned first = 0; first < s.wide_states; first += head_slice) {
     const column_of_block at(s, chunk, first);
     __syncthreads();
-    const column_of_rows<Logarithmic> column(s, of, streams.of[head_decay], at, shared.rows);
+    const column_of_rows<Logarithmic> column(s, streams, at, shared.rows);
     is_weak = __syncthreads_and(column.is_weak()) && is_weak;
     find_between(shared.rows);
     column.store(s, c, place, first, shared.rows);

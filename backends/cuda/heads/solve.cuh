@@ -79,13 +79,13 @@ template <unsigned Apart>
 __device__ inline void add_rows(warp_tile& sums, const float (&a)[head_tokens][Apart],
                                 const float (&b)[head_tokens][row_of_panel]) {
   const warp_place warp = place_in_square();
-  sums.add<head_tokens>(tf32::by_rows<Apart>{a[warp.row]}, tf32::by_rows<row_of_panel>{&b[0][warp.column]});
+  sums.add_apart<head_tokens, 2>(tf32::by_rows<Apart>{a[warp.row]}, tf32::by_rows<row_of_panel>{&b[0][warp.column]});
 }
 __device__ inline void add_columns(warp_tile& sums, const float (&a)[head_tokens][row_of_panel],
                                    const float (&b)[head_tokens][row_of_panel]) {
   const warp_place warp = place_in_square();
-  sums.add<head_tokens>(tf32::by_columns<row_of_panel>{&a[0][warp.row]},
-                        tf32::by_rows<row_of_panel>{&b[0][warp.column]});
+  sums.add_apart<head_tokens, 2>(tf32::by_columns<row_of_panel>{&a[0][warp.row]},
+                           tf32::by_rows<row_of_panel>{&b[0][warp.column]});
 }
 /// Calls f(row, column, two entries side by side).
 template <class F>

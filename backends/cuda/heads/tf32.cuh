@@ -49,29 +49,29 @@ class tile final {
   }
 
   /// Adds a b for so many columns of a and rows of b. @param scale  of these; null: 1
-  template <unsigned Depth, class A, class B>
+  template <unsigned Depth, unsigned Unrolled = Depth / 8, class A, class B>
   __device__ void add(A a, B b, const float* scale = nullptr) {
-    each_step<Depth>(a, b, scale, [this](const auto& rows, const auto& columns) {
+    each_step<Depth, Unrolled>(a, b, scale, [this](const auto& rows, const auto& columns) {
       multiply_all(at_, rows, columns, small_part, large_part);
       multiply_all(at_, rows, columns, large_part, small_part);
       multiply_all(at_, rows, columns, large_part, large_part);
     });
   }
   /// The same with the products of eight columns and rows at a time added by others: what the cores cut off is not
-  /// summed up, and no product waits for another.
-  template <unsigned Depth, class A, class B>
+  /// summed up.
+  template <unsigned Depth, unsigned Unrolled = Depth / 8, class A, class B>
   __device__ void add_apart(A a, B b) {
-    each_step<Depth>(a, b, nullptr, [this](const auto& rows, const auto& columns) {
-      float parts[3][Tall][Wide][4]{};
-      multiply_all(parts[0], rows, columns, small_part, large_part);
-      multiply_all(parts[1], rows, columns, large_part, small_part);
-      multiply_all(parts[2], rows, columns, large_part, large_part);
+    each_step<Depth, Unrolled>(a, b, nullptr, [this](const auto& rows, const auto& columns) {
+      float here[Tall][Wide][4]{};
+      multiply_all(here, rows, columns, small_part, large_part);
+      multiply_all(here, rows, columns, large_part, small_part);
+      multiply_all(here, rows, columns, large_part, large_part);
 #pragma unroll
       for (unsigned i = 0; i < Tall; ++i)
 #pragma unroll
         for (unsigned j = 0; j < Wide; ++j)
 #pragma unroll
-          for (unsigned e = 0; e < 4; ++e) at_[i][j][e] += parts[2][i][j][e] + (parts[0][i][j][e] + parts[1][i][j][e]);
+          for (unsigned e = 0; e < 4; ++e) at_[i][j][e] += here[i][j][e];
     });
   }
 
@@ -104,11 +104,11 @@ class tile final {
   using part = unsigned (*)(const halves&);
 
   /// Calls f with the halves of eight columns of a and rows of b, as fragments have them.
-  template <unsigned Depth, class A, class B, class F>
+  template <unsigned Depth, unsigned Unrolled, class A, class B, class F>
   __device__ static void each_step(A a, B b, const float* scale, F f) {
     const unsigned g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
     a.at += a.place(g, t), b.at += b.place(t, g);
-#pragma unroll
+#pragma unroll(Unrolled)
     for (unsigned k = 0; k < Depth; k += 8) {
       halves rows[Tall][4], columns[Wide][2];
 #pragma unroll
