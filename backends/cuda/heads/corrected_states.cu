@@ -59,16 +59,17 @@ __global__ void __launch_bounds__(correct_threads) correct(const chunked_heads s
   });
   for (unsigned chunk = 0; chunk < s.chunks; ++chunk) {
     begin(chunk + stages - 1);
-    float* const before = s.states_before + s.state_at(s.place(blockIdx.y, chunk)) + channel + column;
-    const auto at_chunk = [&](unsigned i, unsigned k) -> float2& {
-      return *reinterpret_cast<float2*>(before + static_cast<std::size_t>(state + i) * s.wide_channels + k);
-    };
     sums.pairs([&](unsigned i, unsigned k, float x, float y) {
       *reinterpret_cast<float2*>(&shared.state[state + i][column + k]) = {x, y};
-      if (state + i < s.wide_states) at_chunk(i, k) = {x, y};
     });
     __pipeline_wait_prior(stages - 1);
     __syncthreads();
+    // Only now, as what the chunk adds was there.
+    float* const before = s.states_before + s.state_at(s.place(blockIdx.y, chunk)) + channel + column;
+    sums.pairs([&](unsigned i, unsigned k, float x, float y) {
+      if (state + i < s.wide_states)
+        *reinterpret_cast<float2*>(before + static_cast<std::size_t>(state + i) * s.wide_channels + k) = {x, y};
+    });
     const chunk_of_corrections<States>& here = shared.ahead[chunk % stages];
     tf32::tile<1, 1> correction;
     correction.add_apart<States>(tf32::by_rows<States + 4>{here.probes[token]},

@@ -85,7 +85,7 @@ __device__ inline void add_columns(warp_tile& sums, const float (&a)[head_tokens
                                    const float (&b)[head_tokens][row_of_panel]) {
   const warp_place warp = place_in_square();
   sums.add_apart<head_tokens, 2>(tf32::by_columns<row_of_panel>{&a[0][warp.row]},
-                           tf32::by_rows<row_of_panel>{&b[0][warp.column]});
+                                 tf32::by_rows<row_of_panel>{&b[0][warp.column]});
 }
 /// Calls f(row, column, two entries side by side).
 template <class F>
