@@ -180,8 +180,9 @@ constexpr kind kinds[]{
     {false, false, true, true, true, true, 0.5f, true, false},     //
     {false, false, false, false, true, true, 0.2f, true, true},    // as of real diagonal state spaces
 };
-constexpr sizes every_size[]{{1, 5, 3, 2},   {2, 1, 1, 0},    {33, 7, 16, 4},  {64, 17, 1, 0}, {70, 6, 5, 3},
-                             {97, 40, 4, 1}, {131, 9, 20, 5}, {150, 33, 2, 4}, {150, 5, 8, 0}, {40, 3, 4, 60}};
+constexpr sizes every_size[]{{1, 5, 3, 2},   {2, 1, 1, 0},   {33, 7, 16, 4},  {64, 17, 1, 0},
+                             {70, 6, 5, 3},  {97, 40, 4, 1}, {131, 9, 20, 5}, {150, 33, 2, 4},
+                             {150, 5, 8, 0}, {40, 3, 4, 60}, {290, 19, 16, 4}};
 
 /// Errors of the splitting into 16-bit numbers are a few 1e-6 where few channels and states average them.
 void check_all(double bound) {

@@ -1,7 +1,7 @@
 // How the 256 threads that prepare a chunk take its streams and its pairs of blocks of 16 tokens.
 #pragma once
 #include <alphaform/backends/cuda/heads/head.cuh>
-#include <alphaform/backends/cuda/heads/tf32.cuh>
+#include <alphaform/backends/cuda/tf32.cuh>
 
 namespace alphaform::cuda {
 

@@ -4,7 +4,7 @@
 #include <cuda_pipeline_primitives.h>
 
 #include <alphaform/backends/cuda/heads/head.cuh>
-#include <alphaform/backends/cuda/heads/tf32.cuh>
+#include <alphaform/backends/cuda/tf32.cuh>
 
 namespace alphaform::cuda {
 

@@ -1,6 +1,7 @@
 // A map over channels: what lies on its diagonal by recurrences, the rest by products of panels, of as many channels at
 // a time as a scratch of 40 MiB holds. Every entry is summed in the same order whenever it is asked for.
 #include <alphaform/backends/cuda/functions.hpp>
+#include <alphaform/backends/cuda/maps/direct.cuh>
 #include <alphaform/backends/cuda/maps/lines.cuh>
 
 namespace alphaform::cuda {
@@ -83,6 +84,7 @@ void channel_map(const channel_matrices<float>& matrices, over_channels over, ou
   const maps::channels m(matrices, over, map.of(axis::token));
   const maps::square to{map.data, static_cast<std::int64_t>(map.step(axis::token)),
                         static_cast<std::int64_t>(map.step(axis::column))};
+  if (maps::fits_direct(matrices, m)) return maps::add_directly(m, to);
   maps::add_diagonal(m, to);
   if (!maps::all_on_diagonal(m)) maps::add_products(m, to);
 }

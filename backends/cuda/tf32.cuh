@@ -86,6 +86,16 @@ class tile final {
 #pragma unroll
         for (unsigned e = 0; e < 4; e += 2) f(16 * i + g + e * 4, 8 * j + 2 * t, at_[i][j][e], at_[i][j][e + 1]);
   }
+  /// Calls f(entry, its number): in pairs of rows by 16 x 8 entries.
+  template <class F>
+  __device__ void each(F f) {
+#pragma unroll
+    for (unsigned i = 0; i < Tall; ++i)
+#pragma unroll
+      for (unsigned j = 0; j < Wide; ++j)
+#pragma unroll
+        for (unsigned e = 0; e < 4; ++e) f(at_[i][j][e], (i * Wide + j) * 4 + e);
+  }
   /// Calls f(row, that entry, the same of another).
   template <class F>
   __device__ void with(const tile& other, F f) {

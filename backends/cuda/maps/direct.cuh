@@ -1,0 +1,43 @@
+// Maps of channels whose decays are exp(u v) with a v that is the same for all tokens, as in S6: what two tokens far
+// apart have in common is v times a difference of sums over u, so that a tile's factors are made where they are
+// multiplied, relative to the first of its rows. Below the diagonal of the map lie tiles of 128 tokens, on it a tile
+// of 64, two of 32 and four of 16 for every 128, and triangles of 16.
+#pragma once
+#include <alphaform/backends/cuda/maps/lines.cuh>
+
+namespace alphaform::cuda::maps {
+
+constexpr unsigned most_direct_states = 16, most_direct_reach = 3, leaf = 16;
+
+/// What a launch works on: some channels.
+struct direct final {
+  channels m;
+  square map;
+  unsigned first_channel, last_channel;
+  double* sums;      ///< of u, [channel][token]: over all tokens before this one, resets left out
+  unsigned* resets;  ///< [channel][token]: how many tokens before this one have an infinite u
+  float* parts;      ///< of sums over channels
+
+  __device__ std::size_t line(unsigned c) const { return static_cast<std::size_t>(c - first_channel) * (m.tokens + 1); }
+};
+
+/// Magnitudes beyond this make every decay 0; so do resets.
+constexpr float most_of_sum = 1e30f;
+/// exp(-|rate x|) with the rate in powers of 2.
+__device__ inline float decay_over(float rate, float x) { return exp2f(-fabsf(rate * x)); }
+/// v in powers of 2.
+__device__ inline float rate_of(const channels& m, unsigned c, unsigned n) {
+  return n < m.states ? 1.44269504f * m.decay_state(0, c, n) : 0;
+}
+
+/// Are the functions below for such a map?
+bool fits_direct(const channel_matrices<float>&, const channels&);
+/// Adds all of the map.
+void add_directly(const channels&, const square& map);
+
+// direct_sums.cu, direct_tiles.cu, direct_leaves.cu
+void sum_up(const direct&);
+void add_direct_tiles(direct);
+void add_direct_leaves(direct);
+
+}  // namespace alphaform::cuda::maps
