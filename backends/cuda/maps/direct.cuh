@@ -25,11 +25,6 @@ struct direct final {
 constexpr float most_of_sum = 1e30f;
 /// exp(-|rate x|) with the rate in powers of 2.
 __device__ inline float decay_over(float rate, float x) { return exp2f(-fabsf(rate * x)); }
-/// v in powers of 2.
-__device__ inline float rate_of(const channels& m, unsigned c, unsigned n) {
-  return n < m.states ? 1.44269504f * m.decay_state(0, c, n) : 0;
-}
-
 /// Are the functions below for such a map?
 bool fits_direct(const channel_matrices<float>&, const channels&);
 /// Adds all of the map.

@@ -24,16 +24,38 @@ struct brought final {
   float changes[each], writes[each], rates[2], read, skip;
 };
 
+/// Vectors of states that all channels share.
+struct leaf_vectors final {
+  float reads[rows][states + 1];
+  alignas(8) float writes[window][states];
+
+  __device__ void find(const channels& m) {
+    const unsigned first = blockIdx.x * rows;
+    for (unsigned e = threadIdx.x; e < (rows + window) * states; e += 32 * warps) {
+      const unsigned k = e / states, n = e % states;
+      if (k < rows)
+        reads[k][n] = first + k < m.tokens && n < m.states ? m.read_state(first + k, 0, n) : 0;
+      else
+        writes[k - rows][n] = n < m.states ? write(m, first + k - rows, n) : 0;
+    }
+  }
+
+ private:
+  __device__ static float write(const channels& m, unsigned behind, unsigned n) {
+    return behind >= m.reach && behind - m.reach < m.tokens ? m.write_state(behind - m.reach, 0, n) : 0;
+  }
+};
+
 class leaf_row final {
  public:
-  __device__ leaf_row(const direct& d, const float (*reads)[states + 1], leaf_tokens& own)
+  __device__ leaf_row(const direct& d, const leaf_vectors& shared, leaf_tokens& own)
       : m_(d.m),
+        shared_(shared),
         own_(own),
         first_(blockIdx.x * rows),
         lane_(threadIdx.x % 32),
         t_(first_ + lane_),
-        diagonal_(lane_ % leaf + m_.reach),
-        reads_(reads[lane_]) {
+        diagonal_(lane_ % leaf + m_.reach) {
 #pragma unroll
     for (float& x : all_) x = nothing_taken(m_.over);
   }
@@ -64,37 +86,38 @@ class leaf_row final {
     return place < window && first_ + place >= m_.reach && token(place) < m_.tokens;
   }
 
+  /// As it lies in memory; of another token where there is none.
   __device__ brought bring(unsigned c) const {
     brought x;
 #pragma unroll
     for (unsigned i = 0; i < brought::each; ++i) {
-      const unsigned k = place(i);
-      x.changes[i] = exists(k) ? fminf(fabsf(m_.decay(token(k), c)), most_of_sum) : 0;
-      x.writes[i] = exists(k) ? m_.write(token(k), c) : 0;
+      const unsigned t = exists(place(i)) ? token(place(i)) : 0;
+      x.changes[i] = m_.decay(t, c);
+      x.writes[i] = m_.write(t, c);
     }
-    x.rates[0] = rate_of(m_, c, state());
-    x.rates[1] = rate_of(m_, c, state() + 1);
-    x.read = t_ < m_.tokens ? m_.read(t_, c) : 0;
-    x.skip = t_ < m_.tokens ? m_.skip(t_, c) : 0;
+#pragma unroll
+    for (unsigned j = 0; j < 2; ++j) x.rates[j] = state() + j < m_.states ? m_.decay_state(0, c, state() + j) : 0;
+    x.read = m_.read(min(t_, m_.tokens - 1), c);
+    x.skip = m_.skip(min(t_, m_.tokens - 1), c);
     return x;
   }
   __device__ void keep(const brought& x) {
+    const unsigned n = state();
+    const float rates[2]{1.44269504f * x.rates[0], 1.44269504f * x.rates[1]};
 #pragma unroll
     for (unsigned i = 0; i < brought::each; ++i) {
-      const unsigned k = place(i), n = state();
+      const unsigned k = place(i);
       if (k >= window) continue;
-      const auto of_state = [&](unsigned j) {
-        return exists(k) && j < m_.states ? x.writes[i] * m_.write_state(token(k), 0, j) : 0;
-      };
-      *reinterpret_cast<float2*>(&own_.decays[k][n]) = {decay_over(x.rates[0], x.changes[i]),
-                                                        decay_over(x.rates[1], x.changes[i])};
-      *reinterpret_cast<float2*>(&own_.writes[k][n]) = {of_state(n), of_state(n + 1)};
+      const float change = fminf(fabsf(x.changes[i]), most_of_sum);
+      const auto write = *reinterpret_cast<const float2*>(&shared_.writes[k][n]);  // 0 where there is no token
+      *reinterpret_cast<float2*>(&own_.decays[k][n]) = {decay_over(rates[0], change), decay_over(rates[1], change)};
+      *reinterpret_cast<float2*>(&own_.writes[k][n]) = {x.writes[i] * write.x, x.writes[i] * write.y};
     }
   }
   __device__ void take_row(unsigned c, float factor, float skip) {
     float read[states], row[columns + most_direct_reach]{};
 #pragma unroll
-    for (unsigned n = 0; n < states; ++n) read[n] = factor * reads_[n];
+    for (unsigned n = 0; n < states; ++n) read[n] = factor * shared_.reads[lane_][n];
 #pragma unroll
     for (unsigned j = columns; j-- > 0;) {
       if (j > diagonal_) continue;
@@ -130,23 +153,20 @@ class leaf_row final {
   }
 
   const channels& m_;
+  const leaf_vectors& shared_;
   leaf_tokens& own_;
   unsigned first_, lane_, t_, diagonal_;
-  const float* reads_;
   float all_[columns];
 };
 
 __global__ void __launch_bounds__(32 * warps, 2) take_leaves(const direct d, unsigned channels_each) {
   __shared__ alignas(16) leaf_memory shared;
-  __shared__ float reads[rows][states + 1];
+  __shared__ leaf_vectors vectors;
   const unsigned warp = threadIdx.x / 32, begin = d.first_channel + blockIdx.y * channels_each,
                  end = min(d.last_channel, begin + channels_each);
-  for (unsigned e = threadIdx.x; e < rows * states; e += 32 * warps) {
-    const unsigned t = blockIdx.x * rows + e / states, n = e % states;
-    reads[e / states][n] = t < d.m.tokens && n < d.m.states ? d.m.read_state(t, 0, n) : 0;
-  }
+  vectors.find(d.m);
   __syncthreads();
-  leaf_row row(d, reads, shared.tokens[warp]);
+  leaf_row row(d, vectors, shared.tokens[warp]);
   row.take(begin + warp, end, warps);
   __syncthreads();
   row.store(shared.taken[warp]);

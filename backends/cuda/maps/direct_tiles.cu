@@ -12,8 +12,7 @@ namespace alphaform::cuda::maps {
 namespace {
 
 constexpr unsigned threads = 256, states = most_direct_states, some_tokens = 8, channels_of_a_sum = 8;
-constexpr unsigned row_of_halves = states + 8;  // rows of 16 bytes fall on different banks
-constexpr unsigned most_parts = 28u << 20;      // bytes
+constexpr unsigned most_parts = 28u << 20;  // bytes
 
 /// How the eight warps of a block share tiles of so many tokens: several groups, of which each has other channels.
 template <unsigned Tile>
@@ -27,16 +26,30 @@ struct shape final {
   static constexpr unsigned items = 2 * Tile;  // of eight tokens and two states: rows, then columns
 };
 
+/// Where a token's numbers lie: rows of eight tokens, and these among each other, begin on different banks.
+template <unsigned Row, unsigned Extra>
+__device__ constexpr unsigned place_of(unsigned token) {
+  return token * Row + token / 8 * Extra;
+}
 /// One factor of a product as large parts and what these lack, [token][state].
 template <unsigned Tile>
-struct halves final {
-  __nv_bfloat16 large[Tile][row_of_halves], small[Tile][row_of_halves];
+class halves final {
+  static constexpr unsigned row = states + 8, extra = 16;
+  __nv_bfloat16 large_[place_of<row, extra>(Tile)], small_[place_of<row, extra>(Tile)];
 
+ public:
   __device__ void keep(unsigned token, unsigned state, float x, float y) {
     const __nv_bfloat162 both = __floats2bfloat162_rn(x, y);
     const float2 kept = __bfloat1622float2(both);
-    *reinterpret_cast<__nv_bfloat162*>(&large[token][state]) = both;
-    *reinterpret_cast<__nv_bfloat162*>(&small[token][state]) = __floats2bfloat162_rn(x - kept.x, y - kept.y);
+    const unsigned at = place_of<row, extra>(token) + state;
+    *reinterpret_cast<__nv_bfloat162*>(large_ + at) = both;
+    *reinterpret_cast<__nv_bfloat162*>(small_ + at) = __floats2bfloat162_rn(x - kept.x, y - kept.y);
+  }
+  __device__ const __nv_bfloat16* large(unsigned token, unsigned state) const {
+    return large_ + place_of<row, extra>(token) + state;
+  }
+  __device__ const __nv_bfloat16* small(unsigned token, unsigned state) const {
+    return small_ + place_of<row, extra>(token) + state;
   }
 };
 /// One in float32.
@@ -50,12 +63,20 @@ struct numbers final {
   }
 };
 
-/// What a channel has at each token of a tile: the distance from the tile's first row, and a factor.
+/// What a channel has at each token of a tile: x, the distance from the tile's first row, and y, a factor.
 template <unsigned Tile>
 struct tokens_of_channel final {
   alignas(16) float taps[4];
-  float row_distance[Tile], row_factor[Tile];
-  float column_distance[shape<Tile>::columns + 1], column_factor[shape<Tile>::columns + 1];
+  float2 rows[Tile], columns[shape<Tile>::columns + 1];
+};
+/// Vectors of states that all channels share.
+template <unsigned Tokens>
+class vectors_of_states final {
+  static constexpr unsigned extra = 16;
+  float at_[place_of<states, extra>(Tokens + 8)];
+
+ public:
+  __device__ float* operator[](unsigned token) { return at_ + place_of<states, extra>(token); }
 };
 template <unsigned Tile, class Factor>
 struct group_memory final {
@@ -65,7 +86,8 @@ struct group_memory final {
 template <unsigned Tile, class Factor>
 struct working_memory final {
   group_memory<Tile, Factor> groups[shape<Tile>::groups];
-  float reads[Tile][states], writes[shape<Tile>::columns + 1][states];  // that all channels share
+  vectors_of_states<Tile> reads;
+  vectors_of_states<shape<Tile>::columns> writes;
 };
 
 /// The first row and column of a tile.
@@ -122,15 +144,15 @@ class sums_of_halves final {
     unsigned large[tall][4], small[tall][4];
 #pragma unroll
     for (unsigned i = 0; i < tall; ++i) {
-      load_fragment(large[i], &rows.large[row + 16 * i + lane % 16][lane / 16 * 8]);
-      load_fragment(small[i], &rows.small[row + 16 * i + lane % 16][lane / 16 * 8]);
+      load_fragment(large[i], rows.large(row + 16 * i + lane % 16, lane / 16 * 8));
+      load_fragment(small[i], rows.small(row + 16 * i + lane % 16, lane / 16 * 8));
     }
 #pragma unroll
     for (unsigned k = 0; k < wide; k += 2) {
       const unsigned s = column + 8 * k + lane % 8 + lane / 16 * 8, n = lane / 8 % 2 * 8;
       unsigned other[4], rest[4];
-      load_fragment(other, &columns.large[s][n]);
-      load_fragment(rest, &columns.small[s][n]);
+      load_fragment(other, columns.large(s, n));
+      load_fragment(rest, columns.small(s, n));
 #pragma unroll
       for (unsigned j = 0; j < 2; ++j)
 #pragma unroll
@@ -178,9 +200,13 @@ struct kept_in_memory final {
   __device__ float& operator[](unsigned k) { return own[k * threads]; }
 };
 
-/// What a thread brings for a channel: a token's distance and factor.
+/// What a thread brings for a channel, as it lies in memory: nothing waits for it before it is needed.
+template <unsigned Loads>
 struct brought final {
-  float distance, factor;
+  double origin, sum[Loads];
+  unsigned resets_at_origin, resets[Loads];
+  float factor[Loads], rates[2], tap, weight;
+  bool exists;
 };
 
 template <unsigned Tile, over_channels Over>
@@ -215,19 +241,20 @@ class tile_of_map final {
   /// The channels [begin, end), those of a group so many apart.
   __device__ void take(unsigned begin, unsigned end) {
     load_states();
-    brought next[loads];
-    float rates[2];
-    bring(begin + group_, end, next, rates);
+    brought<loads> next;
+    bring(begin + group_, end, next);
     unsigned turn = 0;
     for (unsigned first = begin; first < end; first += of::groups, ++turn) {
       const unsigned c = first + group_;
       keep(next);
+      const float weight = next.weight;
+      const float rates[2]{1.44269504f * next.rates[0], 1.44269504f * next.rates[1]};
       __syncthreads();
       make(rates);
       __syncthreads();
-      bring(c + of::groups, end, next, rates);
+      bring(c + of::groups, end, next);
       sum_.add_product(own_.rows, own_.columns, row(), column());
-      if (sums ? turn % channels_of_a_sum == channels_of_a_sum - 1 : c < end) take_sum(sums ? 1 : m_.weight(c));
+      if (sums ? turn % channels_of_a_sum == channels_of_a_sum - 1 : c < end) take_sum(sums ? 1 : weight);
     }
     if (sums) take_sum(1);
   }
@@ -286,42 +313,54 @@ class tile_of_map final {
       }
     }
   }
-  /// Distances and factors of channel c, those of channels behind the last one 0.
-  __device__ void bring(unsigned c, unsigned end, brought (&to)[loads], float (&rates)[2]) {
-    const bool exists = c < end;
-    const std::size_t line = d_.line(exists ? c : d_.first_channel);
+  /// Is there a token for a thread's number k, and which?
+  __device__ bool token_at(unsigned k, unsigned& token) const {
+    const unsigned i = thread_ + k * of::group_threads;
+    token = i < Tile ? corner_.row + i : token_of(i - Tile);
+    return i < Tile ? token < m_.tokens : has_column(i - Tile);
+  }
+  __device__ bool is_row(unsigned k) const { return thread_ + k * of::group_threads < Tile; }
+
+  /// Of channel c, or of another one where there is none: its factors are then 0.
+  __device__ void bring(unsigned c, unsigned end, brought<loads>& to) const {
+    to.exists = c < end;
+    if (!to.exists) c = d_.first_channel;
+    const std::size_t line = d_.line(c);
     const unsigned origin = min(corner_.row, m_.tokens);
-    const double sum = d_.sums[line + origin];
-    const unsigned resets = d_.resets[line + origin];
+    to.origin = d_.sums[line + origin];
+    to.resets_at_origin = d_.resets[line + origin];
 #pragma unroll
     for (unsigned k = 0; k < loads; ++k) {
-      const unsigned i = thread_ + k * of::group_threads;
-      const bool is_row = i < Tile;
-      const unsigned t = is_row ? corner_.row + i : token_of(i - Tile);
-      to[k] = {0, 0};
-      if (!exists || !(is_row ? t < m_.tokens : has_column(i - Tile))) continue;
-      const std::size_t place = line + t + (!is_row || !m_.exclusive);
-      to[k].distance = d_.resets[place] == resets ? static_cast<float>(d_.sums[place] - sum) : most_of_sum;
-      to[k].factor = is_row ? m_.read(t, c) * (sums ? m_.weight(c) : 1) : m_.write(t, c);
+      unsigned t;
+      if (!token_at(k, t)) t = 0;
+      const std::size_t place = line + t + (!is_row(k) || !m_.exclusive);
+      to.sum[k] = d_.sums[place];
+      to.resets[k] = d_.resets[place];
+      to.factor[k] = is_row(k) ? m_.read(t, c) : m_.write(t, c);
     }
     const unsigned n = thread_ % (states / 2) * 2;
-    rates[0] = exists ? rate_of(m_, c, n) : 0;
-    rates[1] = exists ? rate_of(m_, c, n + 1) : 0;
-    if (thread_ < 4) tap_ = exists && thread_ <= m_.reach ? m_.tap(c, thread_) : 0;
+#pragma unroll
+    for (unsigned j = 0; j < 2; ++j) to.rates[j] = n + j < m_.states ? m_.decay_state(0, c, n + j) : 0;
+    to.weight = m_.weight(c);
+    to.tap = thread_ <= m_.reach ? m_.tap(c, thread_) : 0;
   }
-  __device__ void keep(const brought (&from)[loads]) {
+  /// For all threads of the group.
+  __device__ void keep(const brought<loads>& from) {
 #pragma unroll
     for (unsigned k = 0; k < loads; ++k) {
       const unsigned i = thread_ + k * of::group_threads;
-      if (i < Tile) {
-        own_.tokens.row_distance[i] = from[k].distance;
-        own_.tokens.row_factor[i] = from[k].factor;
-      } else if (i < tokens) {
-        own_.tokens.column_distance[i - Tile] = from[k].distance;
-        own_.tokens.column_factor[i - Tile] = from[k].factor;
+      unsigned t;
+      float2 x{0, 0};
+      if (token_at(k, t) && from.exists) {
+        x.x = from.resets[k] == from.resets_at_origin ? static_cast<float>(from.sum[k] - from.origin) : most_of_sum;
+        x.y = from.factor[k] * (sums && i < Tile ? from.weight : 1);
       }
+      if (i < Tile)
+        own_.tokens.rows[i] = x;
+      else if (i < tokens)
+        own_.tokens.columns[i - Tile] = x;
     }
-    if (thread_ < 4) own_.tokens.taps[thread_] = tap_;
+    if (thread_ < 4) own_.tokens.taps[thread_] = from.tap;
   }
   /// The factors of the product: two states of eight tokens at a time.
   __device__ void make(const float (&rates)[2]) {
@@ -334,17 +373,17 @@ class tile_of_map final {
   __device__ void make_rows(unsigned first, unsigned n, const float (&rates)[2]) {
 #pragma unroll
     for (unsigned i = 0; i < some_tokens; ++i) {
-      const float distance = own_.tokens.row_distance[first + i], factor = own_.tokens.row_factor[first + i];
+      const float2 token = own_.tokens.rows[first + i];
       const auto read = *reinterpret_cast<const float2*>(&shared_.reads[first + i][n]);
-      own_.rows.keep(first + i, n, factor * read.x * decay_over(rates[0], distance),
-                     factor * read.y * decay_over(rates[1], distance));
+      own_.rows.keep(first + i, n, token.y * read.x * decay_over(rates[0], token.x),
+                     token.y * read.y * decay_over(rates[1], token.x));
     }
   }
   __device__ void make_columns(unsigned first, unsigned n, const float (&rates)[2]) {
     const auto write = [&](unsigned s) {
-      const float distance = own_.tokens.column_distance[s], factor = own_.tokens.column_factor[s];
+      const float2 token = own_.tokens.columns[s];
       const auto by = *reinterpret_cast<const float2*>(&shared_.writes[s][n]);
-      return float2{factor * by.x * decay_over(rates[0], distance), factor * by.y * decay_over(rates[1], distance)};
+      return float2{token.y * by.x * decay_over(rates[0], token.x), token.y * by.y * decay_over(rates[1], token.x)};
     };
     const float4 taps = *reinterpret_cast<const float4*>(own_.tokens.taps);
     const auto filtered = [&](float a, float b, float c, float e) {
@@ -370,7 +409,6 @@ class tile_of_map final {
   unsigned group_, thread_;
   memory& shared_;
   group_memory<Tile, factor>& own_;
-  float tap_ = 0;
   sums_type sum_;
   std::conditional_t<keeps_in_memory, kept_in_memory, kept_in_registers<count>> all_;
 };
