@@ -23,8 +23,14 @@ struct direct final {
 
 /// Magnitudes beyond this make every decay 0; so do resets.
 constexpr float most_of_sum = 1e30f;
-/// exp(-|rate x|) with the rate in powers of 2.
-__device__ inline float decay_over(float rate, float x) { return exp2f(-fabsf(rate * x)); }
+/// -|v| in powers of 2, and exp(-|v x|) for it and a distance x >= 0.
+__device__ inline float rate_of(float v) { return -1.44269504f * fabsf(v); }
+__device__ inline float decay_over(float rate, float distance) {
+  float x;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(x) : "f"(rate * distance));
+  return x;
+}
+
 /// Are the functions below for such a map?
 bool fits_direct(const channel_matrices<float>&, const channels&);
 /// Adds all of the map.

@@ -103,7 +103,7 @@ class leaf_row final {
   }
   __device__ void keep(const brought& x) {
     const unsigned n = state();
-    const float rates[2]{1.44269504f * x.rates[0], 1.44269504f * x.rates[1]};
+    const float rates[2]{rate_of(x.rates[0]), rate_of(x.rates[1])};
 #pragma unroll
     for (unsigned i = 0; i < brought::each; ++i) {
       const unsigned k = place(i);

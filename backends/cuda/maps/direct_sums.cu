@@ -5,6 +5,7 @@ namespace alphaform::cuda::maps {
 namespace {
 
 constexpr unsigned warps = 8;  // of channels side by side, which are read together
+constexpr unsigned ahead = 8;  // of 32 tokens that are on their way
 
 __global__ void __launch_bounds__(32 * warps) sum_channels(const direct d) {
   const unsigned c = d.first_channel + blockIdx.x * warps + threadIdx.x / 32, lane = threadIdx.x % 32;
@@ -13,25 +14,32 @@ __global__ void __launch_bounds__(32 * warps) sum_channels(const direct d) {
   unsigned* const resets = d.resets + d.line(c);
   double before = 0;
   unsigned resets_before = 0;
-#pragma unroll 8
-  for (unsigned first = 0; first <= d.m.tokens; first += 32) {
-    const unsigned t = first + lane;
-    const float u = t < d.m.tokens ? d.m.decay(t, c) : 0;
-    const bool is_reset = fabsf(u) > most_of_sum;
-    double sum = is_reset ? 0 : u;
-    const unsigned all_resets = __ballot_sync(0xffffffffu, is_reset);
+  for (unsigned begin = 0; begin <= d.m.tokens; begin += 32 * ahead) {
+    float next[ahead];
 #pragma unroll
-    for (unsigned apart = 1; apart < 32; apart *= 2) {
-      const double other = __shfl_up_sync(0xffffffffu, sum, apart);
-      if (lane >= apart) sum += other;
+    for (unsigned k = 0; k < ahead; ++k) {
+      const unsigned t = begin + 32 * k + lane;
+      next[k] = t < d.m.tokens ? d.m.decay(t, c) : 0;
     }
-    const double earlier = __shfl_up_sync(0xffffffffu, sum, 1);
-    if (t <= d.m.tokens) {
-      sums[t] = before + (lane == 0 ? 0 : earlier);
-      resets[t] = resets_before + __popc(all_resets & ((1u << lane) - 1));
+#pragma unroll
+    for (unsigned k = 0; k < ahead; ++k) {
+      const unsigned t = begin + 32 * k + lane;
+      const bool is_reset = fabsf(next[k]) > most_of_sum;
+      double sum = is_reset ? 0 : next[k];
+      const unsigned all_resets = __ballot_sync(0xffffffffu, is_reset);
+#pragma unroll
+      for (unsigned apart = 1; apart < 32; apart *= 2) {
+        const double other = __shfl_up_sync(0xffffffffu, sum, apart);
+        if (lane >= apart) sum += other;
+      }
+      const double earlier = __shfl_up_sync(0xffffffffu, sum, 1);
+      if (t <= d.m.tokens) {
+        sums[t] = before + (lane == 0 ? 0 : earlier);
+        resets[t] = resets_before + __popc(all_resets & ((1u << lane) - 1));
+      }
+      before += __shfl_sync(0xffffffffu, sum, 31);
+      resets_before += __popc(all_resets);
     }
-    before += __shfl_sync(0xffffffffu, sum, 31);
-    resets_before += __popc(all_resets);
   }
 }
 

@@ -223,7 +223,10 @@ class tile_of_map final {
   static constexpr std::size_t bytes =
       std::max(sizeof(memory), of::groups* Tile* Tile * sizeof(float) * (of::groups > 1)) +
       (keeps_in_memory ? count * threads * sizeof(float) : 0);
-  static constexpr unsigned blocks_together = sums || Tile != 2 * chunk ? 2 : 1;
+  static constexpr unsigned blocks_together = sums || Tile != 2 * chunk ? 2 : 1,
+                            waves = Tile != 2 * chunk ? 2
+                                    : sums            ? 1
+                                                      : 3;  ///< of blocks that run together
 
   __device__ tile_of_map(const direct& d, unsigned char* shared)
       : d_(d),
@@ -248,7 +251,7 @@ class tile_of_map final {
       const unsigned c = first + group_;
       keep(next);
       const float weight = next.weight;
-      const float rates[2]{1.44269504f * next.rates[0], 1.44269504f * next.rates[1]};
+      const float rates[2]{rate_of(next.rates[0]), rate_of(next.rates[1])};
       __syncthreads();
       make(rates);
       __syncthreads();
@@ -321,6 +324,9 @@ class tile_of_map final {
   }
   __device__ bool is_row(unsigned k) const { return thread_ + k * of::group_threads < Tile; }
 
+  /// Most threads have one number less than others.
+  __device__ bool is_spare(unsigned k) const { return k + 1 == loads && thread_ + k * of::group_threads >= tokens; }
+
   /// Of channel c, or of another one where there is none: its factors are then 0.
   __device__ void bring(unsigned c, unsigned end, brought<loads>& to) const {
     to.exists = c < end;
@@ -331,6 +337,7 @@ class tile_of_map final {
     to.resets_at_origin = d_.resets[line + origin];
 #pragma unroll
     for (unsigned k = 0; k < loads; ++k) {
+      if (is_spare(k)) continue;
       unsigned t;
       if (!token_at(k, t)) t = 0;
       const std::size_t place = line + t + (!is_row(k) || !m_.exclusive);
@@ -348,16 +355,18 @@ class tile_of_map final {
   __device__ void keep(const brought<loads>& from) {
 #pragma unroll
     for (unsigned k = 0; k < loads; ++k) {
+      if (is_spare(k)) continue;
       const unsigned i = thread_ + k * of::group_threads;
       unsigned t;
       float2 x{0, 0};
       if (token_at(k, t) && from.exists) {
-        x.x = from.resets[k] == from.resets_at_origin ? static_cast<float>(from.sum[k] - from.origin) : most_of_sum;
+        x.x = from.resets[k] == from.resets_at_origin ? fabsf(static_cast<float>(from.sum[k] - from.origin))
+                                                      : most_of_sum;
         x.y = from.factor[k] * (sums && i < Tile ? from.weight : 1);
       }
       if (i < Tile)
         own_.tokens.rows[i] = x;
-      else if (i < tokens)
+      else
         own_.tokens.columns[i - Tile] = x;
     }
     if (thread_ < 4) own_.tokens.taps[thread_] = from.tap;
@@ -441,7 +450,7 @@ void add_tiles(direct d) {
                  tiles = Tile == 2 * chunk ? sides * (sides - 1) / 2 : pairs;
   if (tiles == 0) return;
   const unsigned channels = d.last_channel - d.first_channel,
-                 slots = static_cast<unsigned>(processors()) * tile::blocks_together * (Tile == 2 * chunk ? 3 : 2),
+                 slots = static_cast<unsigned>(processors()) * tile::blocks_together * tile::waves,
                  room = static_cast<unsigned>(most_parts / (sizeof(float) * Tile * Tile)) / tiles,
                  most = (channels + shape<Tile>::groups - 1) / shape<Tile>::groups,
                  wanted = std::clamp(std::min(slots / tiles, room), 1u, most), each = (channels + wanted - 1) / wanted,
