@@ -301,7 +301,7 @@ class tile_of_map final {
   /// The token of a column of the panel: columns lie `reach` tokens before those of the tile.
   __device__ unsigned token_of(unsigned column) const { return corner_.column + column - m_.reach; }
   __device__ bool has_column(unsigned column) const {
-    return corner_.column + column >= m_.reach && column < Tile + m_.reach;
+    return corner_.column + column >= m_.reach && column < Tile + m_.reach && token_of(column) < m_.tokens;
   }
 
   __device__ void load_states() {
