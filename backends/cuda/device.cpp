@@ -30,6 +30,19 @@ int attribute(cudaDeviceAttr asked) {
   return value;
 }
 
+/// What the pool keeps for later, once all work is done; not while work is recorded.
+bool give_pool_back() {
+  cudaGetLastError();
+  cudaStreamCaptureStatus recording = cudaStreamCaptureStatusNone;
+  if (cudaStreamIsCapturing(queue(), &recording) != cudaSuccess || recording != cudaStreamCaptureStatusNone)
+    return false;
+  cudaMemPool_t pool = nullptr;
+  check(cudaStreamSynchronize(queue()), "finish its work");
+  check(cudaDeviceGetDefaultMemPool(&pool, 0), "find the memory pool");
+  check(cudaMemPoolTrimTo(pool, 0), "give memory back");
+  return true;
+}
+
 constexpr double mebi(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
 }  // namespace
@@ -66,7 +79,8 @@ std::size_t shared_memory() {
 float* allocate(std::size_t count) {
   if (count == 0) return nullptr;
   void* p = nullptr;
-  const cudaError_t e = cudaMallocAsync(&p, count * sizeof(float), queue());
+  cudaError_t e = cudaMallocAsync(&p, count * sizeof(float), queue());
+  if (e == cudaErrorMemoryAllocation && give_pool_back()) e = cudaMallocAsync(&p, count * sizeof(float), queue());
   if (e == cudaErrorMemoryAllocation) {
     cudaGetLastError();
     std::size_t free = 0, all = 0;

@@ -244,6 +244,7 @@ class tile_of_map final {
   /// The channels [begin, end), those of a group so many apart.
   __device__ void take(unsigned begin, unsigned end) {
     load_states();
+    __syncthreads();
     brought<loads> next;
     bring(begin + group_, end, next);
     unsigned turn = 0;
@@ -252,9 +253,9 @@ class tile_of_map final {
       keep(next);
       const float weight = next.weight;
       const float rates[2]{rate_of(next.rates[0]), rate_of(next.rates[1])};
-      __syncthreads();
+      wait_for_group();
       make(rates);
-      __syncthreads();
+      wait_for_group();
       bring(c + of::groups, end, next);
       sum_.add_product(own_.rows, own_.columns, row(), column());
       if (sums ? turn % channels_of_a_sum == channels_of_a_sum - 1 : c < end) take_sum(sums ? 1 : weight);
@@ -304,6 +305,14 @@ class tile_of_map final {
     return corner_.column + column >= m_.reach && column < Tile + m_.reach && token_of(column) < m_.tokens;
   }
 
+  __device__ void wait_for_group() const {
+    if constexpr (of::group_threads == 32)
+      __syncwarp();
+    else if constexpr (of::groups == 1)
+      __syncthreads();
+    else
+      asm volatile("bar.sync %0, %1;" ::"r"(group_ + 1), "n"(of::group_threads) : "memory");
+  }
   __device__ void load_states() {
     for (unsigned e = threadIdx.x; e < tokens * states; e += threads) {
       const unsigned k = e / states, n = e % states;
