@@ -104,9 +104,10 @@ tensor<T> within_channel(engine<T>& e, node_index h, const extents& stream, std:
 template <class T>
 tensor<T> line(engine<T>& e, const bound_formula& f, const extents& stream, std::size_t token, bool row) {
   if (f.diagonal != absent) {
+    if (row) return whole(e, e.row(f.diagonal, token), stream);
     const tensor<T> unit = e.memory().make(map_size(at(stream, axis::token), 1));  // the same for all channels
     e.run().unit(token, unit);
-    return whole(e, row ? e.adjoint(f.diagonal, unit) : e.apply(f.diagonal, unit), stream);
+    return whole(e, e.apply(f.diagonal, unit), stream);
   }
   const tensor<T> y = e.memory().make(stream);
   for (std::size_t c = 0; c < volume(stream) / at(stream, axis::token); ++c)

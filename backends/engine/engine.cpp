@@ -249,7 +249,7 @@ void engine<T>::each_window(node_index p, const source& from, bool transposed, c
       else
         k_.expect({});
       take(lanes, w,
-           transposed ? e.adjoint(p, x, w, to != nullptr ? &there : nullptr)
+           transposed ? e.adjoint(from.or_of_zeros(p, w), x, w, to != nullptr ? &there : nullptr)
                       : e.apply(p, x, w, to != nullptr ? &there : nullptr));
       e.next_window();
     }
@@ -370,6 +370,38 @@ tensor<T> engine<T>::apply(node_index p, const tensor<T>& x) {
 template <class T>
 tensor<T> engine<T>::adjoint(node_index p, const tensor<T>& g) {
   return needs_stages(p) ? adjoint_in_stages(p, g) : pass(p, {g}, true);
+}
+
+/// The extents of P' x and of what is carried between windows.
+template <class T>
+std::pair<extents, std::vector<extents>> engine<T>::result_and_carried(node_index p, const tensor<T>& x) {
+  const work_of_kernels before = counted_work();
+  const window first{0, std::min<std::size_t>(2, tokens())};
+  carried<T> between;
+  evaluation<T> e(*this, counting_kernels<T>(k_.has_own_memory), &between);
+  const extents result = e.adjoint(p, first.of(x), first).v.size;
+  std::vector<extents> sizes;
+  for (const tensor<T>& s : between.states()) sizes.push_back(s.v.size);
+  counted_work() = before;
+  return {result, sizes};
+}
+/// P without the Diags that its transpose begins with, if that changes no extents.
+template <class T>
+node_index engine<T>::without_weights(node_index p, const tensor<T>& x) {
+  node_index rest = p;
+  while (g_[rest].is<terms::product>() && g_[g_[rest].a].is<terms::diag>()) rest = g_[rest].b;
+  return rest != p && result_and_carried(rest, x) == result_and_carried(p, x) ? rest : absent;
+}
+
+template <class T>
+tensor<T> engine<T>::row(node_index p, std::size_t token) {
+  extents size = single;
+  at(size, axis::token) = tokens();
+  const tensor<T> unit = arena_.make(size);
+  k_.unit(token, unit);
+  if (needs_stages(p)) return adjoint_in_stages(p, unit);
+  if (k_.has_own_memory || decodes() || !in_token_windows(p, true)) return pass(p, {unit}, true);
+  return pass(p, {.x = unit, .token = token, .of_zeros = without_weights(p, unit)}, true);
 }
 
 template <class T>

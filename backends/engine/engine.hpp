@@ -30,6 +30,8 @@ class engine final {
   tensor<T> apply(node_index p, const tensor<T>& x);
   /// P' g, the transpose.
   tensor<T> adjoint(node_index p, const tensor<T>& g);
+  /// P' e for the unit e of one token, the same for all lanes.
+  tensor<T> row(node_index p, std::size_t token);
   /// The mean over all lanes of P x, or of P' x, [T]: no stream of lanes is stored.
   tensor<T> lane_mean(node_index p, const tensor<T>& x, bool transposed);
   /// P x and P' g within one window, before and after which everything is taken as 0.
@@ -71,6 +73,13 @@ class engine final {
   struct source final {
     tensor<T> x{};
     node_index stream = absent;
+    // x is 0 at all tokens but one: an operator that gives the same for zeros, for windows without it.
+    std::size_t token = 0;
+    node_index of_zeros = absent;
+
+    node_index or_of_zeros(node_index p, const window& w) const {
+      return of_zeros != absent && (token < w.token_begin || token >= w.token_end) ? of_zeros : p;
+    }
   };
   struct division;
   void each_task(std::size_t tasks, std::size_t entries, const std::function<std::size_t(std::size_t)>& task);
@@ -88,6 +97,8 @@ class engine final {
   bool is_one_pass(node_index p) const;
   bool in_token_windows(node_index p, bool transposed);
   bool has_matrix(node_index p) const;
+  node_index without_weights(node_index p, const tensor<T>& x);
+  std::pair<extents, std::vector<extents>> result_and_carried(node_index p, const tensor<T>& x);
   extents dry(node_index p, const source&, bool transposed, const window&);
   division divided(node_index p, const extents& result, const extents& operand, bool transposed, std::size_t parts = 2);
 

@@ -40,7 +40,7 @@ template <class T>
 void evaluation<T>::expect(const window& w, const tensor<T>& x) {
   std::vector<view<const T>> soon;
   if (x) soon.push_back(w.of(x).v);
-  for (const tensor<T>& t : read_) soon.push_back(w.of(t).v);
+  for (const tensor<T>& t : read_before_) soon.push_back(w.of(t).v);
   k_.expect(soon);
 }
 

@@ -7,6 +7,7 @@
 #include <alphaform/backends/engine/state_branches.hpp>
 #include <alphaform/backends/engine/window.hpp>
 #include <unordered_map>
+#include <utility>
 
 namespace alphaform {
 
@@ -42,7 +43,10 @@ class evaluation final {
   tensor<T> peaks(const node&);
 
   /// Forgets the streams of windows that were evaluated.
-  void next_window() { frames_.clear(); }
+  void next_window() {
+    frames_.clear();
+    read_before_ = std::exchange(read_, {});
+  }
   /// Tells kernels what a later window will read of the streams that are stored whole, as far as that is known.
   void expect(const window&, const tensor<T>& x);
   arena<T>& memory() { return arena_; }
@@ -121,8 +125,8 @@ class evaluation final {
   shapes<T>& shapes_;
   arena<T> arena_;
   carried<T>* carry_;
-  std::vector<tensor<T>> read_;  // streams stored whole of which windows were read
-  std::vector<frame> frames_;    // shared streams of the windows that are being evaluated
+  std::vector<tensor<T>> read_, read_before_;  // streams stored whole of which this window and the one before was read
+  std::vector<frame> frames_;                  // shared streams of the windows that are being evaluated
 };
 
 template <class T>
