@@ -17,10 +17,8 @@ constexpr unsigned most_parts = 28u << 20;  // bytes
 /// How the eight warps of a block share tiles of so many tokens: several groups, of which each has other channels.
 template <unsigned Tile>
 struct shape final {
-  static constexpr unsigned tall = Tile == 16 ? 1 : 2,
-                            wide = Tile == 128  ? 8
-                                   : Tile == 16 ? 2
-                                                : 4;  // a warp's products of 16 x 8 entries
+  // A warp's products of 16 x 8 entries.
+  static constexpr unsigned tall = Tile == 16 ? 1 : 2, wide = Tile == 16 ? 2 : Tile == 128 ? 8 : 4;
   static constexpr unsigned across = Tile / (8 * wide), warps = Tile / (16 * tall) * across, groups = 8 / warps;
   static constexpr unsigned group_threads = 32 * warps, columns = Tile + most_direct_reach;
   static constexpr unsigned items = 2 * Tile;  // of eight tokens and two states: rows, then columns
@@ -223,10 +221,9 @@ class tile_of_map final {
   static constexpr std::size_t bytes =
       std::max(sizeof(memory), of::groups* Tile* Tile * sizeof(float) * (of::groups > 1)) +
       (keeps_in_memory ? count * threads * sizeof(float) : 0);
-  static constexpr unsigned blocks_together = sums || Tile != 2 * chunk ? 2 : 1,
-                            waves = Tile != 2 * chunk ? 2
-                                    : sums            ? 1
-                                                      : 3;  ///< of blocks that run together
+  static constexpr unsigned blocks_together = sums || Tile != 2 * chunk ? 2 : 1;
+  /// Of blocks that run together.
+  static constexpr unsigned waves = Tile != 2 * chunk ? 2 : sums ? 1 : 3;
 
   __device__ tile_of_map(const direct& d, unsigned char* shared)
       : d_(d),
