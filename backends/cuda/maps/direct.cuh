@@ -21,8 +21,8 @@ struct direct final {
   __device__ std::size_t line(unsigned c) const { return static_cast<std::size_t>(c - first_channel) * (m.tokens + 1); }
 };
 
-/// Magnitudes beyond this make every decay 0; so do resets. Smaller ones are summed: a u of 1e11, which no step size is,
-/// would cost the tokens behind it their last digits.
+/// Magnitudes beyond this make every decay 0; so do resets. Smaller ones are summed: a u of 1e11, which no step size
+/// is, would cost the tokens behind it their last digits.
 constexpr float most_of_sum = 1e30f;
 /// -|v| in powers of 2, and exp(-|v x|) for it and a distance x >= 0.
 __device__ inline float rate_of(float v) { return -1.44269504f * fabsf(v); }
