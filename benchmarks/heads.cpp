@@ -86,6 +86,7 @@ needs heads_needs(const problem_sizes& s) {
   return chunked(s, n.T * n.H);
 }
 
+/// The same with a correction of the state.
 needs corrected_keys_needs(const problem_sizes& s) {
   const counts n(s);
   return chunked_delta(s, n.T * n.H * n.N);

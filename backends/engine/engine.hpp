@@ -30,7 +30,7 @@ class engine final {
   tensor<T> apply(node_index p, const tensor<T>& x);
   /// P' g, the transpose.
   tensor<T> adjoint(node_index p, const tensor<T>& g);
-  /// P' e for the unit e of one token, the same for all lanes.
+  /// P' e for the unit e of one token, the same for all lanes: [T, lanes], rows of the matrices of all lanes.
   tensor<T> row(node_index p, std::size_t token);
   /// The mean over all lanes of P x, or of P' x, [T]: no stream of lanes is stored.
   tensor<T> lane_mean(node_index p, const tensor<T>& x, bool transposed);

@@ -242,6 +242,7 @@ ON_EVERY_DEVICE("large heads with rank-one transitions are what their definition
       for (float& l : decay.numbers)
         if (random.below(8) == 0) l = r.diagonal.logarithmic ? -std::numeric_limits<float>::infinity() : -1;
     }
+    // What the engine promises of float.
     check(r, random.of(x_size, whole, -1, 1), random.of(h_size, true, -1, 1), random, false, 1e-5);
   }
 }

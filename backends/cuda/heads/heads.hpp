@@ -7,7 +7,7 @@
 namespace alphaform::cuda {
 
 /// Whether the functions below may be called and are worth it: no stream but x and y has channels, and there are enough
-/// tokens, states and channels to fill products.
+/// tokens, states and channels to fill products; with p and q at most 128 states.
 bool fits_heads(const recurrence<float>&, in x, const out& h, const out& y);
 bool fits_heads(const rank_one_recurrence<float>&, in x, const out& h, const out& y);
 

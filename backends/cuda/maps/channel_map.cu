@@ -1,5 +1,6 @@
-// A map over channels: what lies on its diagonal by recurrences, the rest by products of panels, of as many channels at
-// a time as a scratch of 40 MiB holds. Every entry is summed in the same order whenever it is asked for.
+// A map over channels. That of S6 is made directly (direct.cuh); of others, what lies on the diagonal by recurrences,
+// the rest by products of panels, of as many channels at a time as a scratch of 40 MiB holds. Every entry is summed in
+// the same order whenever it is asked for.
 #include <alphaform/backends/cuda/functions.hpp>
 #include <alphaform/backends/cuda/maps/direct.cuh>
 #include <alphaform/backends/cuda/maps/lines.cuh>

@@ -32,9 +32,10 @@ __device__ inline float decay_over(float rate, float distance) {
   return x;
 }
 
-/// Are the functions below for such a map?
+/// Is it a map of S6, for which the functions below are: decays exp(u v) with a v that is the same for all tokens, 2 to
+/// 16 states whose reads and writes have vectors that all channels share, at most 4 taps, and more than 64 tokens?
 bool fits_direct(const channel_matrices<float>&, const channels&);
-/// Adds all of the map.
+/// Adds the whole map [T, T] to `map`. It takes at most 52 MiB beside: sums for some channels at a time, parts of sums.
 void add_directly(const channels&, const square& map);
 
 // direct_sums.cu, direct_tiles.cu, direct_leaves.cu

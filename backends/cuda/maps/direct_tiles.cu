@@ -184,9 +184,6 @@ class sums_of_numbers final {
   tf32::tile<shape<Tile>::tall, shape<Tile>::wide> sums_;
 };
 
-template <unsigned Tile, over_channels Over>
-using sums_of = std::conditional_t<Over == over_channels::sum, sums_of_halves<Tile>, sums_of_numbers<Tile>>;
-
 /// A thread's entries that are taken over channels: in registers, or, where sums leave none, in shared memory.
 template <unsigned Count>
 struct kept_in_registers final {
