@@ -108,6 +108,13 @@ std::optional<std::size_t> engine<T>::reach(node_index p) const {
 }
 
 template <class T>
+node_index engine<T>::stream_of(node_index p, node_index s) const {
+  for (node_index i = 0; i < g_.size; ++i)
+    if (g_[i].template is<terms::applied>() && g_[i].a == p && g_[i].b == s) return i;
+  return absent;
+}
+
+template <class T>
 bool engine<T>::has_matrix(node_index p) const {
   const node& n = g_[p];
   if (n.is<terms::mix>()) return is_matrix(g_, n);
@@ -201,10 +208,32 @@ extents engine<T>::dry(node_index p, const source& from, bool transposed, const 
   const work_of_kernels before = counted_work();
   carried<T> nothing;
   evaluation<T> e(*this, counting_kernels<T>(k_.has_own_memory), decodes() ? &nothing : nullptr);
-  const tensor<T> x = from.stream != absent ? e.value(from.stream, w) : w.of(from.x);
-  const tensor<T> y = p == absent ? x : transposed ? e.adjoint(p, x, w) : e.apply(p, x, w);
+  const tensor<T> y = p == absent ? e.value(from.stream, w) : within(e, p, from, transposed, w, nullptr);
   counted_work() = before;
   return y.v.size;
+}
+
+/// P x or P' x within a window.
+template <class T>
+tensor<T> engine<T>::within(evaluation<T>& e, node_index p, const source& from, bool transposed, const window& w,
+                            const tensor<T>* to) {
+  if (!transposed && from.input != absent) return e.apply(p, from.input, w, to);
+  const tensor<T> x = from.stream != absent ? e.value(from.stream, w) : w.of(from.x);
+  return transposed ? e.adjoint(from.or_of_zeros(p, w), x, w, to) : e.apply(p, x, w, to);
+}
+
+/// An input of the graph is told from other stored streams: what P makes of it may be a stream of the graph too. While
+/// states are carried, an operator asks for the same ones whatever it is applied to.
+template <class T>
+typename engine<T>::source engine<T>::source_of(const tensor<T>& x) const {
+  for (node_index i = 0; !decodes() && i < g_.size; ++i) {
+    if (!g_[i].template is<terms::input>()) continue;
+    const auto found = env_.inputs.find(g_[i].id);
+    if (found == env_.inputs.end()) continue;
+    const view<T>& v = found->second.v;
+    if (v.data == x.v.data && v.size == x.v.size && v.stride == x.v.stride) return {.x = x, .input = i};
+  }
+  return {x};
 }
 
 /// Task after task: side by side, but for kernels that only count, where each leaves something for the next, and where
@@ -242,15 +271,12 @@ void engine<T>::each_window(node_index p, const source& from, bool transposed, c
                         lanes = d.in_order ? i : i / d.token_parts();
       const window w = d.part(lanes, token);
       if (carry != nullptr) carry->go_to(place);
-      const tensor<T> x = from.stream != absent ? e.value(from.stream, w) : w.of(from.x);
       const tensor<T> there = to != nullptr ? w.of(*to) : tensor<T>{};
       if (k + 1 < windows)
         e.expect(d.part(lanes, transposed ? token - 1 : token + 1), from.x);
       else
         k_.expect({});
-      take(lanes, w,
-           transposed ? e.adjoint(from.or_of_zeros(p, w), x, w, to != nullptr ? &there : nullptr)
-                      : e.apply(p, x, w, to != nullptr ? &there : nullptr));
+      take(lanes, w, within(e, p, from, transposed, w, to != nullptr ? &there : nullptr));
       e.next_window();
     }
     return e.memory().count().peak;
@@ -365,7 +391,7 @@ tensor<T> engine<T>::value(node_index i, const window& w) {
 
 template <class T>
 tensor<T> engine<T>::apply(node_index p, const tensor<T>& x) {
-  return pass(p, {x}, false);
+  return pass(p, source_of(x), false);
 }
 template <class T>
 tensor<T> engine<T>::adjoint(node_index p, const tensor<T>& g) {

@@ -42,6 +42,8 @@ class engine final {
   bool keeps_apart(node_index p, axes) const;
   /// No token influences an earlier one, so that what windows of later tokens give is what all tokens would give there.
   bool causal(node_index p) const;
+  /// The stream P s of the graph, absent if it has none.
+  node_index stream_of(node_index p, node_index s) const;
   /// The tokens that P looks back, if they are few and P is otherwise pointwise.
   std::optional<std::size_t> reach(node_index p) const;
 
@@ -73,6 +75,7 @@ class engine final {
   struct source final {
     tensor<T> x{};
     node_index stream = absent;
+    node_index input = absent;  // that x is
     // x is 0 at all tokens but one: an operator that gives the same for zeros, for windows without it.
     std::size_t token = 0;
     node_index of_zeros = absent;
@@ -88,6 +91,8 @@ class engine final {
                    const Take& take);
   static std::size_t tasks_of(const division&);
   static std::size_t even_parts(std::size_t all, std::size_t at_once);
+  tensor<T> within(evaluation<T>&, node_index p, const source&, bool transposed, const window&, const tensor<T>* to);
+  source source_of(const tensor<T>& x) const;
   extents result_of(node_index p, const source&, bool transposed);
   tensor<T> pass(node_index p, const source&, bool transposed);
   tensor<T> moved_here(evaluation<T>&, const tensor<T>& part);

@@ -55,7 +55,7 @@ tensor<T> evaluation<T>::value(node_index i, const window& w) {
     const view<T> in_place{const_cast<T*>(v.data), v.size, v.stride};
     return w.of(tensor<T>{in_place, nullptr});
   }
-  if (whole_.shared(i)) {
+  if (whole_.shared(i) || n.is<terms::applied>()) {
     auto& known = around(w);
     if (const auto found = known.find(i); found != known.end()) return found->second;
   }

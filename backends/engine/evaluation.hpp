@@ -33,6 +33,9 @@ class evaluation final {
   /// @throws internal_error where an operator that needs all tokens gets a part of them
   tensor<T> apply(node_index p, tensor<T> x, const window&, const tensor<T>* to = nullptr);
   tensor<T> adjoint(node_index p, tensor<T> g, const window&, const tensor<T>* to = nullptr);
+  /// P s for a stream s of the graph: what factors of P make of it may be streams of the graph as well, which are
+  /// evaluated once.
+  tensor<T> apply(node_index p, node_index s, const window&, const tensor<T>* to = nullptr);
   class sweep;  ///< P' g that stops where lanes meet
   /// The product of streams.
   tensor<T> product(const streams&, const window&);

@@ -22,8 +22,15 @@ template <class T>
 struct evaluation<T>::operand final {
   tensor<T> x;
   window w;
+  node_index stream = absent;  ///< of the graph, if it is one
   std::map<node_index, tensor<T>> known{};
 };
+
+template <class T>
+tensor<T> evaluation<T>::apply(node_index p, node_index s, const window& w, const tensor<T>* to) {
+  operand o{value(s, w), w, s};
+  return applied(p, o, to);
+}
 
 template <class T>
 tensor<T> evaluation<T>::apply(node_index p, tensor<T> x, const window& w, const tensor<T>* to) {
@@ -84,6 +91,8 @@ tensor<T> evaluation<T>::applied(node_index p, operand& o, const tensor<T>* to) 
   } else if (n.is<terms::sum>() || n.is<terms::paths>()) {
     const tensor<T> a = applied(n.a, o, nullptr);
     y = together(a, applied(n.b, o, nullptr), to);
+  } else if (const node_index s = o.stream != absent ? whole_.stream_of(p, o.stream) : absent; s != absent) {
+    y = around(o.w)[s] = value(s, o.w);
   } else {
     y = step(p, o.x, o.w, false, to);
   }
