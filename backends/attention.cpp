@@ -218,8 +218,9 @@ tensor<T> run(engine<T>& e, const bound_formula& f, const query& q, const extent
 }  // namespace
 
 template <class T>
-implicit_attention<T>::implicit_attention(const bound_formula& formula, environment<T> env, const kernels<T>& backend)
-    : f_(formula), env_(placed_on(backend, std::move(env))), backend_(backend), engine_(f_.g, env_, backend_) {
+implicit_attention<T>::implicit_attention(const bound_formula& formula, environment<T> env, const kernels<T>& backend,
+                                          handed_on<T> states)
+    : f_(formula), env_(placed_on(backend, std::move(env))), backend_(backend), engine_(f_.g, env_, backend_, states) {
   if (!env_.inputs.contains(value_input))
     throw user_error("nothing is bound to the input 'x', at which the value path starts");
   for (const auto& [name, stream] : env_.inputs)
@@ -251,21 +252,21 @@ tensor<T> implicit_attention<T>::adjoint(const tensor<T>& g) {
   return answer({query::kind::adjoint}, g);
 }
 template <class T>
-tensor<T> implicit_attention<T>::mean_product(const tensor<T>& s, bool transposed) {
+tensor<T> implicit_attention<T>::mean_product(const tensor<T>& s, bool transposed, carried_lanes<T>* states) {
   if (f_.diagonal == absent)
     throw user_error("H passes from channel to channel: its mean over channels is no product with one stream");
   if (s.v.size != stream_extents(tokens_, 1))
     throw user_error(fmt::format("the mean of H is {0} x {0}: it takes one number a token", tokens_));
   const entered<T> on(backend_);
-  return engine_.lane_mean(f_.diagonal, s, transposed);
+  return engine_.lane_mean(f_.diagonal, s, transposed, states);
 }
 template <class T>
-tensor<T> implicit_attention<T>::mean_apply(const tensor<T>& x) {
-  return mean_product(x, false);
+tensor<T> implicit_attention<T>::mean_apply(const tensor<T>& x, carried_lanes<T>* states) {
+  return mean_product(x, false, states);
 }
 template <class T>
-tensor<T> implicit_attention<T>::mean_adjoint(const tensor<T>& g) {
-  return mean_product(g, true);
+tensor<T> implicit_attention<T>::mean_adjoint(const tensor<T>& g, carried_lanes<T>* states) {
+  return mean_product(g, true, states);
 }
 template <class T>
 tensor<T> implicit_attention<T>::row(std::size_t i) {

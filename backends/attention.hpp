@@ -57,10 +57,12 @@ template <class T>
 class implicit_attention final {
  public:
   /// @param formula  from formula_of; @param env parameters, and inputs [T, C] of which "x" is the value path
-  implicit_attention(const bound_formula& formula, environment<T> env, const kernels<T>& backend);
+  /// @param states  what the streams of earlier tokens have left, if these are a long stretch of a text
+  implicit_attention(const bound_formula& formula, environment<T> env, const kernels<T>& backend,
+                     handed_on<T> states = {});
 
-  implicit_attention(const bound_formula&&, environment<T>,
-                     const kernels<T>&) = delete;  // the formula must outlive this
+  implicit_attention(const bound_formula&&, environment<T>, const kernels<T>&,
+                     handed_on<T> = {}) = delete;  // the formula must outlive this
   implicit_attention(const implicit_attention&) = delete;
   implicit_attention& operator=(const implicit_attention&) = delete;
 
@@ -79,9 +81,10 @@ class implicit_attention final {
   tensor<T> apply(const tensor<T>& x);    ///< H x, [T, C]
   tensor<T> adjoint(const tensor<T>& g);  ///< H' g, [T, C]
   /// Mean over channels of H_c x, or of H_c' g, for one stream [T] that all channels get: products with the mean map
-  /// that never form it. @throws user_error where H mixes channels and has no part that keeps them apart
-  tensor<T> mean_apply(const tensor<T>& x);
-  tensor<T> mean_adjoint(const tensor<T>& g);
+  /// that never form it. Of a stretch of a text, H takes up `states` of the stretch before it; transposed, of the one
+  /// after it. @throws user_error where H mixes channels and has no part that keeps them apart
+  tensor<T> mean_apply(const tensor<T>& x, carried_lanes<T>* states = nullptr);
+  tensor<T> mean_adjoint(const tensor<T>& g, carried_lanes<T>* states = nullptr);
   /// Where H mixes channels (a norm that subtracts their mean; S5) it is a tensor H[t, c, s, d]. Rows, columns,
   /// matrices and reductions are then those of its diagonal blocks c = d, what a channel passes on to itself; apply and
   /// adjoint are whole.
@@ -100,7 +103,7 @@ class implicit_attention final {
   std::size_t peak_bytes() const { return engine_.count().peak; }
 
  private:
-  tensor<T> mean_product(const tensor<T>&, bool transposed);
+  tensor<T> mean_product(const tensor<T>&, bool transposed, carried_lanes<T>* states);
   tensor<T> answer(const query&, const tensor<T>& operand = {});
   query_plan planned(const query&, std::size_t window) const;
   void needs_stream(const tensor<T>&) const;

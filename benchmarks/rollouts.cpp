@@ -7,10 +7,7 @@ namespace alphaform::benchmarks {
 
 namespace {
 
-/// Streams between the layers take at most this much; of longer texts some are computed again.
-constexpr std::size_t stream_bytes = std::size_t{768} << 20;
-
-/// Forward twice for the streams between the layers, then two scans a layer.
+/// Forward, its products a second time for stretches that are computed again, and two scans a layer.
 needs needs_of(const model_sizes& s) {
   const auto T = static_cast<double>(s.tokens), W = static_cast<double>(s.width), C = static_cast<double>(s.channels()),
              N = static_cast<double>(model_sizes::states), R = static_cast<double>(s.ranks()),
@@ -25,7 +22,7 @@ named_case rollout_of(std::size_t tokens) {
             model_sizes s{24, 768, 256, tokens};
             if (small) s = reduced(s);
             const auto m = std::make_shared<random_model>(s);
-            return job{needs_of(s), [m] { rollout_row(m->of, m->ids, {.stream_bytes = stream_bytes}); }};
+            return job{needs_of(s), [m] { rollout_row(m->of, m->ids); }};
           }};
 }
 

@@ -1,8 +1,11 @@
 // What a recurrent evaluation hands from one stretch of tokens to the next: states of scans, the last inputs of filters
 // and delays. Evaluation asks for them in the same order every time, so they need no names.
 #pragma once
+#include <algorithm>
+#include <alphaform/algebra/graph.hpp>
 #include <alphaform/backends/tensor.hpp>
 #include <alphaform/error.hpp>
+#include <map>
 #include <vector>
 
 namespace alphaform {
@@ -63,9 +66,66 @@ class carried final {
   std::size_t next_ = 0;
 };
 
-/// One `carried` for each expression of a model, again in the order of evaluation.
+/// Of an operator that goes over long stretches: one for each part of the lanes, which threads take side by side.
 template <class T>
-class decoding_state final {
+using carried_lanes = std::vector<carried<T>>;
+/// Of an expression on long stretches: by the stream that is evaluated whole.
+template <class T>
+using carried_streams = std::map<node_index, carried_lanes<T>>;
+
+/// How a text comes: all at once, a few tokens at a time, or in stretches that are long enough for threads and windows.
+template <class T>
+struct handed_on final {
+  carried<T>* by_token = nullptr;
+  carried_streams<T>* by_stretch = nullptr;
+
+  handed_on(carried<T>* c = nullptr) : by_token(c) {}
+  handed_on(carried_streams<T>& s) : by_stretch(&s) {}
+};
+
+/// What the expressions of a model hand on, in the order of their evaluation.
+template <class T>
+class text_state {
+ public:
+  virtual handed_on<T> next() = 0;
+
+ protected:
+  ~text_state() = default;
+};
+
+template <class T>
+handed_on<T> handed_on_by(text_state<T>* s) {
+  return s != nullptr ? s->next() : handed_on<T>();
+}
+
+/// Of long stretches.
+template <class T>
+class stretch_state final : public text_state<T> {
+ public:
+  void rewind() { next_ = 0; }
+  handed_on<T> next() override {
+    if (next_ == all_.size()) all_.push_back(std::make_unique<carried_streams<T>>());
+    return *all_[next_++];
+  }
+  /// The same states, stored apart.
+  stretch_state copied(const arena<T>& memory, const kernels<T>& k) const {
+    stretch_state other;
+    for (const auto& streams : all_) {
+      other.all_.push_back(std::make_unique<carried_streams<T>>());
+      for (const auto& [node, lanes] : *streams)
+        for (const carried<T>& c : lanes) (*other.all_.back())[node].push_back(c.copied(memory, k));
+    }
+    return other;
+  }
+
+ private:
+  std::vector<std::unique_ptr<carried_streams<T>>> all_;
+  std::size_t next_ = 0;
+};
+
+/// Of a few tokens at a time: one `carried` for each expression.
+template <class T>
+class decoding_state final : public text_state<T> {
  public:
   /// @throws user_error if the state is another model's
   void belongs_to(const void* model) {
@@ -73,7 +133,7 @@ class decoding_state final {
     model_ = model;
   }
   void rewind() { next_ = 0; }
-  carried<T>* next() {
+  handed_on<T> next() override {
     if (next_ == all_.size()) all_.push_back(std::make_unique<carried<T>>());
     all_[next_]->rewind();
     return all_[next_++].get();

@@ -24,14 +24,15 @@ bool same_owner(const tensor<T>& a, const tensor<T>& b) {
 }  // namespace
 
 template <class T>
-engine<T>::engine(const workspace& g, const environment<T>& env, const kernels<T>& k, carried<T>* carry)
+engine<T>::engine(const workspace& g, const environment<T>& env, const kernels<T>& k, handed_on<T> carry)
     : g_(g),
       env_(env),
       k_(k),
       shapes_(g, env),
       programs_(g, shapes_),
       arena_(k),
-      carry_(carry),
+      carry_(carry.by_token),
+      stretch_(carry.by_stretch),
       shared_(needed_often(g)),
       steady_(made_of_parameters(g)) {}
 
@@ -76,6 +77,12 @@ bool engine<T>::streams(node_index p) {
   if (n.is<terms::scan>()) return within_tokens(n.a);
   if (n.is<terms::conv>() && at(shapes_.of(n.a), axis::tap) > most_tokens) return false;  // would hand on too much
   return causal(p);
+}
+
+template <class T>
+void engine<T>::needs_stretches(node_index p, bool transposed) {
+  if (!in_token_windows(p, transposed))
+    throw user_error("an operator of this layer needs the whole text: it cannot be run stretch by stretch");
 }
 
 /// Nothing but Diags and scans of them: as fast as memory is, and lane by lane the same in any window.
@@ -256,14 +263,22 @@ void engine<T>::each_task(std::size_t tasks, std::size_t entries, const std::fun
 }
 
 /// P x or P' x, each window handed to take(number of its part of the lanes, window, result). The result lies within
-/// `to`, if there is one and the last operator can write there.
+/// `to`, if there is one and the last operator can write there. Windows of the same lanes take up `states`, if there
+/// are any.
 template <class T>
 template <class Take>
 void engine<T>::each_window(node_index p, const source& from, bool transposed, const division& d, const tensor<T>* to,
-                            const Take& take) {
+                            carried_lanes<T>* states, const Take& take) {
+  if (states != nullptr && d.in_order) {
+    if (states->empty()) states->resize(d.lane_parts());
+    if (states->size() != d.lane_parts()) throw internal_error("the lanes of a stretch are divided in another way");
+  }
   each_task(tasks_of(d), d.entries, [&](std::size_t i) {
     carried<T> between;
-    carried<T>* const carry = decodes() ? carry_ : d.in_order && d.token_parts() > 1 ? &between : nullptr;
+    carried<T>* const carry = decodes()                           ? carry_
+                              : states != nullptr && d.in_order   ? &(*states)[i]
+                              : d.in_order && d.token_parts() > 1 ? &between
+                                                                  : nullptr;
     evaluation<T> e(*this, k_, carry);
     const std::size_t place = decodes() ? carry_->place() : 0, windows = d.in_order ? d.token_parts() : 1;
     for (std::size_t k = 0; k < windows; ++k) {
@@ -292,12 +307,12 @@ extents engine<T>::result_of(node_index p, const source& from, bool transposed) 
 }
 
 template <class T>
-tensor<T> engine<T>::pass(node_index p, const source& from, bool transposed) {
+tensor<T> engine<T>::pass(node_index p, const source& from, bool transposed, carried_lanes<T>* states) {
   const extents size = result_of(p, from, transposed);
   const division d = divided(p, size, from.stream != absent ? shapes_.of(from.stream) : from.x.v.size, transposed,
                              is_one_pass(p) ? std::max<std::size_t>(2, threads()) : 2);
   const tensor<T> y = arena_.make(size);
-  each_window(p, from, transposed, d, &y, [&](std::size_t, const window& w, const tensor<T>& part) {
+  each_window(p, from, transposed, d, &y, states, [&](std::size_t, const window& w, const tensor<T>& part) {
     if (!same_owner(part, y)) k_.copy(part, w.of(y));
   });
   return y;
@@ -306,13 +321,14 @@ tensor<T> engine<T>::pass(node_index p, const source& from, bool transposed) {
 /// The lanes of every task have a sum of their own; these are added in order. Windows of the same lanes write to
 /// different tokens of it.
 template <class T>
-tensor<T> engine<T>::lane_mean(node_index p, const tensor<T>& x, bool transposed) {
+tensor<T> engine<T>::lane_mean(node_index p, const tensor<T>& x, bool transposed, carried_lanes<T>* states) {
+  if (states != nullptr) needs_stretches(p, transposed);
   const extents size = result_of(p, {x}, transposed), line = stream_extents(tokens(), 1);
   const division d = divided(p, size, x.v.size, transposed);
   const T weight = T(1) / static_cast<T>(lanes_of(size));
   std::vector<tensor<T>> sums;
   for (std::size_t i = 0; i < d.lane_parts(); ++i) sums.push_back(arena_.filled(line, 0));
-  each_window(p, {x}, transposed, d, nullptr, [&](std::size_t lanes, const window& w, const tensor<T>& part) {
+  each_window(p, {x}, transposed, d, nullptr, states, [&](std::size_t lanes, const window& w, const tensor<T>& part) {
     const tensor<T> to = sums[lanes].slice(axis::token, w.token_begin, w.token_end);
     if (part.v.of(axis::token) == to.v.of(axis::token))
       k_.total(weight, false, part, to);
@@ -363,14 +379,18 @@ const tensor<T>& engine<T>::kept(node_index i) {
     if (const auto found = kept_.find(i); found != kept_.end()) return found->second;
   }
   const node& n = g_[i];
+  carried_lanes<T>* const states = is_stretch() && !is_pointwise(g_, i) ? &(*stretch_)[i] : nullptr;
   tensor<T> y;
   if (is_pointwise(g_, i)) {
     y = in_windows(i);
   } else if (n.is<terms::peak>() || n.is<terms::prior_peak>()) {
-    evaluation<T> e(*this, k_, carry_);
+    if (states != nullptr && states->empty()) states->resize(1);
+    evaluation<T> e(*this, k_, states != nullptr ? &states->front() : carry_);
+    if (states != nullptr) states->front().rewind();
     y = moved_here(e, e.peaks(n));
   } else {
-    y = pass(n.a, {.stream = n.b}, false);
+    if (states != nullptr) needs_stretches(n.a, false);
+    y = pass(n.a, {.stream = n.b}, false, states);
   }
   const std::lock_guard lock(keeping_);
   return kept_.emplace(i, std::move(y)).first->second;

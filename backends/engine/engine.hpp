@@ -15,7 +15,7 @@ class engine final {
   /// @param g     the expression; must outlive the engine, as must the environment
   /// @param env   what its names stand for; input streams [T, C]
   /// @param carry what was left by the tokens before these, and is left for those after; none if these are all tokens
-  engine(const workspace& g, const environment<T>& env, const kernels<T>& k, carried<T>* carry = nullptr);
+  engine(const workspace& g, const environment<T>& env, const kernels<T>& k, handed_on<T> carry = {});
   engine(const engine&) = delete;
   engine& operator=(const engine&) = delete;
 
@@ -32,8 +32,10 @@ class engine final {
   tensor<T> adjoint(node_index p, const tensor<T>& g);
   /// P' e for the unit e of one token, the same for all lanes: [T, lanes], rows of the matrices of all lanes.
   tensor<T> row(node_index p, std::size_t token);
-  /// The mean over all lanes of P x, or of P' x, [T]: no stream of lanes is stored.
-  tensor<T> lane_mean(node_index p, const tensor<T>& x, bool transposed);
+  /// The mean over all lanes of P x, or of P' x, [T]: no stream of lanes is stored. In stretches, the operator takes up
+  /// `states`, which come from the stretch before; transposed, from the one after it.
+  /// @throws user_error with states, if P needs the whole text
+  tensor<T> lane_mean(node_index p, const tensor<T>& x, bool transposed, carried_lanes<T>* states = nullptr);
   /// P x and P' g within one window, before and after which everything is taken as 0.
   tensor<T> apply(node_index p, tensor<T> x, const window&);
   tensor<T> adjoint(node_index p, tensor<T> g, const window&);
@@ -64,6 +66,8 @@ class engine final {
   void use_windows_of(std::size_t entries) { window_entries_ = entries; }
   compiler<T>& programs() { return programs_; }
   bool decodes() const { return carry_ != nullptr; }
+  bool is_stretch() const { return stretch_ != nullptr; }
+  bool begins_text() const { return !decodes() && !is_stretch(); }
   bool shared(node_index i) const { return shared_[i]; }
   /// A stream that no token changes, whatever their number: made of parameters alone.
   bool steady(node_index i) const { return steady_[i]; }
@@ -88,19 +92,20 @@ class engine final {
   void each_task(std::size_t tasks, std::size_t entries, const std::function<std::size_t(std::size_t)>& task);
   template <class Take>
   void each_window(node_index p, const source&, bool transposed, const division&, const tensor<T>* to,
-                   const Take& take);
+                   carried_lanes<T>* states, const Take& take);
   static std::size_t tasks_of(const division&);
   static std::size_t even_parts(std::size_t all, std::size_t at_once);
   tensor<T> within(evaluation<T>&, node_index p, const source&, bool transposed, const window&, const tensor<T>* to);
   source source_of(const tensor<T>& x) const;
   extents result_of(node_index p, const source&, bool transposed);
-  tensor<T> pass(node_index p, const source&, bool transposed);
+  tensor<T> pass(node_index p, const source&, bool transposed, carried_lanes<T>* states = nullptr);
   tensor<T> moved_here(evaluation<T>&, const tensor<T>& part);
   tensor<T> in_windows(node_index pointwise);
   bool within_tokens(node_index p) const;
   bool streams(node_index p);
   bool is_one_pass(node_index p) const;
   bool in_token_windows(node_index p, bool transposed);
+  void needs_stretches(node_index p, bool transposed);
   bool has_matrix(node_index p) const;
   node_index without_weights(node_index p, const tensor<T>& x);
   std::pair<extents, std::vector<extents>> result_and_carried(node_index p, const tensor<T>& x);
@@ -126,6 +131,7 @@ class engine final {
   compiler<T> programs_;
   arena<T> arena_;
   carried<T>* carry_;
+  carried_streams<T>* stretch_;
   std::map<node_index, tensor<T>> kept_;
   std::map<node_index, bool> sums_states_;
   std::mutex keeping_;

@@ -15,13 +15,13 @@ constexpr auto affine_of_x = affine<"weight", "bias">(input<"x">);
 /// The expression's stream for one input called `name`.
 template <class T>
 tensor<T> evaluated(const expression& e, environment<T> env, std::string name, const tensor<T>& x, const kernels<T>& k,
-                    decoding_state<T>* s) {
+                    text_state<T>* s) {
   env.inputs[std::move(name)] = x;
-  return engine<T>(e.g, env, k, s != nullptr ? s->next() : nullptr).value(e.root);
+  return engine<T>(e.g, env, k, handed_on_by(s)).value(e.root);
 }
 template <class T>
 tensor<T> evaluated(const std::optional<expression>& e, const environment<T>& env, const tensor<T>& x,
-                    const kernels<T>& k, decoding_state<T>* s) {
+                    const kernels<T>& k, text_state<T>* s) {
   return e ? evaluated(*e, env, "x", x, k, s) : x;
 }
 
@@ -222,7 +222,7 @@ tensor<T> model<T>::embedded(const tensor<T>& values, const kernels<T>& k) const
   if (values.v.size != stream_extents(values.v.of(axis::token), features_))
     throw user_error(fmt::format("this model reads {} values a token, but was given {}", features_,
                                  volume(values.v.size) / values.v.of(axis::token)));
-  const tensor<T> x = evaluated(patch_, patch_env_, "x", values, k, static_cast<decoding_state<T>*>(nullptr));
+  const tensor<T> x = evaluated(patch_, patch_env_, "x", values, k, static_cast<text_state<T>*>(nullptr));
   if (class_token_.data == nullptr) return x;
   const std::size_t tokens = values.v.of(axis::token) + 1, place = *class_token(tokens);
   if (positions_.shape[0] != tokens || place >= tokens)
@@ -256,7 +256,7 @@ tensor<T> model<T>::pooled(const tensor<T>& h, const kernels<T>& k) const {
 
 template <class T>
 environment<T> model<T>::attention_inputs(std::size_t layer, const tensor<T>& u, const shared_streams<T>& shared,
-                                          const kernels<T>& k, decoding_state<T>* s) const {
+                                          const kernels<T>& k, text_state<T>* s) const {
   const mixer_kind& kind = *kinds_[blocks_[layer].kind];
   const environment<T>& parameters = blocks_[layer].mixer;
   environment<T> env = parameters;
@@ -297,19 +297,26 @@ shared_streams<T> model<T>::shared(const tensor<T>& u) const {
 /// What the attention of a layer makes of its inputs, before the last projection.
 template <class T>
 tensor<T> model<T>::attended(std::size_t layer, const environment<T>& inputs, const kernels<T>& k,
-                             decoding_state<T>* s) const {
+                             text_state<T>* s) const {
   const bound_formula& f = kinds_[blocks_[layer].kind]->formula;
-  engine<T> e(f.g, inputs, k, s != nullptr ? s->next() : nullptr);
-  return heads_side_by_side(stored_whole(e.value(f.output), f.g[f.output].to, inputs.lengths, k));
+  engine<T> e(f.g, inputs, k, handed_on_by(s));
+  return beside(layer, inputs, e.value(f.output), k);
+}
+/// All heads of y in one axis.
+template <class T>
+tensor<T> model<T>::beside(std::size_t layer, const environment<T>& inputs, const tensor<T>& y,
+                           const kernels<T>& k) const {
+  const bound_formula& f = kinds_[blocks_[layer].kind]->formula;
+  return heads_side_by_side(stored_whole(y, f.g[f.output].to, inputs.lengths, k));
 }
 
 template <class T>
-tensor<T> model<T>::projected(std::size_t layer, const tensor<T>& y, const kernels<T>& k, decoding_state<T>* s) const {
+tensor<T> model<T>::projected(std::size_t layer, const tensor<T>& y, const kernels<T>& k, text_state<T>* s) const {
   return evaluated(kinds_[blocks_[layer].kind]->output, blocks_[layer].mixer, "y", y, k, s);
 }
 
 template <class T>
-tensor<T> model<T>::before_layers(tensor<T> h, const kernels<T>& k, decoding_state<T>* s) const {
+tensor<T> model<T>::before_layers(tensor<T> h, const kernels<T>& k, text_state<T>* s) const {
   for (std::size_t f = 0; f < first_.size(); ++f) h = evaluated(first_[f], first_env_[f], "x", h, k, s);
   return h;
 }
@@ -317,8 +324,8 @@ tensor<T> model<T>::before_layers(tensor<T> h, const kernels<T>& k, decoding_sta
 /// Streams are released as soon as nothing needs them.
 template <class T>
 typename model<T>::layer_step model<T>::after_layer(std::size_t i, const tensor<T>& before, shared_streams<T>& shared,
-                                                    const kernels<T>& k, decoding_state<T>* s,
-                                                    bool keeps_mixer_in) const {
+                                                    const kernels<T>& k, text_state<T>* s, bool keeps_mixer_in,
+                                                    std::unique_ptr<implicit_attention<T>>* attention) const {
   layer_step step;
   step.mixer_in = evaluated(norm_, blocks_[i].norm, before, k, s);
   tensor<T> y;
@@ -326,7 +333,13 @@ typename model<T>::layer_step model<T>::after_layer(std::size_t i, const tensor<
     const environment<T> inputs = attention_inputs(i, step.mixer_in, shared, k, s);
     if (i == 0) shared = shared_of(inputs);
     if (!keeps_mixer_in) step.mixer_in = {};
-    y = attended(i, inputs, k, s);
+    if (attention == nullptr) {
+      y = attended(i, inputs, k, s);
+    } else {
+      *attention =
+          std::make_unique<implicit_attention<T>>(kinds_[blocks_[i].kind]->formula, inputs, k, handed_on_by(s));
+      y = beside(i, inputs, (*attention)->output(), k);
+    }
   }
   step.mixer_out = projected(i, y, k, s);
   y = {};
@@ -354,12 +367,11 @@ template <class T>
 tensor<T> model<T>::mixer_input(std::size_t layer, const tensor<T>& before) const {
   needs_layer(layer);
   const entered<T> on(backend_);
-  return evaluated(norm_, blocks_[layer].norm, before, backend_, static_cast<decoding_state<T>*>(nullptr));
+  return evaluated(norm_, blocks_[layer].norm, before, backend_, static_cast<text_state<T>*>(nullptr));
 }
 
 template <class T>
-forward_pass<T> model<T>::run(tensor<T> h, const extent_of_run& extent, const kernels<T>& k,
-                              decoding_state<T>* s) const {
+forward_pass<T> model<T>::run(tensor<T> h, const extent_of_run& extent, const kernels<T>& k, text_state<T>* s) const {
   forward_pass<T> pass;
   h = before_layers(std::move(h), k, s);
   for (std::size_t i = 0; i < std::min(layers(), extent.layers); ++i) {
@@ -378,6 +390,45 @@ forward_pass<T> model<T>::run(tensor<T> h, const extent_of_run& extent, const ke
   pass.logits = evaluated(head_, head_env_, "x", evaluated(last_, last_env_, h, k, s), k, s);
   pass.logits = evaluated(logits_, logits_env_, pass.logits, k, s);
   return pass;
+}
+
+template <class T>
+void model<T>::run_stretch(std::span<const std::int64_t> ids, stretch_state<T>& state,
+                           const take_attention& take) const {
+  needs_ids(ids);
+  const entered<T> on(backend_);
+  run_stretch(embedded(ids, backend_), backend_, state, take);
+}
+template <class T>
+void model<T>::run_stretch(tensor<T> h, const kernels<T>& k, stretch_state<T>& state,
+                           const take_attention& take) const {
+  state.rewind();
+  h = before_layers(std::move(h), k, &state);
+  shared_streams<T> shared;
+  for (std::size_t i = 0; i < layers(); ++i) {
+    std::unique_ptr<implicit_attention<T>> attention;
+    h = after_layer(i, h, shared, k, &state, false, &attention).h;
+    take(i, std::move(attention));
+  }
+}
+
+template <class T>
+bool model<T>::comes_in_stretches() const {
+  if (features_ != 0) return false;
+  const kernels<T>& dry = counting_kernels<T>(backend_.has_own_memory);
+  const std::int64_t first_id = 0;
+  const tensor<T> one = arena<T>(dry).filled(stream_extents(1, 1), 0);
+  stretch_state<T> state;
+  try {
+    run_stretch(embedded(std::span(&first_id, 1), dry), dry, state, [&](std::size_t, const auto& attention) {
+      carried_lanes<T> forward, backward;
+      attention->mean_apply(one, &forward);
+      attention->mean_adjoint(one, &backward);
+    });
+  } catch (const user_error&) {
+    return false;
+  }
+  return true;
 }
 
 template <class T>

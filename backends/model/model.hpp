@@ -3,6 +3,7 @@
 #pragma once
 #include <alphaform/backends/attention.hpp>
 #include <alphaform/backends/model/binding.hpp>
+#include <functional>
 
 namespace alphaform {
 
@@ -67,6 +68,13 @@ class model final {
   tensor<T> before_layers(std::span<const std::int64_t> ids) const;
   /// The stream after a layer, of the one before it. @param shared  filled by the first layer, read by later ones
   tensor<T> after_layer(std::size_t layer, const tensor<T>& before, shared_streams<T>& shared) const;
+  /// Hands each layer's implicit attention on a stretch of tokens to `take`, from the first layer to the last. @param
+  /// state  what the tokens before the stretch have left; a fresh one to begin with
+  /// @throws user_error if a layer needs the whole text at once
+  using take_attention = std::function<void(std::size_t layer, std::unique_ptr<implicit_attention<T>>)>;
+  void run_stretch(std::span<const std::int64_t> ids, stretch_state<T>& state, const take_attention& take) const;
+  /// Every layer, and the mean over channels of its H, can be run stretch by stretch.
+  bool comes_in_stretches() const;
   /// What the layer's mixer gets of the stream before it: the norm of it.
   tensor<T> mixer_input(std::size_t layer, const tensor<T>& before) const;
   /// The mixer of a layer on its input u [T, D].
@@ -101,14 +109,17 @@ class model final {
   struct layer_step final {
     tensor<T> mixer_in, mixer_out, h;
   };
-  forward_pass<T> run(tensor<T> h, const extent_of_run&, const kernels<T>&, decoding_state<T>*) const;
-  tensor<T> before_layers(tensor<T> h, const kernels<T>&, decoding_state<T>*) const;
+  forward_pass<T> run(tensor<T> h, const extent_of_run&, const kernels<T>&, text_state<T>*) const;
+  tensor<T> before_layers(tensor<T> h, const kernels<T>&, text_state<T>*) const;
   layer_step after_layer(std::size_t layer, const tensor<T>& before, shared_streams<T>&, const kernels<T>&,
-                         decoding_state<T>*, bool keeps_mixer_in = true) const;
+                         text_state<T>*, bool keeps_mixer_in = true,
+                         std::unique_ptr<implicit_attention<T>>* attention = nullptr) const;
+  void run_stretch(tensor<T> h, const kernels<T>&, stretch_state<T>&, const take_attention&) const;
   environment<T> attention_inputs(std::size_t layer, const tensor<T>& u, const shared_streams<T>&, const kernels<T>&,
-                                  decoding_state<T>*) const;
-  tensor<T> attended(std::size_t layer, const environment<T>& inputs, const kernels<T>&, decoding_state<T>*) const;
-  tensor<T> projected(std::size_t layer, const tensor<T>& y, const kernels<T>&, decoding_state<T>*) const;
+                                  text_state<T>*) const;
+  tensor<T> attended(std::size_t layer, const environment<T>& inputs, const kernels<T>&, text_state<T>*) const;
+  tensor<T> beside(std::size_t layer, const environment<T>& inputs, const tensor<T>& y, const kernels<T>&) const;
+  tensor<T> projected(std::size_t layer, const tensor<T>& y, const kernels<T>&, text_state<T>*) const;
   shared_streams<T> shared_of(const environment<T>& first) const;
   view<const T> rows_of(const parameter<T>&, std::size_t rows) const;
   tensor<T> embedded(std::span<const std::int64_t> ids, const kernels<T>&) const;

@@ -32,7 +32,6 @@ class streams_backward final {
     return h;
   }
   const shared_streams<T>& shared() const { return shared_; }
-  std::size_t most_held() const { return most_held_; }
 
  private:
   struct stream_before final {
@@ -43,53 +42,119 @@ class streams_backward final {
     for (std::size_t i = first; i < end; ++i) h = m_.after_layer(i, h, shared_);
     return h;
   }
-  void hold(std::size_t layer, const tensor<T>& h) {
-    held_.push_back({layer, h});
-    most_held_ = std::max(most_held_, held_.size());
-  }
+  void hold(std::size_t layer, const tensor<T>& h) { held_.push_back({layer, h}); }
 
   const model<T>& m_;
-  std::size_t places_, most_held_ = 0;
+  std::size_t places_;
   std::vector<stream_before> held_;
   shared_streams<T> shared_;
 };
+
+/// One row on its way from the last layer to the first.
+template <class T>
+struct row_of_products final {
+  std::vector<T> v;
+  double least_row_sum = std::numeric_limits<double>::infinity();
+
+  /// v <- v / (1 + sums) for the tokens from `begin` on.
+  void divide(std::size_t layer, std::size_t begin, std::span<const T> sums) {
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+      T& entry = v[begin + i];
+      if (entry == 0) continue;
+      const double sum = 1 + static_cast<double>(sums[i]);
+      if (!std::isfinite(sum) || sum == 0)
+        throw user_error(
+            fmt::format("the signed mean map of layer {} cannot be normalised: 1 plus the sum of row {} is {}", layer,
+                        begin + i, sum));
+      least_row_sum = std::min(least_row_sum, std::abs(sum));
+      entry = static_cast<T>(static_cast<double>(entry) / sum);
+    }
+  }
+  /// v <- v + A' v for a stretch of tokens. @param states  of A', of the tokens behind it
+  void step_back(implicit_attention<T>& a, const kernels<T>& k, std::size_t begin, carried_lanes<T>* states = nullptr) {
+    const std::span<T> part(v.data() + begin, a.tokens());
+    const tensor<T> w = stored(std::vector<T>(part.begin(), part.end()), stream_extents(a.tokens(), 1), k);
+    k.plus(w, a.mean_adjoint(w, states), w);
+    const std::vector<T> there = numbers_of(w);
+    std::copy(there.begin(), there.end(), part.begin());
+  }
+};
+
+template <class T>
+std::vector<T> row_sums(implicit_attention<T>& a, const kernels<T>& k, carried_lanes<T>* states = nullptr) {
+  return numbers_of(a.mean_apply(arena<T>(k).filled(stream_extents(a.tokens(), 1), 1), states));
+}
+
+template <class T>
+void layer_by_layer(const model<T>& m, std::span<const std::int64_t> ids, std::size_t stream_bytes,
+                    row_of_products<T>& row) {
+  streams_backward<T> streams(m, ids, stream_bytes);
+  for (std::size_t layer = m.layers(); layer-- > 0;) {
+    implicit_attention<T> a = m.attention(layer, m.mixer_input(layer, streams.before(layer)), streams.shared());
+    row.divide(layer, 0, row_sums(a, m.backend()));
+    row.step_back(a, m.backend(), 0);
+  }
+}
+
+/// First all stretches forward, for row sums and the states at their beginnings; then from the last one to the first,
+/// each through all layers.
+template <class T>
+void stretch_by_stretch(const model<T>& m, std::span<const std::int64_t> ids, std::size_t tokens_at_once,
+                        row_of_products<T>& row) {
+  const kernels<T>& k = m.backend();
+  const arena<T> memory(k);
+  const std::size_t stretches = (ids.size() + tokens_at_once - 1) / tokens_at_once;
+  const auto ids_of = [&](std::size_t s) {
+    return ids.subspan(s * tokens_at_once, std::min(tokens_at_once, ids.size() - s * tokens_at_once));
+  };
+  std::vector<std::vector<T>> sums(m.layers());
+  std::vector<std::unique_ptr<implicit_attention<T>>> layers(m.layers());  // of one stretch
+  std::vector<stretch_state<T>> before;
+  {
+    stretch_state<T> state;
+    std::vector<carried_lanes<T>> forward(m.layers());
+    for (std::size_t s = 0; s < stretches; ++s) {
+      before.push_back(state.copied(memory, k));
+      m.run_stretch(ids_of(s), state, [&](std::size_t layer, std::unique_ptr<implicit_attention<T>> a) {
+        const std::vector<T> more = row_sums(*a, k, &forward[layer]);
+        sums[layer].insert(sums[layer].end(), more.begin(), more.end());
+        if (s + 1 == stretches) layers[layer] = std::move(a);
+      });
+    }
+  }
+  std::vector<carried_lanes<T>> backward(m.layers());
+  for (std::size_t s = stretches; s-- > 0; before.pop_back()) {
+    if (s + 1 < stretches)
+      m.run_stretch(ids_of(s), before.back(), [&layers](std::size_t layer, std::unique_ptr<implicit_attention<T>> a) {
+        layers[layer] = std::move(a);
+      });
+    const std::size_t begin = s * tokens_at_once, count = ids_of(s).size();
+    for (std::size_t layer = m.layers(); layer-- > 0; layers[layer].reset()) {
+      row.divide(layer, begin, std::span(sums[layer]).subspan(begin, count));
+      row.step_back(*layers[layer], k, begin, &backward[layer]);
+    }
+  }
+}
 
 }  // namespace
 
 template <class T>
 rolled_out<T> rollout_row(const model<T>& m, std::span<const std::int64_t> ids, const rollout_options& o) {
+  constexpr std::size_t usual = 1024, usual_on_device = 16384;
   if (ids.empty()) throw user_error("the text is empty: a rollout needs at least one token");
   const std::size_t tokens = ids.size(), token = o.token == rollout_options{}.token ? tokens - 1 : o.token;
   if (token >= tokens)
     throw user_error(fmt::format("token {} was asked for, but the text has tokens 0 to {}", token, tokens - 1));
   const entered<T> on(m.backend());
-  streams_backward<T> streams(m, ids, o.stream_bytes);
-  rolled_out<T> r;
-  r.least_row_sum = std::numeric_limits<double>::infinity();
-  const arena<T> memory(m.backend());
-  const extents line = stream_extents(tokens, 1);
-  const tensor<T> ones = memory.filled(line, 1);
-  std::vector<T> v(tokens, T(0));
-  v[token] = 1;
-  for (std::size_t layer = m.layers(); layer-- > 0;) {
-    implicit_attention<T> a = m.attention(layer, m.mixer_input(layer, streams.before(layer)), streams.shared());
-    const std::vector<T> sums = numbers_of(a.mean_apply(ones));
-    for (std::size_t t = 0; t < tokens; ++t) {
-      if (v[t] == 0) continue;
-      const double sum = 1 + static_cast<double>(sums[t]);
-      if (!std::isfinite(sum) || sum == 0)
-        throw user_error(fmt::format(
-            "the signed mean map of layer {} cannot be normalised: 1 plus the sum of row {} is {}", layer, t, sum));
-      r.least_row_sum = std::min(r.least_row_sum, std::abs(sum));
-      v[t] = static_cast<T>(static_cast<double>(v[t]) / sum);
-    }
-    const tensor<T> from_here = stored(v, line, m.backend());
-    m.backend().plus(from_here, a.mean_adjoint(from_here), from_here);
-    v = numbers_of(from_here);
+  row_of_products<T> row{std::vector<T>(tokens, T(0))};
+  row.v[token] = 1;
+  if (m.comes_in_stretches()) {  // no later token has a part in the row
+    const std::size_t at_once = o.stretch != 0 ? o.stretch : m.backend().has_own_memory ? usual_on_device : usual;
+    stretch_by_stretch(m, ids.first(token + 1), at_once, row);
+  } else {
+    layer_by_layer(m, ids, o.stream_bytes, row);
   }
-  r.kept = streams.most_held();
-  r.scores = std::move(v);
-  return r;
+  return {std::move(row.v), row.least_row_sum};
 }
 
 template rolled_out<float> rollout_row(const model<float>&, std::span<const std::int64_t>, const rollout_options&);

@@ -7,8 +7,10 @@ namespace alphaform {
 
 struct rollout_options final {
   std::size_t token = static_cast<std::size_t>(-1);  ///< whose row; the last one unless it is given
-  /// Bytes that the streams between layers may take, at least one of them; those that have no place are computed
-  /// again.
+  /// Tokens at once, where every layer hands states on from stretch to stretch; 0 for as many as are quick.
+  std::size_t stretch = 0;
+  /// Where a layer needs the whole text: bytes that the streams between layers may take, at least one of them; those
+  /// that have no place are computed again.
   std::size_t stream_bytes = static_cast<std::size_t>(-1);
 };
 
@@ -16,12 +18,12 @@ template <class T>
 struct rolled_out final {
   std::vector<T> scores;     ///< [T], they add up to 1
   double least_row_sum = 0;  ///< the smallest |1 + row sum of A_l| that rows were divided by
-  std::size_t kept = 0;      ///< streams between layers that were held at once, at most
 };
 
 /// Row `token` of P_L ... P_1 with P_l = D_l^-1 (1 + A_l), D_l its row sums (Abnar and Zuidema 2020, on signed means):
 /// from the last layer to the first v <- w + A_l' w with w = v / D_l. Each layer takes one scan of ones and one
-/// transposed scan: time is linear in T.
+/// transposed scan: time is linear in T. Where layers hand states on, so is memory for states at the stretches' ends
+/// alone: the text is run once for the row sums, then from its end stretch by stretch through all layers.
 /// @throws user_error where a row sum is 0 or not finite, or a layer mixes channels
 template <class T>
 rolled_out<T> rollout_row(const model<T>&, std::span<const std::int64_t> ids, const rollout_options& = {});

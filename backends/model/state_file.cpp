@@ -60,7 +60,7 @@ decoding_state<T> restored_state(const checkpoint& file, const model<T>& of) {
   decoding_state<T> state;
   std::size_t restored = 1;
   for (std::size_t i = 0; restored < file.tensors().size(); ++i) {
-    carried<T>& c = *state.next();
+    carried<T>& c = *state.next().by_token;
     for (std::size_t j = 0;; ++j, ++restored) {
       const stored_tensor* t = file.find(fmt::format("{}.{}", i, j));
       if (t == nullptr) break;

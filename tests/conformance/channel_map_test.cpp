@@ -243,5 +243,40 @@ ON_EVERY_DEVICE("a long sequence has the same errors as a short one") {
   }
 }
 
+/// The same of channels [begin, end) alone.
+channel_matrices<float> some_of(channel_matrices<float> m, std::size_t begin, std::size_t end) {
+  for (view<const float>* v : {&m.core.decay.u, &m.core.decay.v, &m.core.write.u, &m.core.write.v, &m.core.read.u,
+                               &m.core.read.v, &m.skip, &m.taps, &m.weight})
+    if (v->data != nullptr && v->of(chan) > 1) *v = v->slice(chan, begin, end);
+  return m;
+}
+
+/// So many that devices go over channels in several passes, and do not divide those of a tile among blocks.
+ON_EVERY_DEVICE("a map over many channels of a long text is the sum of those over a part of them") {
+  USE_DEVICE();
+  const sizes z{2900, 1200, 3, 4};
+  const example e(z, kinds[0], 13);
+  for (const over_channels over : {over_channels::sum, over_channels::absolute}) {
+    std::vector<float> whole(z.tokens * z.tokens), parts(whole.size());
+    tested->channel_map(e.matrices, over, square_of(whole, z.tokens));
+    for (const std::size_t begin : {0, 500})
+      tested->channel_map(some_of(e.matrices, begin, begin == 0 ? 500 : 1200), over, square_of(parts, z.tokens));
+    const auto miss = [&whole](const std::vector<float>& other) {
+      float most = 0, scale = 0;
+      for (std::size_t i = 0; i < whole.size(); ++i) {
+        const float d = std::abs(whole[i] - other[i]);
+        most = d <= most ? most : d;  // NaN is more
+        scale = std::max(scale, std::abs(whole[i]));
+      }
+      return most / scale;
+    };
+    CHECK(miss(parts) < 2e-6f);
+    if (tests_cpu()) continue;
+    std::vector<float> on_cpu(whole.size());
+    cpu::channel_map(e.matrices, over, square_of(on_cpu, z.tokens));
+    CHECK(miss(on_cpu) < 5e-6f);
+  }
+}
+
 }  // namespace
 }  // namespace alphaform::test

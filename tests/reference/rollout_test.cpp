@@ -45,23 +45,50 @@ double miss(const std::vector<T>& scores, const Eigen::RowVectorXd& expected) {
   return most / expected.cwiseAbs().maxCoeff();
 }
 
-ON_EVERY_DEVICE("a rollout row without maps is the row of the product of the maps, however many streams are kept") {
+ON_EVERY_DEVICE("a rollout row without maps is the row of the product of the maps, in stretches of any length") {
   USE_DEVICE();
-  for (const char* name : {"mamba", "mamba2", "hgrn", "gla", "rwkv4"}) {
+  const auto by_stretches = {"mamba", "mamba2", "hgrn",  "hgrn2",           "gla", "retnet",
+                             "rwkv6", "rwkv7",  "mlstm", "gated_delta_net", "kda"};
+  const auto at_once = {"griffin", "rwkv4"};
+  std::vector<std::string_view> names(by_stretches.begin(), by_stretches.end());
+  names.insert(names.end(), at_once.begin(), at_once.end());
+  for (const std::string_view name : names) {
     CAPTURE(name);
     const checkpoint file = checkpoint::open(golden / name);
     const model<double> exact(file, reference_kernels());
     const model<float> quick(file, Device::all());
+    CHECK(exact.comes_in_stretches() == (std::find(at_once.begin(), at_once.end(), name) == at_once.end()));
     const std::vector<std::int64_t> ids = ids_for(exact.vocabulary(), 37);
     for (const std::size_t token : {std::size_t{36}, std::size_t{5}}) {
       const Eigen::RowVectorXd expected = dense_row(exact, ids, token);
       const rolled_out<double> all = rollout_row(exact, ids, {.token = token});
       CHECK(all.least_row_sum > 0);
       CHECK(miss(all.scores, expected) <= 1e-12);
-      CHECK(miss(rollout_row(exact, ids, {.token = token, .stream_bytes = 1}).scores, expected) <= 1e-12);
+      for (const std::size_t stretch : {token == 5 ? 2 : 1, token == 5 ? 5 : 36}) {
+        CAPTURE(stretch);
+        const rollout_options o{.token = token, .stretch = stretch, .stream_bytes = 1};
+        CHECK(miss(rollout_row(exact, ids, o).scores, expected) <= 1e-12);
+        CHECK(miss(rollout_row(quick, ids, o).scores, expected) <= 1e-4 / all.least_row_sum);
+      }
       CHECK(miss(rollout_row(quick, ids, {.token = token}).scores, expected) <= 1e-4 / all.least_row_sum);
     }
     CHECK_THROWS_AS(rollout_row(exact, ids, {.token = 37}), user_error);
+  }
+}
+
+/// Long enough for windows and threads in each stretch.
+ON_EVERY_DEVICE("a rollout row of a long text does not depend on its stretches") {
+  USE_DEVICE();
+  for (const char* name : {"mamba", "gla", "rwkv7"}) {
+    CAPTURE(name);
+    const model<float> m(checkpoint::open(golden / name), Device::all());
+    const std::vector<std::int64_t> ids = ids_for(m.vocabulary(), 2500);
+    const rolled_out<float> at_once = rollout_row(m, ids, {.stretch = 2500});
+    const Eigen::RowVectorXd expected =
+        Eigen::Map<const Eigen::RowVectorXf>(at_once.scores.data(), 2500).cast<double>();
+    CHECK(expected.sum() == doctest::Approx(1).epsilon(1e-3));
+    for (const std::size_t stretch : {617, 2048})
+      CHECK(miss(rollout_row(m, ids, {.stretch = stretch}).scores, expected) <= 1e-5 / at_once.least_row_sum);
   }
 }
 
