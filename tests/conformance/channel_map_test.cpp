@@ -274,7 +274,7 @@ ON_EVERY_DEVICE("a map over many channels of a long text is the sum of those ove
     if (tests_cpu()) continue;
     std::vector<float> on_cpu(whole.size());
     cpu::channel_map(e.matrices, over, square_of(on_cpu, z.tokens));
-    CHECK(miss(on_cpu) < 5e-6f);
+    CHECK(miss(on_cpu) < (over == over_channels::sum ? 1e-5f : 2e-6f));
   }
 }
 
