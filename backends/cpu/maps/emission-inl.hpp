@@ -1,5 +1,6 @@
 // One channel's lines of a panel: exponentials of summed decays times what is read or written, and the filter on them.
 // Included once for each set of instructions.
+#include <alphaform/backends/cpu/maps/panels.hpp>
 #include <alphaform/backends/cpu/maps/vectors-inl.hpp>
 
 #if defined(ALPHAFORM_CPU_MAPS_EMISSION_INL) == defined(HWY_TARGET_TOGGLE)
@@ -63,28 +64,49 @@ HWY_INLINE map_vector Finish(map_vector x, float last) {
   if constexpr (Magnitudes) return hn::Mul(hn::Abs(x), hn::Set(map_lanes(), last));
   return x;
 }
-HWY_INLINE float* PanelEntry(float* panel, std::size_t i, std::size_t depth) {
-  return panel + i / leaf_tokens * leaf_tokens * depth + i % leaf_tokens;
-}
+
+/// Where one depth of a panel goes, 16 tokens at a time.
+struct panel_depth final {
+  float* panel;
+  std::size_t pitch, depth;
+  bool halves;
+
+  HWY_INLINE void Put(std::size_t i, map_vector x) const {
+    const map_lanes d;
+    float* const group = panel + i / leaf_tokens * leaf_tokens * pitch;
+    if (!halves) return hn::StoreU(x, d, group + depth * leaf_tokens + i % leaf_tokens);
+    // The first of two depths waits where its lower halves will be.
+    float* const high = maps::halves_at(group, depth, i % leaf_tokens);
+    float* const low = high + 2 * maps::halves_tile;
+    if (depth % 2 == 0) return hn::Store(x, d, low);
+    const hn::RebindToUnsigned<map_lanes> du;
+    const auto bits = [du](map_vector v) HWY_ATTR { return hn::BitCast(du, v); };
+    const auto half = hn::Set(du, 0x8000u), upper = hn::Set(du, 0xffff0000u);
+    const map_vector even = hn::Load(d, low);
+    const auto e = hn::And(hn::Add(bits(even), half), upper), o = hn::And(hn::Add(bits(x), half), upper);
+    const map_vector even_rest = hn::Sub(even, hn::BitCast(d, e)), odd_rest = hn::Sub(x, hn::BitCast(d, o));
+    hn::Store(hn::BitCast(d, hn::Or(o, hn::ShiftRight<16>(e))), d, high);
+    hn::Store(hn::BitCast(d, hn::Or(hn::And(hn::Add(bits(odd_rest), half), upper),
+                                    hn::ShiftRight<16>(hn::Add(bits(even_rest), half)))),
+              d, low);
+  }
+};
 
 template <bool Magnitudes, bool Varies>
-HWY_INLINE void Emit(emission e, std::size_t tokens, std::size_t depth, float last, float* panel) {
-  const map_lanes d;
-  for (std::size_t n = 0; n < e.states; ++n, panel += leaf_tokens)
-    e.State<Varies>(n, tokens, [=](std::size_t i, map_vector x) HWY_ATTR {
-      hn::StoreU(Finish<Magnitudes>(x, last), d, PanelEntry(panel, i, depth));
-    });
+HWY_INLINE void Emit(emission e, std::size_t tokens, float last, panel_depth to) {
+  for (std::size_t n = 0; n < e.states; ++n, ++to.depth)
+    e.State<Varies>(n, tokens, [=](std::size_t i, map_vector x) HWY_ATTR { to.Put(i, Finish<Magnitudes>(x, last)); });
 }
 
 /// The same through the filter: tap k multiplies what lies k tokens later. `Taps` is 0 for any number.
 template <bool Magnitudes, bool Varies, std::size_t Taps>
-HWY_INLINE void EmitFiltered(emission e, const float* tap, std::size_t taps, std::size_t tokens, std::size_t depth,
-                             float last, float* line, float* panel) {
+HWY_INLINE void EmitFiltered(emission e, const float* tap, std::size_t taps, std::size_t tokens, float last,
+                             float* line, panel_depth to) {
   const map_lanes d;
   const std::size_t width = hn::Lanes(d);
   const map_vector tap0 = hn::Set(d, tap[0]), tap1 = hn::Set(d, tap[1]), tap2 = hn::Set(d, tap[Taps == 4 ? 2 : 0]),
                    tap3 = hn::Set(d, tap[Taps == 4 ? 3 : 0]);
-  for (std::size_t n = 0; n < e.states; ++n, panel += leaf_tokens) {
+  for (std::size_t n = 0; n < e.states; ++n, ++to.depth) {
     e.State<Varies>(n, tokens + taps - 1,
                     [d, line](std::size_t i, map_vector x) HWY_ATTR { hn::Store(x, d, line + i); });
     for (std::size_t i = 0; i < tokens; i += width) {
@@ -93,7 +115,7 @@ HWY_INLINE void EmitFiltered(emission e, const float* tap, std::size_t taps, std
         y = hn::MulAdd(tap3, hn::LoadU(d, line + i + 3), hn::MulAdd(tap2, hn::LoadU(d, line + i + 2), y));
       else
         for (std::size_t k = 2; k < taps; ++k) y = hn::MulAdd(hn::Set(d, tap[k]), hn::LoadU(d, line + i + k), y);
-      hn::StoreU(Finish<Magnitudes>(y, last), d, PanelEntry(panel, i, depth));
+      to.Put(i, Finish<Magnitudes>(y, last));
     }
   }
 }

@@ -17,16 +17,16 @@ using namespace maps;
 void add_square(const channels& m, const decay_totals& totals, const square& q, view<float> map) {
   const std::size_t stride = panel_lines(q.columns) * leaf_tokens + 16, height = panel_lines(q.rows) * leaf_tokens;
   const bool sum = m.over == over_channels::sum || m.magnitudes, maximum = m.over == over_channels::maximum;
-  const bool matrix_unit = sum && amx::usable();
+  const bool matrix_unit = sum && amx::usable() && pairs_in_order(m);
   panel_scratch scratch(m, q);
-  const buffer panels = floats(panel_floats(q, slab_at(m, 0).depth)), tile = floats(height * stride);
+  const buffer panels = floats(panel_floats(q, slab_at(m, 0).pitch())), tile = floats(height * stride);
   std::fill_n(tile.get(), height * stride, maximum ? -std::numeric_limits<float>::infinity() : 0.0f);
   for (std::size_t k = 0; k < slab_count(m); ++k) {
     const slab s = slab_at(m, k);
-    fill_panels(m, totals, q, s, scratch, panels.get());
+    fill_panels(m, totals, q, s, scratch, panels.get(), matrix_unit);
     for (std::size_t i = 0; i < q.nodes.size(); ++i) {
       const node& n = q.nodes[i];
-      const panel_product p{panels_of(q, i, s.depth, panels.get()),
+      const panel_product p{panels_of(q, i, s.pitch(), panels.get()),
                             panel_lines(n.rows),
                             panel_lines(n.columns),
                             s,

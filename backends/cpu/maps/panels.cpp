@@ -27,13 +27,14 @@ struct side final {
 class slab_panels {
  public:
   slab_panels(const maps::channels& m, const maps::decay_totals& t, const maps::square& q, const maps::slab& s,
-              maps::panel_scratch& w, float* panels)
+              maps::panel_scratch& w, float* panels, bool halves)
       : m_(m),
         totals_(t),
         q_(q),
         s_(s),
         w_(w),
         panels_(panels),
+        halves_(halves),
         read_(m.of.core.read, w.row_vector),
         write_(m.of.core.write, w.column_vector),
         scale_(w.numbers.get()),
@@ -43,18 +44,19 @@ class slab_panels {
     const std::size_t width = hn::Lanes(map_lanes()), end = s_.channel + s_.channels;
     for (std::size_t c = s_.channel; c < end; c += width) Group(c, std::min(width, end - c));
     for (std::size_t k = 0; k < q_.nodes.size(); ++k) {
-      const maps::node_panels p = maps::panels_of(q_, k, s_.depth, panels_);
+      const maps::node_panels p = maps::panels_of(q_, k, s_.pitch(), panels_);
       Pad(p.rows, maps::panel_lines(q_.nodes[k].rows));
       Pad(p.columns, maps::panel_lines(q_.nodes[k].columns));
     }
   }
 
  private:
+  /// The depths that no state has.
   void Pad(float* panel, std::size_t groups) const {
-    const std::size_t used = s_.channels * m_.states;
-    for (std::size_t g = 0; g < groups; ++g)
-      std::fill(panel + (g * s_.depth + used) * leaf_tokens, panel + (g + 1) * s_.depth * leaf_tokens, 0.0f);
+    for (panel_depth to = Depth(panel, s_.channels * m_.states); to.depth < s_.depth; ++to.depth)
+      for (std::size_t i = 0; i < groups * leaf_tokens; i += hn::Lanes(map_lanes())) to.Put(i, hn::Zero(map_lanes()));
   }
+  panel_depth Depth(float* panel, std::size_t depth) const { return {panel, s_.pitch(), depth, halves_}; }
 
   HWY_INLINE void Group(std::size_t c, std::size_t count) const {
     const auto row = static_cast<std::ptrdiff_t>(q_.row), column = First();
@@ -64,7 +66,7 @@ class slab_panels {
     for (std::size_t i = 0; i < count; ++i)
       factors[i] = (m_.over == over_channels::sum ? Weight(c + i) : 1) * (m_.taps == 1 ? Tap(c + i, 0) : 1);
     Stream(write_.of.u, column, columns, c, 0, count, w_.column_factor, factors);
-    const bool one_by_one = m_.sums_by_state || read_.by_channel || write_.by_channel;
+    const bool one_by_one = maps::states_one_by_one(m_);
     for (std::size_t n = 0; n < (one_by_one ? m_.states : 1); ++n) {
       if (read_.by_channel) Stream(read_.of.v, row, q_.rows, c, n, count, w_.row_vector);
       if (write_.by_channel) Stream(write_.of.v, column, columns, c, n, count, w_.column_vector);
@@ -113,35 +115,35 @@ class slab_panels {
   /// States [n, n + states) of channel c, the group's number i.
   HWY_INLINE void Channel(std::size_t k, std::size_t c, std::size_t i, std::size_t n, std::size_t states) const {
     const maps::node& node = q_.nodes[k];
-    const maps::node_panels p = maps::panels_of(q_, k, s_.depth, panels_);
-    const std::size_t place = ((c - s_.channel) * m_.states + n) * leaf_tokens;
+    const maps::node_panels p = maps::panels_of(q_, k, s_.pitch(), panels_);
+    const std::size_t place = (c - s_.channel) * m_.states + n;
     for (std::size_t t = 0; t < m_.taps; ++t) tap_[t] = Tap(c, t);
     for (std::size_t s = 0; s < states; ++s) scale_[s] = Scale(c, n + s);
     const emission reads = Emission(read_, i, c, n, states, w_.row_factor, w_.row_sum, node.row - q_.row),
                    writes = Emission(write_, i, c, n, states, w_.column_factor, w_.column_sum, node.column - q_.column);
     const std::size_t rows = maps::panel_lines(node.rows) * leaf_tokens, columns = node.columns;
     if (m_.magnitudes) {
-      Side<true>(reads, read_.varies, 1, rows, 1, p.rows + place);
-      Side<true>(writes, write_.varies, m_.taps, columns, Weight(c), p.columns + place);
+      Side<true>(reads, read_.varies, 1, rows, 1, Depth(p.rows, place));
+      Side<true>(writes, write_.varies, m_.taps, columns, Weight(c), Depth(p.columns, place));
     } else {
-      Side<false>(reads, read_.varies, 1, rows, 1, p.rows + place);
-      Side<false>(writes, write_.varies, m_.taps, columns, 1, p.columns + place);
+      Side<false>(reads, read_.varies, 1, rows, 1, Depth(p.rows, place));
+      Side<false>(writes, write_.varies, m_.taps, columns, 1, Depth(p.columns, place));
     }
   }
   template <bool Magnitudes>
   HWY_INLINE void Side(const emission& e, bool varies, std::size_t taps, std::size_t tokens, float last,
-                       float* panel) const {
+                       panel_depth to) const {
     float* const line = w_.filtered.get();
     if (taps == 1 && varies)
-      Emit<Magnitudes, true>(e, tokens, s_.depth, last, panel);
+      Emit<Magnitudes, true>(e, tokens, last, to);
     else if (taps == 1)
-      Emit<Magnitudes, false>(e, tokens, s_.depth, last, panel);
+      Emit<Magnitudes, false>(e, tokens, last, to);
     else if (taps == 4 && varies)
-      EmitFiltered<Magnitudes, true, 4>(e, tap_, taps, tokens, s_.depth, last, line, panel);
+      EmitFiltered<Magnitudes, true, 4>(e, tap_, taps, tokens, last, line, to);
     else if (varies)
-      EmitFiltered<Magnitudes, true, 0>(e, tap_, taps, tokens, s_.depth, last, line, panel);
+      EmitFiltered<Magnitudes, true, 0>(e, tap_, taps, tokens, last, line, to);
     else
-      EmitFiltered<Magnitudes, false, 0>(e, tap_, taps, tokens, s_.depth, last, line, panel);
+      EmitFiltered<Magnitudes, false, 0>(e, tap_, taps, tokens, last, line, to);
   }
 
   emission Emission(const side& x, std::size_t i, std::size_t c, std::size_t n, std::size_t states,
@@ -187,13 +189,14 @@ class slab_panels {
   const maps::slab& s_;
   maps::panel_scratch& w_;
   float* panels_;
+  bool halves_;
   side read_, write_;
   float *scale_, *tap_;
 };
 
 void FillPanels(const maps::channels& m, const maps::decay_totals& t, const maps::square& q, const maps::slab& s,
-                maps::panel_scratch& w, float* panels) {
-  slab_panels(m, t, q, s, w, panels).Fill();
+                maps::panel_scratch& w, float* panels, bool halves) {
+  slab_panels(m, t, q, s, w, panels, halves).Fill();
 }
 
 void TotalDecays(const maps::channels& m, std::size_t begin, std::size_t end, float* sums) {
@@ -253,14 +256,20 @@ panel_scratch::panel_scratch(const channels& m, const square& q)
         column_vector);
 }
 
-node_panels panels_of(const square& q, std::size_t node, std::size_t depth, float* all) {
-  for (std::size_t k = 0; k < node; ++k)
-    all += (panel_lines(q.nodes[k].rows) + panel_lines(q.nodes[k].columns)) * leaf_tokens * depth;
-  return {all, all + panel_lines(q.nodes[node].rows) * leaf_tokens * depth};
+bool states_one_by_one(const channels& m) {
+  const auto by_channel = [](const view<const float>& v) { return v.of(axis::token) > 1 && v.of(axis::chan) > 1; };
+  return m.sums_by_state || by_channel(m.of.core.read.v) || by_channel(m.of.core.write.v);
 }
-std::size_t panel_floats(const square& q, std::size_t depth) {
+bool pairs_in_order(const channels& m) { return !states_one_by_one(m) || m.states == 1 || m.states % 2 == 0; }
+
+node_panels panels_of(const square& q, std::size_t node, std::size_t pitch, float* all) {
+  for (std::size_t k = 0; k < node; ++k)
+    all += (panel_lines(q.nodes[k].rows) + panel_lines(q.nodes[k].columns)) * leaf_tokens * pitch;
+  return {all, all + panel_lines(q.nodes[node].rows) * leaf_tokens * pitch};
+}
+std::size_t panel_floats(const square& q, std::size_t pitch) {
   std::size_t n = 0;
-  for (const node& k : q.nodes) n += (panel_lines(k.rows) + panel_lines(k.columns)) * leaf_tokens * depth;
+  for (const node& k : q.nodes) n += (panel_lines(k.rows) + panel_lines(k.columns)) * leaf_tokens * pitch;
   return n;
 }
 
@@ -275,8 +284,8 @@ decay_totals total_decays(const channels& m) {
 }
 
 void fill_panels(const channels& m, const decay_totals& t, const square& q, const slab& s, panel_scratch& w,
-                 float* panels) {
-  HWY_DYNAMIC_DISPATCH(FillPanels)(m, t, q, s, w, panels);
+                 float* panels, bool halves) {
+  HWY_DYNAMIC_DISPATCH(FillPanels)(m, t, q, s, w, panels, halves);
 }
 
 }  // namespace maps

@@ -34,9 +34,22 @@ struct panel_scratch final {
 struct node_panels final {
   float *rows, *columns;
 };
-node_panels panels_of(const square&, std::size_t node, std::size_t depth, float* all);
-std::size_t panel_floats(const square&, std::size_t depth);
+/// The same as halves, for a matrix unit: numbers as two of 8 bits each, words of two depths. [group][depth / 32] has
+/// tiles of the upper halves of 16 tokens, of those of the next 16, and of the lower halves of both; each is
+/// [(depth % 32) / 2][token].
+constexpr std::size_t halves_tile = 16 * 16;
+inline float* halves_at(float* group, std::size_t depth, std::size_t token) {
+  return group + depth / 32 * 4 * halves_tile + token / 16 * halves_tile + depth % 32 / 2 * 16 + token % 16;
+}
+node_panels panels_of(const square&, std::size_t node, std::size_t pitch, float* all);
+std::size_t panel_floats(const square&, std::size_t pitch);
 
-void fill_panels(const channels&, const decay_totals&, const square&, const slab&, panel_scratch&, float* panels);
+/// Each state of all channels before the next one, instead of each channel's states.
+bool states_one_by_one(const channels&);
+/// Of two depths that halves share words, the first is there before the second.
+bool pairs_in_order(const channels&);
+/// @param halves  for a matrix unit
+void fill_panels(const channels&, const decay_totals&, const square&, const slab&, panel_scratch&, float* panels,
+                 bool halves);
 
 }  // namespace alphaform::cpu::maps

@@ -99,7 +99,7 @@ constexpr std::size_t tile_vectors = 1;
 /// Calls f(rows of the panel, columns of the panel, tile) for every register tile.
 template <std::size_t Vectors, class F>
 HWY_INLINE void Tiles(const panel_product& p, F f) {
-  const std::size_t width = Vectors * hn::Lanes(map_lanes()), group = p.over.depth * leaf_tokens;
+  const std::size_t width = Vectors * hn::Lanes(map_lanes()), group = p.over.pitch() * leaf_tokens;
   for (std::size_t j = 0; j < p.column_groups; ++j)
     for (std::size_t column = 0; column < leaf_tokens; column += width)
       for (std::size_t i = 0; i < p.row_groups * leaf_tokens; i += tile_height)

@@ -53,6 +53,8 @@ std::vector<square> squares(std::size_t tokens, std::size_t reach);
 /// A number of channels whose states make up the inner dimension of a product.
 struct slab final {
   std::size_t channel, channels, depth;
+  /// Depths from one group of tokens to the next: groups a power of two apart would lie in the same sets of the cache.
+  std::size_t pitch() const { return depth + 1; }
 };
 slab slab_at(const channels&, std::size_t index);
 std::size_t slab_count(const channels&);

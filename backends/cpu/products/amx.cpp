@@ -1,5 +1,5 @@
-// A number is split into two of 8 bits each, x = high + low to 17 bits; high high + high low + low high is exact to
-// 2^-17 of the factors, with errors of either sign.
+// A number is two of 8 bits each, x = high + low to 17 bits; high high + high low + low high is exact to 2^-17 of the
+// factors, with errors of either sign.
 #include <alphaform/backends/cpu/products/amx.hpp>
 #include <atomic>
 
@@ -35,7 +35,7 @@ bool found() {
 }
 
 constexpr std::size_t step = 32;                   // depths of a tile
-constexpr std::size_t tile = 16 * 16;              // words of two 16-bit numbers
+constexpr std::size_t tile = maps::halves_tile;    // words of two 16-bit numbers
 constexpr std::size_t block = step * leaf_tokens;  // floats, which become four tiles
 
 struct alignas(64) configuration final {
@@ -43,21 +43,6 @@ struct alignas(64) configuration final {
   std::uint16_t bytes[16]{64, 64, 64, 64, 64, 64, 64, 64};
   std::uint8_t rows[16]{16, 16, 16, 16, 16, 16, 16, 16};
 };
-
-/// 16 tokens of `step` depths as two tiles of words: depths 2k and 2k+1 in row k, one token a word.
-ALPHAFORM_AMX inline void split(const float* x, __m512i* high, __m512i* low) {
-  const __m512i half = _mm512_set1_epi32(0x8000), upper = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
-  for (std::size_t k = 0; k < step / 2; ++k) {
-    const __m512 even = _mm512_load_ps(x + 2 * k * leaf_tokens), odd = _mm512_load_ps(x + (2 * k + 1) * leaf_tokens);
-    const __m512i e = _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(even), half), upper);
-    const __m512i o = _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(odd), half), upper);
-    const __m512 even_rest = _mm512_sub_ps(even, _mm512_castsi512_ps(e));
-    const __m512 odd_rest = _mm512_sub_ps(odd, _mm512_castsi512_ps(o));
-    high[k] = _mm512_or_si512(o, _mm512_srli_epi32(e, 16));
-    low[k] = _mm512_or_si512(_mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(odd_rest), half), upper),
-                             _mm512_srli_epi32(_mm512_add_epi32(_mm512_castps_si512(even_rest), half), 16));
-  }
-}
 
 /// Rows and columns of a tile's words exchanged, to `to`.
 ALPHAFORM_AMX inline void transposed(const __m512i* x, void* to) {
@@ -87,18 +72,11 @@ ALPHAFORM_AMX inline void transposed(const __m512i* x, void* to) {
   }
 }
 
-/// Panels [group][depth][32] in place to [group][depth / 32][high 0, high 1, low 0, low 1] of 16 tokens each.
-template <bool Rows>
-ALPHAFORM_AMX void split_panel(float* panel, std::size_t blocks) {
-  alignas(64) __m512i kept[4][16];
-  for (std::size_t i = 0; i < blocks; ++i, panel += block) {
-    for (std::size_t side = 0; side < 2; ++side) split(panel + 16 * side, kept[side], kept[2 + side]);
-    for (std::size_t k = 0; k < 4; ++k) {
-      if constexpr (Rows)
-        transposed(kept[k], panel + k * tile);
-      else
-        for (std::size_t r = 0; r < 16; ++r) _mm512_store_si512(panel + k * tile + 16 * r, kept[k][r]);
-    }
+ALPHAFORM_AMX void transpose_tiles(float* panel, std::size_t tiles) {
+  alignas(64) __m512i kept[16];
+  for (std::size_t i = 0; i < tiles; ++i, panel += tile) {
+    for (std::size_t r = 0; r < 16; ++r) kept[r] = _mm512_load_si512(panel + 16 * r);
+    transposed(kept, panel);
   }
 }
 
@@ -144,9 +122,8 @@ ALPHAFORM_AMX void add_block(const float* row, const float* column, std::size_t 
 }
 
 ALPHAFORM_AMX void multiply(const maps::panel_product& p) {
-  const std::size_t depth = p.over.depth, group = depth * leaf_tokens;
-  split_panel<true>(p.of.rows, p.row_groups * depth / step);
-  split_panel<false>(p.of.columns, p.column_groups * depth / step);
+  const std::size_t depth = p.over.depth, group = p.over.pitch() * leaf_tokens;
+  for (std::size_t i = 0; i < p.row_groups; ++i) transpose_tiles(p.of.rows + i * group, 4 * depth / step);
   const configuration tiles;
   fence();
   _tile_loadconfig(&tiles);
@@ -173,7 +150,7 @@ void sum_products(const maps::panel_product& p) { multiply(p); }
 namespace alphaform::cpu::amx {
 bool usable() { return false; }
 void allow(bool) {}
-void sum_products(const maps::panel_product& p) { maps::sum_products(p); }
+void sum_products(const maps::panel_product&) {}
 }  // namespace alphaform::cpu::amx
 
 #endif
