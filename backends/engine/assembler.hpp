@@ -19,7 +19,10 @@ class assembler final {
   value number(double x) { return put({.is = operation::number, .number = x}); }
   value map(code f, value a) { return put({.is = operation::map, .function = f}, {a, none, none}); }
   value times(value a, value b) { return put({.is = operation::times}, {a, b, none}); }
-  value plus(value a, value b) { return put({.is = operation::plus}, {a, b, none}); }
+  value plus(value a, value b) {
+    if (is_zero(a) || is_zero(b)) return is_zero(a) ? b : a;
+    return put({.is = operation::plus}, {a, b, none});
+  }
   value larger(value a, value b) { return put({.is = operation::larger}, {a, b, none}); }
   value lost(value a, value b, value rounded) { return put({.is = operation::lost}, {a, b, rounded}); }
   value scan(bool back, value change, value x) {
@@ -49,6 +52,7 @@ class assembler final {
     std::array<value, 3> from;
   };
 
+  bool is_zero(value v) const { return code_[v].made.is == operation::number && code_[v].made.number == 0; }
   /// a b + c in one instruction, where a b is needed for nothing else.
   void fuse_products(const std::vector<std::size_t>& uses) {
     for (line& l : code_) {

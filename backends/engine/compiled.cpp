@@ -173,6 +173,7 @@ class compilation final {
   }
 
   assembler::value operand(node_index i) {
+    if (sizes_.is_absent(i)) return code_.number(absent_parameter<double>(g_[i]));
     const auto k = reads_.size();
     reads_.push_back(i);
     return code_.put({.is = operation::load, .a = static_cast<std::uint8_t>(k)});
@@ -328,6 +329,20 @@ std::vector<bool> needed_often(const workspace& g) {
     }
     if (often[i] && is_pointwise(g, i) && is_cheap(g[i]))
       for (const node_index a : arguments(g, i)) often[a] = true;
+  }
+  return often;
+}
+
+std::vector<bool> repeated_within(const workspace& g, node_index p) {
+  std::vector<bool> seen(p + std::size_t{1}, false), often(g.size, false);
+  seen[p] = true;
+  for (node_index i = p + 1u; i-- > 0;) {
+    if (!seen[i]) continue;
+    for (const node_index a : {g[i].a, g[i].b}) {
+      if (a == absent || g[a].is_stream()) continue;
+      if (seen[a]) often[a] = true;
+      seen[a] = true;
+    }
   }
   return often;
 }

@@ -32,6 +32,8 @@ bool is_pointwise(const workspace& g, node_index stream);
 std::vector<bool> made_of_parameters(const workspace& g);
 /// Nodes that several others need: streams, also where a term in between is part of several programs; operators.
 std::vector<bool> needed_often(const workspace& g);
+/// The operators that occur several times within P.
+std::vector<bool> repeated_within(const workspace& g, node_index p);
 
 /// Compiles streams of one graph and keeps the programs. May be used by several threads.
 template <class T>

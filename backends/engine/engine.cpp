@@ -115,6 +115,13 @@ std::optional<std::size_t> engine<T>::reach(node_index p) const {
 }
 
 template <class T>
+const std::vector<bool>& engine<T>::repeated_in(node_index p) {
+  const std::lock_guard lock(keeping_);
+  const auto found = repeated_.find(p);
+  return found != repeated_.end() ? found->second : repeated_.emplace(p, repeated_within(g_, p)).first->second;
+}
+
+template <class T>
 node_index engine<T>::stream_of(node_index p, node_index s) const {
   for (node_index i = 0; i < g_.size; ++i)
     if (g_[i].template is<terms::applied>() && g_[i].a == p && g_[i].b == s) return i;
@@ -399,8 +406,11 @@ const tensor<T>& engine<T>::kept(node_index i) {
 template <class T>
 tensor<T> engine<T>::value(node_index i) {
   if (g_[i].is<terms::input>()) return env_.inputs.find(g_[i].id)->second;
-  if (is_pointwise(g_, i)) return in_windows(i);
-  return kept(i);
+  if (!is_pointwise(g_, i)) return kept(i);
+  const compiled_stream& c = programs_.program(made_of::product, {i});
+  const auto& code = c.program.instructions;
+  const bool is_other = code.size() == 1 && code.front().is == pointwise::operation::load && c.reads.front() != i;
+  return is_other && shapes_.of(c.reads.front()) == c.size ? value(c.reads.front()) : in_windows(i);
 }
 
 template <class T>

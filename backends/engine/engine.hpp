@@ -69,6 +69,8 @@ class engine final {
   bool is_stretch() const { return stretch_ != nullptr; }
   bool begins_text() const { return !decodes() && !is_stretch(); }
   bool shared(node_index i) const { return shared_[i]; }
+  /// The operators that occur several times within P.
+  const std::vector<bool>& repeated_in(node_index p);
   /// A stream that no token changes, whatever their number: made of parameters alone.
   bool steady(node_index i) const { return steady_[i]; }
   /// A stream that is evaluated whole, once.
@@ -134,6 +136,7 @@ class engine final {
   carried_streams<T>* stretch_;
   std::map<node_index, tensor<T>> kept_;
   std::map<node_index, bool> sums_states_;
+  std::map<node_index, std::vector<bool>> repeated_;
   std::mutex keeping_;
   std::size_t window_entries_ = usual_window_on(k_);
   std::vector<bool> shared_;  // nodes that several others have as an argument

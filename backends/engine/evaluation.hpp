@@ -99,9 +99,9 @@ class evaluation final {
   tensor<T> complex(const node&, const tensor<T>& x, bool transposed);
   tensor<T> turned(const node&, const tensor<T>& x, bool transposed);
   tensor<T> reordered(const node&, const tensor<T>& x, const window&, bool transposed);
-  tensor<T> mixed(const node&, tensor<T> x, const window&, bool transposed);
-  tensor<T> matrix_product(const node&, tensor<T> x, bool transposed);
-  tensor<T> matrix_product(const matrix_view<T>&, const node&, tensor<T> x, bool transposed);
+  tensor<T> mixed(const node&, tensor<T> x, const window&, bool transposed, const tensor<T>* to);
+  tensor<T> matrix_product(const node&, tensor<T> x, bool transposed, const tensor<T>* to);
+  tensor<T> matrix_product(const matrix_view<T>&, const node&, tensor<T> x, bool transposed, const tensor<T>* to);
   tensor<T> filtered(const node&, tensor<T> x, const window&, bool transposed, const tensor<T>* to);
   tensor<T> lagged(const node&, tensor<T> x, const window&, bool transposed);
   tensor<T> attended(const node&, bool normalised, tensor<T> x, const window&, bool transposed);

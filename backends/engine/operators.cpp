@@ -22,19 +22,20 @@ template <class T>
 struct evaluation<T>::operand final {
   tensor<T> x;
   window w;
-  node_index stream = absent;  ///< of the graph, if it is one
+  const std::vector<bool>& repeated;  ///< of the operator's parts, those that may meet it again
+  node_index stream = absent;         ///< of the graph, if it is one
   std::map<node_index, tensor<T>> known{};
 };
 
 template <class T>
 tensor<T> evaluation<T>::apply(node_index p, node_index s, const window& w, const tensor<T>* to) {
-  operand o{value(s, w), w, s};
+  operand o{value(s, w), w, whole_.repeated_in(p), s};
   return applied(p, o, to);
 }
 
 template <class T>
 tensor<T> evaluation<T>::apply(node_index p, tensor<T> x, const window& w, const tensor<T>* to) {
-  operand o{std::move(x), w};
+  operand o{std::move(x), w, whole_.repeated_in(p)};
   return applied(p, o, to);
 }
 
@@ -43,12 +44,12 @@ tensor<T> evaluation<T>::applied(node_index p, operand& o, const tensor<T>* to) 
   const node& n = g_[p];
   if (const auto found = o.known.find(p); found != o.known.end()) return found->second;
   const auto keep = [&](node_index i, const tensor<T>& y) {
-    if (i != absent && whole_.shared(i)) o.known[i] = y;
+    if (i != absent && o.repeated[i]) o.known[i] = y;
   };
   tensor<T> y;
   if (n.is<terms::product>()) {
     const spine s(g_, p);
-    const auto joins = [&](std::size_t j) { return s.suffix[j] == absent || !whole_.shared(s.suffix[j]); };
+    const auto joins = [&](std::size_t j) { return s.suffix[j] == absent || !o.repeated[s.suffix[j]]; };
     std::size_t k = s.size();
     for (std::size_t j = 1; j < k; ++j)
       if (const auto found = o.known.find(s.suffix[j]); found != o.known.end()) {
@@ -61,7 +62,7 @@ tensor<T> evaluation<T>::applied(node_index p, operand& o, const tensor<T>* to) 
       std::size_t d = k;
       while (d > 0 && g_[s.factors[d - 1]].is<terms::diag>()) --d;
       if (const auto pass = unrolled_pass_up_to(g_, s.factors, k, joins);
-          pass && fits(*pass, x) && (!first || !whole_.shared(s.factors[k - 1]))) {
+          pass && fits(*pass, x) && (!first || !o.repeated[s.factors[k - 1]])) {
         k -= pass->factors;
         y = unrolled_pass(*pass, x, o.w, false, k == 0 ? to : nullptr);
       } else if (const auto u = unrolled_up_to(g_, s.factors, k); u && fits(*u, x)) {
@@ -71,7 +72,7 @@ tensor<T> evaluation<T>::applied(node_index p, operand& o, const tensor<T>* to) 
         k -= scanned->factors;
         y = scan(*scanned, x, o.w, false, k == 0 ? to : nullptr);
       } else if (const auto sum = gated_sum_up_to(g_, s.factors, k, joins);
-                 sum && (!first || !whole_.shared(s.factors[k - 1]))) {
+                 sum && (!first || !o.repeated[s.factors[k - 1]])) {
         const tensor<T> other = first ? applied(sum->other, o, nullptr) : apply(sum->other, x, o.w);
         k -= sum->factors;
         y = gated(*sum, x, other, o.w, k == 0 ? to : nullptr);
@@ -113,7 +114,7 @@ tensor<T> evaluation<T>::step(node_index p, tensor<T> x, const window& w, bool t
   if (n.is<terms::over_tokens>()) return transposed ? x.slice(axis::token, 0, 1) : over_tokens(x, w);
   if (one_of<terms::embed, terms::real, terms::turn>(n.term)) return complex(n, x, transposed);
   if (n.is<terms::reverse>() || n.is<terms::permute>()) return reordered(n, x, w, transposed);
-  if (n.is<terms::mix>()) return mixed(n, std::move(x), w, transposed);
+  if (n.is<terms::mix>()) return mixed(n, std::move(x), w, transposed, to);
   if (n.is<terms::conv>() || n.is<terms::delay>()) return filtered(n, std::move(x), w, transposed, to);
   if (n.is<terms::lags>()) return lagged(n, std::move(x), w, transposed);
   if (n.is<terms::attend>()) return attended(n, false, std::move(x), w, transposed);
@@ -213,8 +214,8 @@ tensor<T> evaluation<T>::stored_along(tensor<T> x, const extents& size) {
 }
 
 template <class T>
-tensor<T> evaluation<T>::mixed(const node& n, tensor<T> x, const window& w, bool transposed) {
-  if (is_matrix(g_, n)) return matrix_product(n, std::move(x), transposed);
+tensor<T> evaluation<T>::mixed(const node& n, tensor<T> x, const window& w, bool transposed, const tensor<T>* to) {
+  if (is_matrix(g_, n)) return matrix_product(n, std::move(x), transposed, to);
   if (n.to.touches(n.from))
     throw user_error("a matrix that is no parameter can be applied only from one axis to another");
   return summed(scaled({n.a}, x, w), transposed ? n.to : n.from);
@@ -222,9 +223,9 @@ tensor<T> evaluation<T>::mixed(const node& n, tensor<T> x, const window& w, bool
 
 /// A stored matrix, or one for every entry of some axes.
 template <class T>
-tensor<T> evaluation<T>::matrix_product(const node& n, tensor<T> x, bool transposed) {
+tensor<T> evaluation<T>::matrix_product(const node& n, tensor<T> x, bool transposed, const tensor<T>* to) {
   const matrix_view<T> m = matrix_parameter(g_, env_, n);
-  if (volume(m.each) == 1) return matrix_product(m, n, std::move(x), transposed);
+  if (volume(m.each) == 1) return matrix_product(m, n, std::move(x), transposed, to);
   x = stored_along(std::move(x), m.each);
   tensor<T> y;
   for (std::size_t i = 0; i < volume(m.each); ++i) {
@@ -237,7 +238,7 @@ tensor<T> evaluation<T>::matrix_product(const node& n, tensor<T> x, bool transpo
       rest /= m.each[k];
       if (m.each[k] != 1) part = part.slice(every_axis[k], place[k], place[k] + 1);
     }
-    part = matrix_product(one, n, part, transposed);
+    part = matrix_product(one, n, part, transposed, nullptr);
     if (!y) {
       extents size = part.v.size;
       for (std::size_t k = 0; k < axis_count; ++k) size[k] *= m.each[k];
@@ -253,7 +254,8 @@ tensor<T> evaluation<T>::matrix_product(const node& n, tensor<T> x, bool transpo
 
 /// Several axes that a matrix consumes or makes are one long axis to the kernel.
 template <class T>
-tensor<T> evaluation<T>::matrix_product(const matrix_view<T>& m, const node& n, tensor<T> x, bool transposed) {
+tensor<T> evaluation<T>::matrix_product(const matrix_view<T>& m, const node& n, tensor<T> x, bool transposed,
+                                        const tensor<T>* to) {
   const extents &consumed = transposed ? m.rows : m.columns, &made = transposed ? m.columns : m.rows;
   extents rest = x.v.size;
   for (std::size_t k = 0; k < axis_count; ++k) {
@@ -270,7 +272,7 @@ tensor<T> evaluation<T>::matrix_product(const matrix_view<T>& m, const node& n, 
   const axes in = transposed ? n.to : n.from, out = transposed ? n.from : n.to;
   const auto kernel = transposed ? k_.linear_adjoint : k_.linear;
   if (single_axis(in) && single_axis(out)) {
-    const tensor<T> y = arena_.make(size);
+    const tensor<T> y = place(size, to);
     kernel(m.w, slot(n.from), slot(n.to), x, y);
     return y;
   }
@@ -278,7 +280,6 @@ tensor<T> evaluation<T>::matrix_product(const matrix_view<T>& m, const node& n, 
     throw user_error(fmt::format(
         "the matrix '{}' makes or consumes several axes, and is applied to a stream with others", g_[n.a].id));
   // Both as [tokens, entries], entries on the axes that the kernel is told.
-  const axis from = axis::chan, to = axis::chan;
   const auto flat = [&](const view<T>& v, const extents& entries) {
     extents two = stream_extents(v.of(axis::token), volume(entries));
     return view<T>{v.data, two, contiguous(two)};
@@ -289,7 +290,7 @@ tensor<T> evaluation<T>::matrix_product(const matrix_view<T>& m, const node& n, 
     x = copy;
   }
   const tensor<T> y = arena_.make(size);
-  kernel(m.w, from, to, flat(x.v, consumed), flat(y.v, made));
+  kernel(m.w, axis::chan, axis::chan, flat(x.v, consumed), flat(y.v, made));
   return y;
 }
 

@@ -174,6 +174,11 @@ shapes<T>::shapes(const workspace& g, const environment<T>& env) : g_(g), env_(e
 }
 
 template <class T>
+bool shapes<T>::is_absent(node_index stream) const {
+  return g_[stream].template is<terms::parameter>() && stream_parameter(env_, g_[stream]).data == nullptr;
+}
+
+template <class T>
 std::size_t shapes<T>::entries(node_index stream, axes along) {
   std::size_t n = 1;
   for (const axis_letter& a : axis_letters) {

@@ -61,6 +61,8 @@ class shapes final {
   std::size_t entries(node_index stream, axes along);
   /// [T, G, H, C, N, R, K, Z, 1]; 1 for an axis along which the stream is the same.
   extents of(node_index stream);
+  /// An optional parameter that is not there.
+  bool is_absent(node_index stream) const;
   /// Of some streams, those that the state changes, or the others.
   std::vector<node_index> with_state(std::vector<node_index> streams, bool changed = true);
   std::vector<node_index> without_state(std::vector<node_index> streams) {

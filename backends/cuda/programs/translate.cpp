@@ -53,11 +53,18 @@ extern "C" __global__ void __launch_bounds__({warps} * 32) scan(const call c, un
   const long long first = (long long)tile * ({warps} * {run}) + warp * {run};
   const int count = (int)(c.tokens - first < 0 ? 0 : c.tokens - first < {run} ? c.tokens - first : {run});
   float2* const own_kept = kept + warp * {run} * 32 + thread;
+  // What some tokens read, all at once: else each load would wait for what is made of the one before.
+  constexpr int some = 8;
   if (exists) {{
-#pragma unroll 8
-    for (int j = 0; j < count; ++j) {{
-      const long long i = first + j, t = {t};
-{registers}{before}      own_kept[j * 32] = make_float2(r{a}, r{b});
+    for (int j0 = 0; j0 < count; j0 += some) {{
+{arrays}#pragma unroll
+      for (int u = 0; u < some; ++u) {{
+        const long long i = first + min(j0 + u, count - 1), t = {t};
+{loads}      }}
+#pragma unroll
+      for (int u = 0; u < some; ++u) {{
+{registers}{before}        if (j0 + u < count) own_kept[(j0 + u) * 32] = make_float2(r{a}, r{b});
+      }}
     }}
   }}
   state own(0.0), keep(1.0);
@@ -106,13 +113,20 @@ extern "C" __global__ void __launch_bounds__({warps} * 32) scan(const call c, un
   double start = starts[thread];
   for (int w = 0; w < warp; ++w) start = fma(keeps[w][thread], start, owns[w][thread]);
   state s(start);
-#pragma unroll 8
-  for (int j = 0; j < count; ++j) {{
-    const long long i = first + j, t = {t};
-{registers}{before}    const float a = own_kept[j * 32].x, b = own_kept[j * 32].y;
-    {advance}
-    r{to} = now;
-{after}    to[t * c.of[{y}].step[8]] = r{result};
+  for (int j0 = 0; j0 < count; j0 += some) {{
+{arrays}#pragma unroll
+    for (int u = 0; u < some; ++u) {{
+      const long long i = first + min(j0 + u, count - 1), t = {t};
+{loads}    }}
+#pragma unroll
+    for (int u = 0; u < some; ++u) {{
+      if (j0 + u >= count) break;
+      const long long i = first + j0 + u, t = {t};
+{registers}{before}      const float a = own_kept[(j0 + u) * 32].x, b = own_kept[(j0 + u) * 32].y;
+      {advance}
+      r{to} = now;
+{after}      to[t * c.of[{y}].step[8]] = r{result};
+    }}
   }}
 }}
 )";
@@ -170,18 +184,22 @@ std::string translated_scan(const pointwise& p) {
       a = n.a, b = n.b, to = n.to;
       is_after = true;
     } else {
-      (is_after ? after : before) += statement(n, "p{0}[t * c.of[{0}].step[8]]");
+      (is_after ? after : before) += statement(n, "v{0}[u]");
     }
   }
-  std::string operands;
-  for (int k = 0; k < h; ++k)
+  std::string operands, arrays, loads;
+  for (int k = 0; k < h; ++k) {
     operands += fmt::format("  const float* __restrict__ p{0} = c.of[{0}].data + at[{0}];\n", k);
+    arrays += fmt::format("      float v{}[some];\n", k);
+    loads += fmt::format("        v{0}[u] = p{0}[t * c.of[{0}].step[8]];\n", k);
+  }
   return functions_of(p) + call_type(y + 1) +
          fmt::format(of_scans, fmt::arg("warps", scan_warps), fmt::arg("run", scan_run), fmt::arg("places", y + 1),
-                     fmt::arg("h", h), fmt::arg("y", y), fmt::arg("operands", operands),
-                     fmt::arg("t", back ? "c.tokens - 1 - i" : "i"), fmt::arg("registers", registers(p)),
-                     fmt::arg("before", before), fmt::arg("a", a), fmt::arg("b", b), fmt::arg("advance", advance),
-                     fmt::arg("to", to), fmt::arg("after", after), fmt::arg("result", int{p.instructions.back().to}));
+                     fmt::arg("h", h), fmt::arg("y", y), fmt::arg("operands", operands), fmt::arg("arrays", arrays),
+                     fmt::arg("loads", loads), fmt::arg("t", back ? "c.tokens - 1 - i" : "i"),
+                     fmt::arg("registers", registers(p)), fmt::arg("before", before), fmt::arg("a", a),
+                     fmt::arg("b", b), fmt::arg("advance", advance), fmt::arg("to", to), fmt::arg("after", after),
+                     fmt::arg("result", int{p.instructions.back().to}));
 }
 
 }  // namespace alphaform::cuda

@@ -4,6 +4,7 @@
 #include <alphaform/backends/cuda/programs/call.hpp>
 #include <alphaform/backends/cuda/programs/translate.hpp>
 #include <array>
+#include <limits>
 #include <vector>
 
 namespace alphaform::cuda {
@@ -21,28 +22,24 @@ std::int64_t run_of(const extents& lanes, const in& write, const in& read) {
   return run;
 }
 
-/// Blocks of the most lanes that leave no processor with more of them than need be, with the longest runs for which
-/// they have room.
+/// Blocks that are done soonest: processors have room for some at a time, and what is left over takes as long again. A
+/// token's part of what threads join takes longer the shorter their runs are.
 void divide(states_layout& s, std::int64_t runs, std::int64_t run, std::int64_t tokens, std::size_t states) {
-  constexpr int most = 12;          // lanes, so that a thread has enough registers
-  const auto of_one = [&](int n) {  // lanes of a processor
-    const std::int64_t blocks = runs * ((run + n - 1) / n);
-    return (blocks + processors() - 1) / processors() * n;
-  };
-  const auto best = [&](int limit) {
-    int lanes = 4;
-    for (int n = 8; n <= limit; n += 4)
-      if (of_one(n) <= of_one(lanes)) lanes = n;
-    return lanes;
-  };
-  const int wanted = best(most);
-  for (s.run = tokens <= 128 ? 4 : tokens <= 256 ? 8 : 16;; s.run /= 2) {
-    s.lanes = most;
-    while (s.lanes > 4 && s.shared(states) > shared_memory()) s.lanes -= 4;
-    s.lanes = best(s.lanes);
-    const bool has_room = s.shared(states) <= shared_memory();
-    if (s.run == 4 || (has_room && of_one(s.lanes) <= of_one(wanted))) return;
-  }
+  constexpr int most = 12;                     // lanes of a processor, so that a thread has enough registers
+  constexpr double of_token = 6, of_run = 26;  // instructions for each state
+  double least = std::numeric_limits<double>::infinity();
+  states_layout tried = s;
+  for (tried.run = tokens <= 128 ? 4 : tokens <= 256 ? 8 : 16; tried.run >= 4; tried.run /= 2)
+    for (tried.lanes = most; tried.lanes >= 4; tried.lanes -= 4) {
+      const std::size_t shared = tried.shared(states);
+      if (shared > shared_memory() && !(tried.run == 4 && tried.lanes == 4)) continue;
+      const auto at_once = static_cast<std::int64_t>(
+          std::max<std::size_t>(1, std::min(shared_memory() / shared, std::size_t{most} / tried.lanes)));
+      const std::int64_t blocks = runs * ((run + tried.lanes - 1) / tried.lanes), room = processors() * at_once,
+                         rounds = (blocks + room - 1) / room;
+      const double cost = static_cast<double>(rounds) * (of_token + of_run / tried.run);
+      if (cost < least) least = cost, s = tried;
+    }
 }
 
 }  // namespace
