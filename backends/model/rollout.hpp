@@ -22,8 +22,8 @@ struct rolled_out final {
 
 /// Row `token` of P_L ... P_1 with P_l = D_l^-1 (1 + A_l), D_l its row sums (Abnar and Zuidema 2020, on signed means):
 /// from the last layer to the first v <- w + A_l' w with w = v / D_l. Each layer takes one scan of ones and one
-/// transposed scan: time is linear in T. Where layers hand states on, so is memory for states at the stretches' ends
-/// alone: the text is run once for the row sums, then from its end stretch by stretch through all layers.
+/// transposed scan: time is linear in T. Where layers hand states on, the text is run once for the row sums, then from
+/// its end stretch by stretch through all layers: memory is that of one stretch and of the states before each.
 /// @throws user_error where a row sum is 0 or not finite, or a layer mixes channels
 template <class T>
 rolled_out<T> rollout_row(const model<T>&, std::span<const std::int64_t> ids, const rollout_options& = {});

@@ -13,7 +13,8 @@ namespace {
 namespace f = functions;
 using operation = pointwise::operation;
 
-// The value of each function at x, in single precision; without branches, over which loads would not be moved.
+// The value of each function at x, in single precision. Roots and quotients are those without branches, over which the
+// compiler moves no loads.
 constexpr std::string_view source(f::exp) { return "expf(x)"; }
 constexpr std::string_view source(f::neg) { return "-x"; }
 constexpr std::string_view source(f::reciprocal) { return "__fdividef(1.0f, x)"; }
