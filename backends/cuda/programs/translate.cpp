@@ -57,11 +57,7 @@ extern "C" __global__ void __launch_bounds__({warps} * 32) scan(const call c, un
   constexpr int some = 8;
   if (exists) {{
     for (int j0 = 0; j0 < count; j0 += some) {{
-{arrays}#pragma unroll
-      for (int u = 0; u < some; ++u) {{
-        const long long i = first + min(j0 + u, count - 1), t = {t};
-{loads}      }}
-#pragma unroll
+{loads}#pragma unroll
       for (int u = 0; u < some; ++u) {{
 {registers}{before}        if (j0 + u < count) own_kept[(j0 + u) * 32] = make_float2(r{a}, r{b});
       }}
@@ -114,11 +110,7 @@ extern "C" __global__ void __launch_bounds__({warps} * 32) scan(const call c, un
   for (int w = 0; w < warp; ++w) start = fma(keeps[w][thread], start, owns[w][thread]);
   state s(start);
   for (int j0 = 0; j0 < count; j0 += some) {{
-{arrays}#pragma unroll
-    for (int u = 0; u < some; ++u) {{
-      const long long i = first + min(j0 + u, count - 1), t = {t};
-{loads}    }}
-#pragma unroll
+{loads}#pragma unroll
     for (int u = 0; u < some; ++u) {{
       if (j0 + u >= count) break;
       const long long i = first + j0 + u, t = {t};
@@ -187,19 +179,24 @@ std::string translated_scan(const pointwise& p) {
       (is_after ? after : before) += statement(n, "v{0}[u]");
     }
   }
+  const std::string_view t = back ? "c.tokens - 1 - i" : "i";
   std::string operands, arrays, loads;
   for (int k = 0; k < h; ++k) {
     operands += fmt::format("  const float* __restrict__ p{0} = c.of[{0}].data + at[{0}];\n", k);
     arrays += fmt::format("      float v{}[some];\n", k);
     loads += fmt::format("        v{0}[u] = p{0}[t * c.of[{0}].step[8]];\n", k);
   }
+  loads = fmt::format(
+      "{}#pragma unroll\n"
+      "      for (int u = 0; u < some; ++u) {{\n"
+      "        const long long i = first + min(j0 + u, count - 1), t = {};\n{}      }}\n",
+      arrays, t, loads);
   return functions_of(p) + call_type(y + 1) +
          fmt::format(of_scans, fmt::arg("warps", scan_warps), fmt::arg("run", scan_run), fmt::arg("places", y + 1),
-                     fmt::arg("h", h), fmt::arg("y", y), fmt::arg("operands", operands), fmt::arg("arrays", arrays),
-                     fmt::arg("loads", loads), fmt::arg("t", back ? "c.tokens - 1 - i" : "i"),
-                     fmt::arg("registers", registers(p)), fmt::arg("before", before), fmt::arg("a", a),
-                     fmt::arg("b", b), fmt::arg("advance", advance), fmt::arg("to", to), fmt::arg("after", after),
-                     fmt::arg("result", int{p.instructions.back().to}));
+                     fmt::arg("h", h), fmt::arg("y", y), fmt::arg("operands", operands), fmt::arg("loads", loads),
+                     fmt::arg("t", t), fmt::arg("registers", registers(p)), fmt::arg("before", before),
+                     fmt::arg("a", a), fmt::arg("b", b), fmt::arg("advance", advance), fmt::arg("to", to),
+                     fmt::arg("after", after), fmt::arg("result", int{p.instructions.back().to}));
 }
 
 }  // namespace alphaform::cuda
