@@ -259,7 +259,7 @@ ON_EVERY_DEVICE("a map over many channels of a long text is the sum of those ove
   for (const over_channels over : {over_channels::sum, over_channels::absolute}) {
     std::vector<float> whole(z.tokens * z.tokens), parts(whole.size());
     tested->channel_map(e.matrices, over, square_of(whole, z.tokens));
-    for (const std::size_t begin : {0, 500})
+    for (const std::size_t begin : std::initializer_list<std::size_t>{0, 500})
       tested->channel_map(some_of(e.matrices, begin, begin == 0 ? 500 : 1200), over, square_of(parts, z.tokens));
     const auto miss = [&whole](const std::vector<float>& other) {
       float most = 0, scale = 0;

@@ -64,7 +64,8 @@ ON_EVERY_DEVICE("a rollout row without maps is the row of the product of the map
       const rolled_out<double> all = rollout_row(exact, ids, {.token = token});
       CHECK(all.least_row_sum > 0);
       CHECK(miss(all.scores, expected) <= 1e-12);
-      for (const std::size_t stretch : {token == 5 ? 2 : 1, token == 5 ? 5 : 36}) {
+      for (const std::size_t stretch :
+           std::initializer_list<std::size_t>{token == 5 ? 2u : 1u, token == 5 ? 5u : 36u}) {
         CAPTURE(stretch);
         const rollout_options o{.token = token, .stretch = stretch, .stream_bytes = 1};
         CHECK(miss(rollout_row(exact, ids, o).scores, expected) <= 1e-12);
@@ -87,7 +88,7 @@ ON_EVERY_DEVICE("a rollout row of a long text does not depend on its stretches")
     const Eigen::RowVectorXd expected =
         Eigen::Map<const Eigen::RowVectorXf>(at_once.scores.data(), 2500).cast<double>();
     CHECK(expected.sum() == doctest::Approx(1).epsilon(1e-3));
-    for (const std::size_t stretch : {617, 2048})
+    for (const std::size_t stretch : std::initializer_list<std::size_t>{617, 2048})
       CHECK(miss(rollout_row(m, ids, {.stretch = stretch}).scores, expected) <= 1e-5 / at_once.least_row_sum);
   }
 }
