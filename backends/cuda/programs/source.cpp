@@ -3,7 +3,6 @@
 #include <alphaform/backends/cuda/programs/source.hpp>
 #include <alphaform/error.hpp>
 #include <limits>
-#include <tuple>
 #include <vector>
 
 namespace alphaform::cuda {
@@ -76,7 +75,7 @@ std::string functions_of(const pointwise& p) {
 }
 
 std::string statement(const pointwise::instruction& n, std::string_view loaded) {
-  const auto [a, b, c] = std::tuple{int{n.a}, int{n.b}, int{n.c}};
+  const int a = n.a, b = n.b, c = n.c;
   const auto value = [&]() -> std::string {
     switch (n.is) {
       case operation::load:

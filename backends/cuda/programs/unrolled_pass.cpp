@@ -34,7 +34,7 @@ void divide(states_layout& s, std::int64_t runs, std::int64_t run, std::int64_t 
       const std::size_t shared = tried.shared(states);
       if (shared > shared_memory() && !(tried.run == 4 && tried.lanes == 4)) continue;
       const auto at_once = static_cast<std::int64_t>(
-          std::max<std::size_t>(1, std::min(shared_memory() / shared, std::size_t{most} / tried.lanes)));
+          std::max<std::size_t>(1, std::min(shared_memory() / shared, static_cast<std::size_t>(most / tried.lanes))));
       const std::int64_t blocks = runs * ((run + tried.lanes - 1) / tried.lanes), room = processors() * at_once,
                          rounds = (blocks + room - 1) / room;
       const double cost = static_cast<double>(rounds) * (of_token + of_run / tried.run);
