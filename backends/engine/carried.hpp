@@ -87,10 +87,18 @@ struct handed_on final {
 template <class T>
 class text_state {
  public:
+  /// @throws user_error if the state is another model's
+  void belongs_to(const void* model) {
+    if (model_ != nullptr && model_ != model) throw user_error("this decoding state belongs to another model");
+    model_ = model;
+  }
   virtual handed_on<T> next() = 0;
 
  protected:
   ~text_state() = default;
+
+ private:
+  const void* model_ = nullptr;
 };
 
 template <class T>
@@ -110,6 +118,7 @@ class stretch_state final : public text_state<T> {
   /// The same states, stored apart.
   stretch_state copied(const arena<T>& memory, const kernels<T>& k) const {
     stretch_state other;
+    static_cast<text_state<T>&>(other) = *this;  // of the same model
     for (const auto& streams : all_) {
       other.all_.push_back(std::make_unique<carried_streams<T>>());
       for (const auto& [node, lanes] : *streams)
@@ -127,11 +136,6 @@ class stretch_state final : public text_state<T> {
 template <class T>
 class decoding_state final : public text_state<T> {
  public:
-  /// @throws user_error if the state is another model's
-  void belongs_to(const void* model) {
-    if (model_ != nullptr && model_ != model) throw user_error("this decoding state belongs to another model");
-    model_ = model;
-  }
   void rewind() { next_ = 0; }
   handed_on<T> next() override {
     if (next_ == all_.size()) all_.push_back(std::make_unique<carried<T>>());
@@ -142,7 +146,6 @@ class decoding_state final : public text_state<T> {
   const carried<T>& operator[](std::size_t i) const { return *all_[i]; }
 
  private:
-  const void* model_ = nullptr;
   std::vector<std::unique_ptr<carried<T>>> all_;
   std::size_t next_ = 0;
 };

@@ -66,8 +66,9 @@ class engine final {
   void use_windows_of(std::size_t entries) { window_entries_ = entries; }
   compiler<T>& programs() { return programs_; }
   bool decodes() const { return carry_ != nullptr; }
+  /// The tokens are a long stretch of a text, with what the one before has left.
   bool is_stretch() const { return stretch_ != nullptr; }
-  bool begins_text() const { return !decodes() && !is_stretch(); }
+  bool has_whole_text() const { return !decodes() && !is_stretch(); }
   bool shared(node_index i) const { return shared_[i]; }
   /// The operators that occur several times within P.
   const std::vector<bool>& repeated_in(node_index p);

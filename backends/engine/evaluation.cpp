@@ -62,7 +62,7 @@ tensor<T> evaluation<T>::value(node_index i, const window& w) {
   tensor<T> y;
   if (is_pointwise(g_, i))
     y = computed(i, w);
-  else if (const auto reach = n.is<terms::applied>() && whole_.begins_text() ? whole_.reach(n.a) : std::nullopt)
+  else if (const auto reach = n.is<terms::applied>() && whole_.has_whole_text() ? whole_.reach(n.a) : std::nullopt)
     y = local(i, *reach, w);
   else
     return part_of(whole_.kept(i), w);

@@ -70,8 +70,9 @@ class model final {
   tensor<T> after_layer(std::size_t layer, const tensor<T>& before, shared_streams<T>& shared) const;
   using take_attention = std::function<void(std::size_t layer, std::unique_ptr<implicit_attention<T>>)>;
   /// Hands each layer's implicit attention on a stretch of tokens to `take`, from the first layer to the last.
+  /// @param ids  [tokens of the stretch], each below vocabulary()
   /// @param state  what the tokens before the stretch have left; a fresh one to begin with
-  /// @throws user_error if a layer needs the whole text at once
+  /// @throws user_error if a layer needs the whole text at once, or the state is another model's
   void run_stretch(std::span<const std::int64_t> ids, stretch_state<T>& state, const take_attention& take) const;
   /// Every layer, and the mean over channels of its H, can be run stretch by stretch.
   bool comes_in_stretches() const;

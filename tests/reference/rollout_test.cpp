@@ -88,9 +88,27 @@ ON_EVERY_DEVICE("a rollout row of a long text does not depend on its stretches")
     const Eigen::RowVectorXd expected =
         Eigen::Map<const Eigen::RowVectorXf>(at_once.scores.data(), 2500).cast<double>();
     CHECK(expected.sum() == doctest::Approx(1).epsilon(1e-3));
+    // What the engine promises of float, for rows that are divided by their sums.
     for (const std::size_t stretch : std::initializer_list<std::size_t>{617, 2048})
       CHECK(miss(rollout_row(m, ids, {.stretch = stretch}).scores, expected) <= 1e-5 / at_once.least_row_sum);
   }
+}
+
+TEST_CASE("stretches do not go on from another model's state") {
+  const checkpoint file = checkpoint::open(golden / "mamba");
+  const model<float> m(file, cpu_kernels()), other(file, cpu_kernels());
+  const std::vector<std::int64_t> ids = ids_for(m.vocabulary(), 5);
+  stretch_state<float> state;
+  std::size_t layers = 0;
+  m.run_stretch(ids, state, [&layers](std::size_t layer, const auto& a) {
+    CHECK(layer == layers++);
+    CHECK(a->tokens() == 5);
+  });
+  CHECK(layers == m.layers());
+  stretch_state<float> copy = state.copied(arena<float>(cpu_kernels()), cpu_kernels());
+  for (stretch_state<float>* of_m : {&state, &copy})
+    CHECK_THROWS_WITH_AS(other.run_stretch(ids, *of_m, [](std::size_t, const auto&) {}),
+                         doctest::Contains("another model"), user_error);
 }
 
 /// Sets the number of threads for a scope.
@@ -115,7 +133,7 @@ std::vector<float> answers(const char* name) {
   keep(a.row(650));
   keep(a.reduced_matrix(reduction::mean));
   keep(a.reduced_matrix(reduction::abs_mean));
-  const std::vector<float> scores = rollout_row(m, ids).scores;
+  const std::vector<float> scores = rollout_row(m, ids, {.stretch = 300}).scores;
   all.insert(all.end(), scores.begin(), scores.end());
   return all;
 }
