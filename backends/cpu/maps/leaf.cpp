@@ -28,6 +28,10 @@ struct some_states<std::index_sequence<N...>> final {
     const map_lanes d;
     return {{hn::Load(d, p + N * hn::Lanes(d))...}};
   }
+  HWY_INLINE void Store(float* p) const {
+    const map_lanes d;
+    (hn::Store(x[N], d, p + N * hn::Lanes(d)), ...);
+  }
   HWY_INLINE map_vector Dot(const some_states& w, map_vector y) const {
     ((y = hn::MulAdd(x[N], w.x[N], y)), ...);
     return y;
@@ -40,6 +44,8 @@ using states_together = some_states<std::make_index_sequence<Count>>;
 constexpr std::size_t most_states = HWY_TARGET == HWY_AVX3 ? maps::most_leaf_states : 4;
 template <class Some>
 inline constexpr std::size_t rows_together = Some::count > 4 ? 2 : 4;
+/// Columns whose decays to a later row are one product: those to the end of their block are the same for all rows.
+constexpr std::size_t block = 4;
 
 class leaf_of_map {
  public:
@@ -118,6 +124,7 @@ class leaf_of_map {
       Products(m_.of.core.write, w_.write_factor, first_, c, n + k, count, step, w_.write.get() + k * Width());
       Products(m_.of.core.read, w_.read_factor, low_, c, n + k, count, step, w_.read.get() + k * Width());
     }
+    Blocks<Some>();
     constexpr std::size_t rows = rows_together<Some>;
     if (n == 0)
       for (std::size_t t = low_; t < high_; t += rows) Rows<Some, true>(t);
@@ -160,41 +167,75 @@ class leaf_of_map {
     for (std::size_t i = 0; i < high_ - begin; ++i) f(i, x);
   }
 
+  /// The writes of each block of columns times their decay until its end, and at its first column that of all of it.
+  template <class Some>
+  HWY_INLINE void Blocks() const {
+    const std::size_t step = Some::count * Width();
+    for (std::size_t end = high_ - first_ - (high_ - low_) % block; end > 0;) {
+      const std::size_t begin = Begin(end);
+      Some until = Some::Load(w_.decay.get() + (end - 1) * step);
+      Some::Load(w_.write.get() + (end - 1) * step).Store(w_.block_write.get() + (end - 1) * step);
+      for (std::size_t s = end - 1; s-- > begin;) {
+        Some write = Some::Load(w_.write.get() + s * step);
+        write.Decay(until);
+        write.Store(w_.block_write.get() + s * step);
+        until.Decay(Some::Load(w_.decay.get() + s * step));
+      }
+      until.Store(w_.block_decay.get() + begin * step);
+      end = begin;
+    }
+  }
+  static std::size_t Begin(std::size_t end) { return end - std::min(end, block); }
+  /// The first column of row t's own block.
+  std::size_t Own(std::size_t t) const { return t - first_ - (t - low_) % block; }
+
   /// Some rows of read_t (product of decays) write_s from the latest column back to the first.
   template <class Some, bool First>
   HWY_INLINE void Rows(std::size_t t) const {
+    if constexpr (rows_together<Some> == 2)
+      Before<Some, First>(t, OwnBlock<Some, First>(t), OwnBlock<Some, First>(t + 1));
+    else
+      Before<Some, First>(t, OwnBlock<Some, First>(t), OwnBlock<Some, First>(t + 1), OwnBlock<Some, First>(t + 2),
+                          OwnBlock<Some, First>(t + 3));
+  }
+  template <class Some, bool First>
+  static HWY_INLINE void Add(const Some& h, const Some& write, float* to) {
     const map_lanes d;
+    hn::Store(h.Dot(write, First ? hn::Zero(d) : hn::Load(d, to)), d, to);
+  }
+  /// The columns of row t's own block; what is read, decayed until the end of the block before.
+  template <class Some, bool First>
+  HWY_INLINE Some OwnBlock(std::size_t t) const {
+    const std::size_t width = Width(), step = Some::count * width, own = Own(t);
+    std::size_t columns = t - first_ + (m_.of.core.exclusive ? 0 : 1) - own;
+    const float *decay = w_.decay.get() + (own + columns) * step, *write = w_.write.get() + (own + columns) * step;
+    float* to = Entry(w_.core, t, first_) + (own + columns) * width;
+    Some h = Some::Load(w_.read.get() + (t - low_) * step);
+    for (; columns > 0; --columns) {
+      decay -= step, write -= step, to -= width;
+      Add<Some, First>(h, Some::Load(write), to);
+      h.Decay(Some::Load(decay));
+    }
+    return h;
+  }
+  /// The columns of all blocks before that of the rows from t on.
+  template <class Some, bool First, class... Rows>
+  HWY_INLINE void Before(std::size_t t, Rows... h) const {
     const std::size_t width = Width(), step = Some::count * width, row = Row();
-    const std::size_t latest = t - first_ + (m_.of.core.exclusive ? 0 : 1);  // columns of the first of the rows
-    const float *const decay = w_.decay.get(), *const write = w_.write.get();
-    float* const to = Entry(w_.core, t, first_);
-    const auto add = [d](Some& h, const Some& a, const Some& b, float* p) HWY_ATTR {
-      hn::Store(h.Dot(b, First ? hn::Zero(d) : hn::Load(d, p)), d, p);
-      h.Decay(a);
-    };
-    const auto begun = [&](std::size_t i) HWY_ATTR {  // the columns that only later rows have
-      Some h = Some::Load(w_.read.get() + (t - low_ + i) * step);
-      for (std::size_t r = latest + i; r-- > latest;)
-        add(h, Some::Load(decay + r * step), Some::Load(write + r * step), to + i * row + r * width);
-      return h;
-    };
-    Some h0 = begun(0), h1 = begun(1);
-    if constexpr (rows_together<Some> == 2) {
-      for (std::size_t r = latest; r-- > 0;) {
-        const Some a = Some::Load(decay + r * step), b = Some::Load(write + r * step);
-        add(h0, a, b, to + r * width);
-        add(h1, a, b, to + r * width + row);
+    std::size_t columns = Own(t);
+    const float *decay = w_.block_decay.get() + columns * step, *write = w_.block_write.get() + columns * step;
+    float* to = Entry(w_.core, t, first_) + columns * width;
+    while (columns > 0) {
+      const std::size_t count = std::min(columns, block);
+      for (std::size_t i = 0; i < count; ++i) {
+        write -= step, to -= width;
+        const Some b = Some::Load(write);
+        float* entry = to;
+        ((Add<Some, First>(h, b, entry), entry += row), ...);
       }
-    } else {
-      Some h2 = begun(2), h3 = begun(3);
-      for (std::size_t r = latest; r-- > 0;) {
-        const Some a = Some::Load(decay + r * step), b = Some::Load(write + r * step);
-        float* const entry = to + r * width;
-        add(h0, a, b, entry);
-        add(h1, a, b, entry + row);
-        add(h2, a, b, entry + 2 * row);
-        add(h3, a, b, entry + 3 * row);
-      }
+      decay -= count * step, columns -= count;
+      const Some all = Some::Load(decay);
+      (h.Decay(all), ...);
     }
   }
 
@@ -260,7 +301,7 @@ namespace maps {
 
 leaf_scratch::leaf_scratch(const channels& m) {
   const std::size_t width = HWY_DYNAMIC_DISPATCH(LeafLanes)(), columns = leaf_tokens + m.reach();
-  for (buffer* b : {&decay, &write, &read}) *b = floats(most_leaf_states * columns * width);
+  for (buffer* b : {&decay, &write, &read, &block_decay, &block_write}) *b = floats(most_leaf_states * columns * width);
   for (buffer* b : {&decay_factor, &write_factor, &read_factor}) *b = floats(columns * width);
   for (buffer* b : {&core, &taken}) *b = floats(leaf_tokens * columns * width);
 }
