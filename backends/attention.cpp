@@ -234,8 +234,7 @@ implicit_attention<T>::implicit_attention(const bound_formula& formula, environm
 
 template <class T>
 tensor<T> implicit_attention<T>::output() {
-  const entered<T> on(backend_);
-  return engine_.value(f_.output);
+  return answered([&](engine<T>& e) { return e.value(f_.output); });
 }
 template <class T>
 tensor<T> implicit_attention<T>::remainder() {
@@ -257,8 +256,7 @@ tensor<T> implicit_attention<T>::mean_product(const tensor<T>& s, bool transpose
     throw user_error("H passes from channel to channel: its mean over channels is no product with one stream");
   if (s.v.size != stream_extents(tokens_, 1))
     throw user_error(fmt::format("the mean of H is {0} x {0}: it takes one number a token", tokens_));
-  const entered<T> on(backend_);
-  return engine_.lane_mean(f_.diagonal, s, transposed, states);
+  return answered([&](engine<T>& e) { return e.lane_mean(f_.diagonal, s, transposed, states); });
 }
 template <class T>
 tensor<T> implicit_attention<T>::mean_apply(const tensor<T>& x, carried_lanes<T>* states) {
@@ -299,8 +297,41 @@ tensor<T> implicit_attention<T>::answer(const query& q, const tensor<T>& operand
                                    p.peak_bytes, most_bytes_));
     engine_.use_windows_of(p.window);
   }
+  return answered([&](engine<T>& e) { return run(e, f_, q, stream_, operand); });
+}
+
+template <class T>
+template <class Ask>
+tensor<T> implicit_attention<T>::answered(const Ask& ask) {
   const entered<T> on(backend_);
-  return run(engine_, f_, q, stream_, operand);
+  const std::size_t usual = engine_.window_entries();
+  for (std::size_t window = std::min(usual, largest_window());;) {
+    try {
+      return ask(engine_);
+    } catch (const out_of_memory& e) {
+      if (!engine_.has_whole_text()) throw;  // the states of earlier tokens have moved on
+      const std::size_t bytes = counted(ask, window);
+      do {
+        if (window <= smallest_window) {
+          engine_.use_windows_of(usual);
+          throw out_of_memory(fmt::format("{}; this takes {} bytes beyond weights and inputs, no less in any windows",
+                                          e.what(), bytes));
+        }
+        window /= 4;
+      } while (counted(ask, window) >= bytes);
+      engine_.use_windows_of(window);
+    }
+  }
+}
+
+template <class T>
+template <class Ask>
+std::size_t implicit_attention<T>::counted(const Ask& ask, std::size_t window) const {
+  engine<T> dry(f_.g, env_, counting_kernels<T>(backend_.has_own_memory));
+  dry.use_windows_of(window);
+  counted_work() = {};
+  { const tensor<T> result = ask(dry); }
+  return dry.count().peak;
 }
 
 template <class T>
@@ -323,7 +354,7 @@ void implicit_attention<T>::check(const query& q) const {
 
 template <class T>
 query_plan implicit_attention<T>::plan(const query& q) const {
-  query_plan p = planned(q, std::min(engine<T>::usual_window_on(backend_), volume(together(stream_, x().v.size))));
+  query_plan p = planned(q, std::min(engine<T>::usual_window_on(backend_), largest_window()));
   // Smaller windows as long as they are needed and help.
   while (p.peak_bytes > most_bytes_ && p.window > smallest_window) {
     query_plan smaller = planned(q, p.window / 4);
@@ -340,12 +371,9 @@ query_plan implicit_attention<T>::planned(const query& q, std::size_t window) co
   query_plan p;
   p.window = window;
   p.threads = backend_.has_own_memory ? 1 : threads();
-  engine<T> dry(f_.g, env_, counting_kernels<T>(backend_.has_own_memory));
-  dry.use_windows_of(window);
-  counted_work() = {};
   tensor<T> operand;
   if (q.is == kind::apply || q.is == kind::adjoint) operand = x();
-  { const tensor<T> result = run(dry, f_, q, stream_, operand); }
+  p.peak_bytes = counted([&](engine<T>& e) { return run(e, f_, q, stream_, operand); }, window);
   p.steps = std::exchange(counted_work(), {});
   for (const auto& [kernel, w] : p.steps) {
     p.all.calls += w.calls;
@@ -356,7 +384,6 @@ query_plan implicit_attention<T>::planned(const query& q, std::size_t window) co
   p.backend = backend_.name;
   p.tokens = tokens_;
   p.channels = channels();
-  p.peak_bytes = dry.count().peak;
   const std::string what = q.is == kind::row || q.is == kind::column || q.is == kind::reduced_row
                                ? fmt::format(" {}", q.at)
                            : q.is == kind::matrix ? fmt::format(" of channel {}", q.at)

@@ -97,7 +97,9 @@ class implicit_attention final {
   /// What `q` would take on this backend, without computing it. Streams that earlier queries have left count as new.
   query_plan plan(const query& q) const;
   /// Makes queries take at most so many bytes beyond parameters and inputs: by smaller windows, where these help.
-  /// Queries then are planned before they run. @throws user_error from them, with the number, if it is not enough
+  /// Queries then are planned before they run. @throws user_error from them, with the number, if it is not enough.
+  /// Without a limit, and where memory is short all the same, windows become smaller after the fact; what then does not
+  /// fit is refused. @throws out_of_memory from queries, with the number
   void use_at_most(std::size_t bytes) { most_bytes_ = bytes; }
   /// The most memory that queries on this object have used, beyond parameters and inputs.
   std::size_t peak_bytes() const { return engine_.count().peak; }
@@ -105,6 +107,13 @@ class implicit_attention final {
  private:
   tensor<T> mean_product(const tensor<T>&, bool transposed, carried_lanes<T>* states);
   tensor<T> answer(const query&, const tensor<T>& operand = {});
+  /// What `ask` gives of an engine: in smaller windows where memory is short.
+  template <class Ask>
+  tensor<T> answered(const Ask& ask);
+  /// The most bytes that `ask` takes with windows of so many entries; counted_work() then tells what it does.
+  template <class Ask>
+  std::size_t counted(const Ask& ask, std::size_t window) const;
+  std::size_t largest_window() const { return volume(together(stream_, x().v.size)); }
   query_plan planned(const query&, std::size_t window) const;
   void needs_stream(const tensor<T>&) const;
   void check(const query&) const;

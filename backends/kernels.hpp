@@ -91,7 +91,7 @@ struct kernels final {
   /// so that large windows pay and threads do not.
   bool has_own_memory = false;
 
-  T* (*allocate)(std::size_t count);  ///< uninitialised
+  T* (*allocate)(std::size_t count);  ///< uninitialised; @throws std::bad_alloc if there is no room
   void (*release)(T*);
   void (*upload)(const T* from_host, std::size_t count, T* to);
   void (*download)(const T* from, std::size_t count, T* to_host);  ///< waits for all work before

@@ -31,31 +31,59 @@ struct tensor final {
   explicit operator bool() const { return owner != nullptr; }
 };
 
-/// Numbers that were released and wait to be used again, by their count.
+/// Numbers from one backend, counted for as long as they are not given back to it.
 template <class T>
-class shelf final {
+class storage final {
  public:
-  explicit shelf(const kernels<T>& k) : kernels_(&k) {}
-  shelf(const shelf&) = delete;
-  shelf& operator=(const shelf&) = delete;
-  ~shelf() {
-    for (const auto& [n, data] : free_) kernels_->release(data);
-  }
+  /// @param keeps  what is released, for the next who asks for as many
+  storage(const kernels<T>& k, bool keeps) : kernels_(&k), keeps_(keeps) {}
+  storage(const storage&) = delete;
+  storage& operator=(const storage&) = delete;
+  ~storage() { release_kept(); }
   T* take(std::size_t n) {
-    for (auto it = free_.begin(); it != free_.end(); ++it) {
+    for (auto it = kept_.begin(); it != kept_.end(); ++it) {
       if (it->first != n) continue;
       T* data = it->second;
-      *it = free_.back();
-      free_.pop_back();
+      *it = kept_.back();
+      kept_.pop_back();
       return data;
+    }
+    T* data = allocated(n);
+    count.add(n * sizeof(T));
+    return data;
+  }
+  void put(std::size_t n, T* data) {
+    if (keeps_)
+      kept_.emplace_back(n, data);
+    else
+      release(n, data);
+  }
+
+  memory_count count;
+
+ private:
+  /// Where there is no room, what is kept makes some.
+  T* allocated(std::size_t n) {
+    if (kept_.empty()) return kernels_->allocate(n);
+    try {
+      return kernels_->allocate(n);
+    } catch (const out_of_memory&) {
+      release_kept();
     }
     return kernels_->allocate(n);
   }
-  void put(std::size_t n, T* data) { free_.emplace_back(n, data); }
+  void release(std::size_t n, T* data) {
+    kernels_->release(data);
+    count.remove(n * sizeof(T));
+  }
+  void release_kept() {
+    for (const auto& [n, data] : kept_) release(n, data);
+    kept_.clear();
+  }
 
- private:
   const kernels<T>* kernels_;
-  std::vector<std::pair<std::size_t, T*>> free_;
+  bool keeps_;
+  std::vector<std::pair<std::size_t, T*>> kept_;
 };
 
 /// Allocates contiguous tensors from one backend. Not to be used by several threads at once.
@@ -64,24 +92,15 @@ class arena final {
  public:
   /// @param reuses  keeps what is released for the next tensor of that size: for windows, which are all alike
   explicit arena(const kernels<T>& k, bool reuses = false)
-      : kernels_(&k),
-        count_(std::make_shared<memory_count>()),
-        shelf_(reuses ? std::make_shared<shelf<T>>(k) : nullptr) {}
+      : kernels_(&k), storage_(std::make_shared<storage<T>>(k, reuses)) {}
 
   tensor<T> make(const extents& size) const {
-    const std::size_t n = volume(size), bytes = n * sizeof(T);
-    count_->add(bytes);
-    T* data = shelf_ ? shelf_->take(n) : kernels_->allocate(n);
-    auto release = [k = kernels_, count = count_, kept = shelf_, n, data](void*) {
-      if (kept)
-        kept->put(n, data);
-      else
-        k->release(data);
-      count->remove(n * sizeof(T));
-    };
+    const std::size_t n = volume(size);
+    T* data = storage_->take(n);
     // The counting backend has no storage; the owner must still be something that is released once.
     return {{data, size, contiguous(size)},
-            std::shared_ptr<void>(static_cast<void*>(count_.get()), release),
+            std::shared_ptr<void>(static_cast<void*>(storage_.get()),
+                                  [from = storage_, n, data](void*) { from->put(n, data); }),
             kernels_->has_own_memory ? kernels_ : nullptr};
   }
   tensor<T> filled(const extents& size, T value) const {
@@ -89,14 +108,16 @@ class arena final {
     kernels_->fill(value, t);
     return t;
   }
-  const memory_count& count() const { return *count_; }
+  const memory_count& count() const { return storage_->count; }
   /// Counts memory that was held beside what is now, by arenas of other threads.
-  void held_beside(std::size_t bytes) const { count_->peak = std::max(count_->peak, count_->now + bytes); }
+  void held_beside(std::size_t bytes) const {
+    memory_count& c = storage_->count;
+    c.peak = std::max(c.peak, c.now + bytes);
+  }
 
  private:
   const kernels<T>* kernels_;
-  std::shared_ptr<memory_count> count_;
-  std::shared_ptr<shelf<T>> shelf_;
+  std::shared_ptr<storage<T>> storage_;
 };
 
 /// The same numbers with other extents; the tensor must be contiguous.

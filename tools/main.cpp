@@ -45,6 +45,8 @@ int main(int argc, char** argv) {
   } catch (const internal_error& e) {
     return fails(3, fmt::format("{} (this is a defect of alphaform; please report it with the command that led here)",
                                 e.what()));
+  } catch (const out_of_memory& e) {
+    return fails(2, fmt::format("{}; a shorter text takes less", e.what()));
   } catch (const std::bad_alloc&) {
     return fails(2, "there is not enough memory for this request; a shorter text takes less");
   } catch (const std::exception& e) {

@@ -2,13 +2,15 @@
 // kernel's. Even so it fills fresh memory with zeros, which takes longer than many a query: what is released is kept
 // for the next stream of its size, never more than was in use at once before, and the system may take it back at any
 // time.
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <alphaform/backends/cpu/memory.hpp>
+#include <alphaform/error.hpp>
 #include <cstdint>
 #include <cstdlib>
 #include <map>
 #include <mutex>
-#include <new>
 #include <vector>
 #if __has_include(<sys/mman.h>)
 #include <sys/mman.h>
@@ -19,15 +21,15 @@ namespace {
 
 constexpr std::size_t line = 64, large_page = std::size_t{2} << 20;
 
-void* fresh(std::size_t unit, std::size_t bytes) {
-  void* const p = std::aligned_alloc(unit, bytes);
-  if (p == nullptr) throw std::bad_alloc();
-  return p;
+out_of_memory no_room(std::size_t numbers) {
+  return out_of_memory(fmt::format("this machine has no room for {:.0f} MiB more",
+                                   static_cast<double>(numbers) * sizeof(float) / (1 << 20)));
 }
 
 /// Large blocks in use, and those that wait.
 class large_blocks final {
  public:
+  /// Null if there is no room.
   void* take(std::size_t bytes) {
     const std::lock_guard lock(guard_);
     const auto fits = std::find_if(kept_.begin(), kept_.end(), [bytes](const block& b) { return b.bytes == bytes; });
@@ -38,7 +40,10 @@ class large_blocks final {
       kept_bytes_ -= bytes;
     } else {
       while (!kept_.empty() && used_bytes_ + kept_bytes_ + bytes > most_used_) drop_oldest();
-      p = fresh(large_page, bytes);
+      while ((p = std::aligned_alloc(large_page, bytes)) == nullptr) {
+        if (kept_.empty()) return nullptr;
+        drop_oldest();
+      }
 #if defined(MADV_HUGEPAGE)
       madvise(p, bytes, MADV_HUGEPAGE);  // only a wish
 #endif
@@ -92,13 +97,21 @@ large_blocks& all_large_blocks() {
 float* allocate(std::size_t count) {
   const std::size_t bytes = count * sizeof(float), unit = bytes >= 2 * large_page ? large_page : line,
                     rounded = std::max(unit, (bytes + unit - 1) / unit * unit);
-  if (rounded < bytes || bytes / sizeof(float) != count) throw std::bad_alloc();
-  return static_cast<float*>(unit == line ? fresh(line, rounded) : all_large_blocks().take(rounded));
+  if (rounded < bytes || bytes / sizeof(float) != count) throw no_room(count);
+  void* const p = unit == line ? std::aligned_alloc(line, rounded) : all_large_blocks().take(rounded);
+  if (p == nullptr) throw no_room(count);
+  return static_cast<float*>(p);
 }
 
 void release(float* p) {
   const bool on_large_page = reinterpret_cast<std::uintptr_t>(p) % large_page == 0;  // others need no look
   if (!on_large_page || !all_large_blocks().put(p)) std::free(p);
+}
+
+working_memory allocate_working(std::size_t count) {
+  working_memory numbers = hwy::AllocateAligned<float>(count);
+  if (numbers == nullptr) throw no_room(count);
+  return numbers;
 }
 
 }  // namespace alphaform::cpu

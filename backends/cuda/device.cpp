@@ -30,20 +30,26 @@ int attribute(cudaDeviceAttr asked) {
   return value;
 }
 
-/// What the pool keeps for later, once all work is done; not while work is recorded.
-bool give_pool_back() {
-  cudaGetLastError();
-  cudaStreamCaptureStatus recording = cudaStreamCaptureStatusNone;
-  if (cudaStreamIsCapturing(queue(), &recording) != cudaSuccess || recording != cudaStreamCaptureStatusNone)
-    return false;
+bool is_recording() {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  return cudaStreamIsCapturing(queue(), &status) != cudaSuccess || status != cudaStreamCaptureStatusNone;
+}
+
+/// What the pool keeps for later, once all work is done.
+void give_pool_back() {
   cudaMemPool_t pool = nullptr;
   check(cudaStreamSynchronize(queue()), "finish its work");
   check(cudaDeviceGetDefaultMemPool(&pool, 0), "find the memory pool");
   check(cudaMemPoolTrimTo(pool, 0), "give memory back");
-  return true;
 }
 
-constexpr double mebi(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+out_of_memory no_room(std::size_t bytes) {
+  constexpr auto mebi = [](std::size_t n) { return static_cast<double>(n) / (1 << 20); };
+  std::size_t free = 0, all = 0;
+  check(cudaMemGetInfo(&free, &all), "tell how much memory it has");
+  return out_of_memory(fmt::format("the CUDA device has no room for {:.0f} MiB more: {:.0f} of its {:.0f} MiB are free",
+                                   mebi(bytes), mebi(free), mebi(all)));
+}
 
 }  // namespace
 
@@ -80,15 +86,14 @@ float* allocate(std::size_t count) {
   if (count == 0) return nullptr;
   void* p = nullptr;
   cudaError_t e = cudaMallocAsync(&p, count * sizeof(float), queue());
-  if (e == cudaErrorMemoryAllocation && give_pool_back()) e = cudaMallocAsync(&p, count * sizeof(float), queue());
-  if (e == cudaErrorMemoryAllocation) {
+  if (e == cudaErrorMemoryAllocation && !is_recording()) {
     cudaGetLastError();
-    std::size_t free = 0, all = 0;
-    check(cudaMemGetInfo(&free, &all), "tell how much memory it has");
-    throw runtime_error(fmt::format(
-        "the CUDA device has no room for {:.0f} MiB more: {:.0f} of its {:.0f} MiB are free; --max-memory makes "
-        "queries take less",
-        mebi(count * sizeof(float)), mebi(free), mebi(all)));
+    give_pool_back();
+    e = cudaMallocAsync(&p, count * sizeof(float), queue());
+    if (e == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
+      throw no_room(count * sizeof(float));
+    }
   }
   check(e, "give memory");
   return static_cast<float*>(p);

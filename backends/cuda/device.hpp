@@ -19,7 +19,7 @@ cudaStream_t queue();
 int processors();             ///< of the card
 std::size_t shared_memory();  ///< bytes that the threads of a block can have
 
-float* allocate(std::size_t count);  ///< uninitialised; @throws runtime_error with the sizes if there is no room
+float* allocate(std::size_t count);  ///< uninitialised; @throws out_of_memory with the sizes if there is no room
 void release(float*);
 void upload(const float* from_host, std::size_t count, float* to);
 void download(const float* from, std::size_t count, float* to_host);  ///< waits for the queue

@@ -64,6 +64,7 @@ class engine final {
     return k.has_own_memory ? static_cast<std::size_t>(-1) : usual_window;
   }
   void use_windows_of(std::size_t entries) { window_entries_ = entries; }
+  std::size_t window_entries() const { return window_entries_; }
   compiler<T>& programs() { return programs_; }
   bool decodes() const { return carry_ != nullptr; }
   /// The tokens are a long stretch of a text, with what the one before has left.

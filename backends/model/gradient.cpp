@@ -103,6 +103,21 @@ tensor<T> model_gradient<T>::through_head(const tensor<T>& h, const tensor<T>& g
 template <class T>
 gradients<T> model_gradient<T>::backwards(std::span<const std::int64_t> ids, const tensor<T>& g,
                                           std::size_t first) const {
+  for (std::size_t most = most_bytes_;;) {
+    std::size_t held = 0;
+    try {
+      return backwards(ids, g, first, most, held);
+    } catch (const out_of_memory&) {
+      if (held == 0) throw;
+      most = held / 2;
+    }
+  }
+}
+
+/// @param held  bytes of layers that were kept, also where memory was not enough
+template <class T>
+gradients<T> model_gradient<T>::backwards(std::span<const std::int64_t> ids, const tensor<T>& g, std::size_t first,
+                                          std::size_t most_bytes, std::size_t& held) const {
   const kernels<T>& k = m_.backend_;
   const std::size_t layers = m_.layers();
 
@@ -111,7 +126,6 @@ gradients<T> model_gradient<T>::backwards(std::span<const std::int64_t> ids, con
   std::vector<tensor<T>> before(layers);
   std::vector<std::optional<block>> blocks(layers);
   shared_streams<T> shared, shared_back;  // what later layers read of the first one, and its gradient
-  std::size_t held = 0;
   tensor<T> h = m_.embedded(ids, k);
   for (std::size_t f = 0; f < first_.size(); ++f) {
     before_layers.push_back(std::make_unique<at_x<T>>(first_[f], m_.first_env_[f], h, k));
@@ -125,7 +139,7 @@ gradients<T> model_gradient<T>::backwards(std::span<const std::int64_t> ids, con
         for (const shared_input& s : kind->of->shared) shared[std::string(s.of_first)] = b.mixer->input(s.of_first);
     h = b.after;
     const std::size_t bytes = b.bytes();
-    if (held + bytes > most_bytes_) continue;
+    if (held + bytes > most_bytes) continue;
     held += bytes;
     blocks[i] = std::move(b);
   }

@@ -26,7 +26,8 @@ class model_gradient final {
   /// The gradient of one logit at the last token.
   gradients<T> of_last_logit(std::span<const std::int64_t> ids, std::size_t output) const;
   /// Bytes that layers may take between the way forward and the way back; those that do not fit are built again, from
-  /// the streams between layers, which are always kept. The same gradients, bit for bit.
+  /// the streams between layers, which are always kept. Where memory is short they are fewer. The same gradients, bit
+  /// for bit.
   void use_at_most(std::size_t bytes) { most_bytes_ = bytes; }
   /// The derivative of one layer's mixer at its input u [T, D].
   mixer_derivative<T> mixer(std::size_t layer, const tensor<T>& u, const shared_streams<T>& = {}) const;
@@ -38,6 +39,8 @@ class model_gradient final {
   tensor<T> half() const;
   tensor<T> through_head(const tensor<T>& h, const tensor<T>& g, std::size_t first) const;
   gradients<T> backwards(std::span<const std::int64_t> ids, const tensor<T>& g, std::size_t first) const;
+  gradients<T> backwards(std::span<const std::int64_t> ids, const tensor<T>& g, std::size_t first,
+                         std::size_t most_bytes, std::size_t& held) const;
 
   const model<T>& m_;
   std::vector<bound_derivatives> first_, feed_;

@@ -140,21 +140,32 @@ void stretch_by_stretch(const model<T>& m, std::span<const std::int64_t> ids, st
 
 template <class T>
 rolled_out<T> rollout_row(const model<T>& m, std::span<const std::int64_t> ids, const rollout_options& o) {
-  constexpr std::size_t usual = 1024, usual_on_device = 16384;
+  constexpr std::size_t fewest = 64, usual = 1024, usual_on_device = 16384;
   if (ids.empty()) throw user_error("the text is empty: a rollout needs at least one token");
   const std::size_t tokens = ids.size(), token = o.token == rollout_options{}.token ? tokens - 1 : o.token;
   if (token >= tokens)
     throw user_error(fmt::format("token {} was asked for, but the text has tokens 0 to {}", token, tokens - 1));
   const entered<T> on(m.backend());
-  row_of_products<T> row{std::vector<T>(tokens, T(0))};
-  row.v[token] = 1;
-  if (m.comes_in_stretches()) {  // no later token has a part in the row
-    const std::size_t at_once = o.stretch != 0 ? o.stretch : m.backend().has_own_memory ? usual_on_device : usual;
-    stretch_by_stretch(m, ids.first(token + 1), at_once, row);
-  } else {
-    layer_by_layer(m, ids, o.stream_bytes, row);
+  const bool stretches = m.comes_in_stretches();
+  const std::size_t quick = m.backend().has_own_memory ? usual_on_device : usual,
+                    stream = tokens * m.width() * sizeof(T);
+  std::size_t at_once = std::min(tokens, o.stretch != 0 ? o.stretch : quick),
+              bytes = std::min(o.stream_bytes, m.layers() * stream);
+  for (;;) {
+    row_of_products<T> row{std::vector<T>(tokens, T(0))};
+    row.v[token] = 1;
+    try {
+      if (stretches)  // no later token has a part in the row
+        stretch_by_stretch(m, ids.first(token + 1), at_once, row);
+      else
+        layer_by_layer(m, ids, bytes, row);
+      return {std::move(row.v), row.least_row_sum};
+    } catch (const out_of_memory&) {
+      std::size_t& most = stretches ? at_once : bytes;
+      if (most <= (stretches ? fewest : stream)) throw;
+      most /= 2;
+    }
   }
-  return {std::move(row.v), row.least_row_sum};
 }
 
 template rolled_out<float> rollout_row(const model<float>&, std::span<const std::int64_t>, const rollout_options&);

@@ -1,6 +1,5 @@
-#include <hwy/aligned_allocator.h>
-
 #include <alphaform/backends/cpu/heads/heads.hpp>
+#include <alphaform/backends/cpu/memory.hpp>
 #include <utility>
 
 #undef HWY_TARGET_INCLUDE
@@ -17,13 +16,13 @@ namespace alphaform::cpu::HWY_NAMESPACE {
 
 /// Memory of one thread: a chunk's rows, and the state as panels [state, tile_columns()] of channels.
 struct head_memory final {
-  hwy::AlignedFreeUniquePtr<float[]> kept;
+  working_memory kept;
   std::size_t size = 0, rows = 0;
 
   /// Numbers of which the first `zeros` are 0 but for what was written to rows of the same form before.
   float* at_least(std::size_t count, std::size_t form, std::size_t zeros) {
     if (count > size) {
-      kept = hwy::AllocateAligned<float>(count);
+      kept = allocate_working(count);
       size = count;
       rows = 0;
     }

@@ -12,9 +12,9 @@
 #include <algorithm>
 #include <alphaform/backends/cpu/heads/rank_one.hpp>
 #include <alphaform/backends/cpu/heads/rank_one_passes-inl.hpp>
+#include <alphaform/backends/cpu/memory.hpp>
 #include <alphaform/backends/cpu/simd/math-inl.hpp>
 #include <alphaform/backends/cpu/products/products-inl.hpp>
-#include <hwy/aligned_allocator.h>
 #include <hwy/cache_control.h>
 #include <utility>
 // clang-format on
@@ -100,7 +100,7 @@ class heads final {
     width_ = hwy::RoundUpTo(channels * columns, lanes);
     const std::size_t each = passes_at_once * rows_.row, stream = passes_at_once * width_;
     const std::size_t state = along_state_ ? channels * rows_.row : width_ * states;
-    room_ = hwy::AllocateAligned<float>(5 * each + 2 * stream + width_ + state);
+    room_ = allocate_working(5 * each + 2 * stream + width_ + state);
     float* p = room_.get();
     for (float** const q : {&rows_.change, &rows_.correct, &rows_.write, &rows_.read, &rows_.probe})
       *q = std::exchange(p, p + each);
@@ -278,7 +278,7 @@ class heads final {
   bool along_state_ = false, decays_ = true;
   shared shared_ = shared::nothing;
   packed rows_{};
-  hwy::AlignedFreeUniquePtr<float[]> room_;
+  working_memory room_;
   float *x_ = nullptr, *y_ = nullptr, *w_ = nullptr, *h_ = nullptr;
 };
 

@@ -72,14 +72,14 @@ class leaf_of_map {
  private:
   static HWY_INLINE std::size_t Width() { return hn::Lanes(map_lanes()); }
   std::size_t Row() const { return (leaf_tokens + m_.reach()) * Width(); }
-  float* Entry(const maps::buffer& tile, std::size_t t, std::size_t s) const {
+  float* Entry(const working_memory& tile, std::size_t t, std::size_t s) const {
     return tile.get() + (t - low_) * Row() + (s - first_) * Width();
   }
 
   HWY_INLINE void Group(std::size_t c, std::size_t count) const {
     const map_lanes d;
     const recurrence<float>& core = m_.of.core;
-    const auto keep = [&](const view<const float>& u, std::size_t begin, const maps::buffer& to) HWY_ATTR {
+    const auto keep = [&](const view<const float>& u, std::size_t begin, const working_memory& to) HWY_ATTR {
       EachToken(u, begin, high_, c, 0, count,
                 [d, p = to.get()](std::size_t i, map_vector x) HWY_ATTR { hn::Store(x, d, p + i * hn::Lanes(d)); });
     };
@@ -150,7 +150,7 @@ class leaf_of_map {
     };
     Vectors(core.decay.v, first_, c, n, count, put);
   }
-  HWY_INLINE void Products(const factored<float>& f, const maps::buffer& factor, std::size_t begin, std::size_t c,
+  HWY_INLINE void Products(const factored<float>& f, const working_memory& factor, std::size_t begin, std::size_t c,
                            std::size_t n, std::size_t count, std::size_t step, float* to) const {
     const map_lanes d;
     const float* const u = factor.get();
@@ -301,9 +301,10 @@ namespace maps {
 
 leaf_scratch::leaf_scratch(const channels& m) {
   const std::size_t width = HWY_DYNAMIC_DISPATCH(LeafLanes)(), columns = leaf_tokens + m.reach();
-  for (buffer* b : {&decay, &write, &read, &block_decay, &block_write}) *b = floats(most_leaf_states * columns * width);
-  for (buffer* b : {&decay_factor, &write_factor, &read_factor}) *b = floats(columns * width);
-  for (buffer* b : {&core, &taken}) *b = floats(leaf_tokens * columns * width);
+  for (working_memory* b : {&decay, &write, &read, &block_decay, &block_write})
+    *b = allocate_working(most_leaf_states * columns * width);
+  for (working_memory* b : {&decay_factor, &write_factor, &read_factor}) *b = allocate_working(columns * width);
+  for (working_memory* b : {&core, &taken}) *b = allocate_working(leaf_tokens * columns * width);
 }
 
 void leaf(const channels& m, std::size_t low, leaf_scratch& w, view<float> map) {

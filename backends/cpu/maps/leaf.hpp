@@ -9,7 +9,7 @@ constexpr std::size_t most_leaf_states = 8;  ///< that are worked on together wi
 
 struct leaf_scratch final {
   explicit leaf_scratch(const channels&);
-  buffer decay, write, read, block_decay, block_write, decay_factor, write_factor, read_factor, core, taken;
+  working_memory decay, write, read, block_decay, block_write, decay_factor, write_factor, read_factor, core, taken;
 };
 
 /// Rows [low, low + 32) of the map, columns from low - reach on to the diagonal.

@@ -19,7 +19,8 @@ void add_square(const channels& m, const decay_totals& totals, const square& q, 
   const bool sum = m.over == over_channels::sum || m.magnitudes, maximum = m.over == over_channels::maximum;
   const bool matrix_unit = sum && amx::usable() && pairs_in_order(m);
   panel_scratch scratch(m, q);
-  const buffer panels = floats(panel_floats(q, slab_at(m, 0).pitch())), tile = floats(height * stride);
+  const working_memory panels = allocate_working(panel_floats(q, slab_at(m, 0).pitch())),
+                       tile = allocate_working(height * stride);
   std::fill_n(tile.get(), height * stride, maximum ? -std::numeric_limits<float>::infinity() : 0.0f);
   for (std::size_t k = 0; k < slab_count(m); ++k) {
     const slab s = slab_at(m, k);

@@ -227,12 +227,13 @@ namespace maps {
 
 void lines::resize(std::size_t count, std::size_t tokens) {
   length = panel_lines(tokens) * leaf_tokens + leaf_tokens;  // vectors may read on behind
-  at = floats(count * length);
+  at = allocate_working(count * length);
   std::fill_n(at.get(), count * length, 0.0f);
 }
 
 panel_scratch::panel_scratch(const channels& m, const square& q)
-    : numbers(floats(3 * m.states + m.taps)), filtered(floats(q.columns + m.reach() + 3 * leaf_tokens)) {
+    : numbers(allocate_working(3 * m.states + m.taps)),
+      filtered(allocate_working(q.columns + m.reach() + 3 * leaf_tokens)) {
   const std::size_t width = HWY_DYNAMIC_DISPATCH(MapLanes)(), columns = q.columns + m.reach();
   strip.resize(width, std::max(q.rows, columns));
   row_factor.resize(width, q.rows);

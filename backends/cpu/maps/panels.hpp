@@ -1,14 +1,10 @@
 // The operands of a map's products: what a channel's states read on the rows, times their decay since the node's
 // middle; what they write on the columns, filtered, times the decay until there.
 #pragma once
-#include <hwy/aligned_allocator.h>
-
 #include <alphaform/backends/cpu/maps/triangle.hpp>
+#include <alphaform/backends/cpu/memory.hpp>
 
 namespace alphaform::cpu::maps {
-
-using buffer = hwy::AlignedFreeUniquePtr<float[]>;
-inline buffer floats(std::size_t n) { return hwy::AllocateAligned<float>(n); }
 
 /// Sums of logarithmic decays over the tokens of each square side: [side][state][channel].
 struct decay_totals final {
@@ -20,14 +16,14 @@ decay_totals total_decays(const channels&);
 /// One channel or state a line, tokens along it.
 struct lines final {
   std::size_t length = 0;
-  buffer at;
+  working_memory at;
   void resize(std::size_t count, std::size_t tokens);
 };
 /// What a thread keeps between the slabs of a square.
 struct panel_scratch final {
   panel_scratch(const channels&, const square&);
   lines strip, row_factor, row_sum, row_vector, column_factor, column_sum, column_vector;
-  buffer numbers, filtered;
+  working_memory numbers, filtered;
 };
 
 /// Where the panels of one node lie: tokens in groups of 32, [group][depth][32].

@@ -6,10 +6,10 @@
 #define ALPHAFORM_CPU_STATES_ROWS_INL
 #endif
 
-#include <hwy/aligned_allocator.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <alphaform/backends/cpu/memory.hpp>
 #include <cstddef>
 #include <limits>
 
@@ -23,10 +23,10 @@ constexpr std::size_t width = hn::MaxLanes(lanes());
 
 /// Floats that one thread's kernels work in; they stay for its next call.
 inline float* scratch(std::size_t count) {
-  thread_local hwy::AlignedFreeUniquePtr<float[]> floats;
+  thread_local working_memory floats;
   thread_local std::size_t size = 0;
   if (size < count) {
-    floats = hwy::AllocateAligned<float>(count);
+    floats = allocate_working(count);
     size = count;
   }
   return floats.get();
