@@ -65,11 +65,72 @@ HWY_INLINE map_vector Finish(map_vector x, float last) {
   return x;
 }
 
+/// Two numbers a word: their upper halves to `high`, what they lack to `low`.
+HWY_INLINE void PutHalves(map_vector even, map_vector odd, float* high, float* low) {
+  const map_lanes d;
+  const hn::RebindToUnsigned<map_lanes> du;
+  const auto bits = [du](map_vector v) HWY_ATTR { return hn::BitCast(du, v); };
+  const auto half = hn::Set(du, 0x8000u), upper = hn::Set(du, 0xffff0000u);
+  const auto e = hn::And(hn::Add(bits(even), half), upper), o = hn::And(hn::Add(bits(odd), half), upper);
+  const map_vector even_rest = hn::Sub(even, hn::BitCast(d, e)), odd_rest = hn::Sub(odd, hn::BitCast(d, o));
+  hn::Store(hn::BitCast(d, hn::Or(o, hn::ShiftRight<16>(e))), d, high);
+  hn::Store(hn::BitCast(d, hn::Or(hn::And(hn::Add(bits(odd_rest), half), upper),
+                                  hn::ShiftRight<16>(hn::Add(bits(even_rest), half)))),
+            d, low);
+}
+
+/// 32 tokens of two states of 16 channels side by side, as rows of a matrix unit's tiles.
+struct tokens_of_two_states final {
+  const float *factor, *sum;    ///< [token][channel]
+  const float* v[2];            ///< [token], of each state
+  const float *scale, *number;  ///< [state][channel]; numbers are what v is if it does not vary
+
+  template <bool Varies>
+  HWY_INLINE void Emit(float* to) const {
+    if (IsBounded(0) && IsBounded(1))
+      Tokens<Varies, true>(to);
+    else
+      Tokens<Varies, false>(to);
+  }
+
+ private:
+  static constexpr std::size_t width = 16;
+  bool IsBounded(std::size_t state) const {
+    const map_lanes d;
+    const map_vector scales = hn::LoadU(d, scale + state * width), least = hn::Set(d, -125.0f);
+    const auto above = [&](const float* at) HWY_ATTR { return hn::Ge(hn::Mul(hn::LoadU(d, at), scales), least); };
+    return hn::AllTrue(d, hn::And(above(sum), above(sum + (leaf_tokens - 1) * width)));
+  }
+  template <bool Varies, bool Bounded>
+  HWY_INLINE void Tokens(float* to) const {
+    const map_lanes d;
+    const map_vector scale0 = hn::LoadU(d, scale), scale1 = hn::LoadU(d, scale + width), number0 = hn::LoadU(d, number),
+                     number1 = hn::LoadU(d, number + width);
+    const float *const f = factor, *const s = sum, *const v0 = v[0], *const v1 = v[1];
+    for (std::size_t half = 0; half < 2; ++half, to += maps::halves_tile)
+      for (std::size_t i = 0; i < width; ++i) {
+        const std::size_t t = half * width + i;
+        const map_vector factors = hn::LoadU(d, f + t * width), sums = hn::LoadU(d, s + t * width);
+        const map_vector even = hn::Mul(factors, Varies ? hn::Set(d, v0[t]) : number0),
+                         odd = hn::Mul(factors, Varies ? hn::Set(d, v1[t]) : number1);
+        const auto decay = [sums](map_vector scales) HWY_ATTR {
+          if constexpr (Bounded) return BoundedPowerOfTwo(sums, scales);
+          return PowerOfTwo(hn::Mul(sums, scales));
+        };
+        PutHalves(hn::Mul(even, decay(scale0)), hn::Mul(odd, decay(scale1)), to + i * width,
+                  to + 2 * maps::halves_tile + i * width);
+      }
+  }
+};
+
 /// Where one depth of a panel goes, 16 tokens at a time.
 struct panel_depth final {
   float* panel;
   std::size_t pitch, depth;
   bool halves;
+  std::size_t pair = 2;  ///< depths from two states to the next two
+
+  void Next() { depth += depth % 2 == 0 ? 1 : pair - 1; }
 
   HWY_INLINE void Put(std::size_t i, map_vector x) const {
     const map_lanes d;
@@ -79,22 +140,13 @@ struct panel_depth final {
     float* const high = maps::halves_at(group, depth, i % leaf_tokens);
     float* const low = high + 2 * maps::halves_tile;
     if (depth % 2 == 0) return hn::Store(x, d, low);
-    const hn::RebindToUnsigned<map_lanes> du;
-    const auto bits = [du](map_vector v) HWY_ATTR { return hn::BitCast(du, v); };
-    const auto half = hn::Set(du, 0x8000u), upper = hn::Set(du, 0xffff0000u);
-    const map_vector even = hn::Load(d, low);
-    const auto e = hn::And(hn::Add(bits(even), half), upper), o = hn::And(hn::Add(bits(x), half), upper);
-    const map_vector even_rest = hn::Sub(even, hn::BitCast(d, e)), odd_rest = hn::Sub(x, hn::BitCast(d, o));
-    hn::Store(hn::BitCast(d, hn::Or(o, hn::ShiftRight<16>(e))), d, high);
-    hn::Store(hn::BitCast(d, hn::Or(hn::And(hn::Add(bits(odd_rest), half), upper),
-                                    hn::ShiftRight<16>(hn::Add(bits(even_rest), half)))),
-              d, low);
+    PutHalves(hn::Load(d, low), x, high, low);
   }
 };
 
 template <bool Magnitudes, bool Varies>
 HWY_INLINE void Emit(emission e, std::size_t tokens, float last, panel_depth to) {
-  for (std::size_t n = 0; n < e.states; ++n, ++to.depth)
+  for (std::size_t n = 0; n < e.states; ++n, to.Next())
     e.State<Varies>(n, tokens, [=](std::size_t i, map_vector x) HWY_ATTR { to.Put(i, Finish<Magnitudes>(x, last)); });
 }
 
@@ -106,7 +158,7 @@ HWY_INLINE void EmitFiltered(emission e, const float* tap, std::size_t taps, std
   const std::size_t width = hn::Lanes(d);
   const map_vector tap0 = hn::Set(d, tap[0]), tap1 = hn::Set(d, tap[1]), tap2 = hn::Set(d, tap[Taps == 4 ? 2 : 0]),
                    tap3 = hn::Set(d, tap[Taps == 4 ? 3 : 0]);
-  for (std::size_t n = 0; n < e.states; ++n, ++to.depth) {
+  for (std::size_t n = 0; n < e.states; ++n, to.Next()) {
     e.State<Varies>(n, tokens + taps - 1,
                     [d, line](std::size_t i, map_vector x) HWY_ATTR { hn::Store(x, d, line + i); });
     for (std::size_t i = 0; i < tokens; i += width) {

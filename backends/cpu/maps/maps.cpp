@@ -32,7 +32,8 @@ void add_square(const channels& m, const decay_totals& totals, const square& q, 
                             panel_lines(n.columns),
                             s,
                             tile.get() + (n.row - q.row) * stride + n.column - q.column,
-                            stride};
+                            stride,
+                            matrix_unit ? rows_of_halves(m) : layout::by_depth};
       if (matrix_unit)
         amx::sum_products(p);
       else if (sum)

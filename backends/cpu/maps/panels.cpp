@@ -35,6 +35,7 @@ class slab_panels {
         w_(w),
         panels_(panels),
         halves_(halves),
+        by_token_(halves && maps::rows_of_halves(m) == maps::layout::by_token),
         read_(m.of.core.read, w.row_vector),
         write_(m.of.core.write, w.column_vector),
         scale_(w.numbers.get()),
@@ -45,7 +46,7 @@ class slab_panels {
     for (std::size_t c = s_.channel; c < end; c += width) Group(c, std::min(width, end - c));
     for (std::size_t k = 0; k < q_.nodes.size(); ++k) {
       const maps::node_panels p = maps::panels_of(q_, k, s_.pitch(), panels_);
-      Pad(p.rows, maps::panel_lines(q_.nodes[k].rows));
+      if (!by_token_) Pad(p.rows, maps::panel_lines(q_.nodes[k].rows));
       Pad(p.columns, maps::panel_lines(q_.nodes[k].columns));
     }
   }
@@ -53,15 +54,24 @@ class slab_panels {
  private:
   /// The depths that no state has.
   void Pad(float* panel, std::size_t groups) const {
-    for (panel_depth to = Depth(panel, s_.channels * m_.states); to.depth < s_.depth; ++to.depth)
+    for (std::size_t k = s_.channels * m_.states; k < s_.depth; ++k) {
+      const panel_depth to = Depth(panel, k / m_.states, k % m_.states);
       for (std::size_t i = 0; i < groups * leaf_tokens; i += hn::Lanes(map_lanes())) to.Put(i, hn::Zero(map_lanes()));
+    }
   }
-  panel_depth Depth(float* panel, std::size_t depth) const { return {panel, s_.pitch(), depth, halves_}; }
+  /// That of state n of the slab's channel number c.
+  panel_depth Depth(float* panel, std::size_t c, std::size_t n) const {
+    if (!by_token_) return {panel, s_.pitch(), c * m_.states + n, halves_, 2};
+    return {panel, s_.pitch(), (c / 16 * m_.states + n) / 2 * 32 + c % 16 * 2 + n % 2, halves_, 32};
+  }
 
   HWY_INLINE void Group(std::size_t c, std::size_t count) const {
     const auto row = static_cast<std::ptrdiff_t>(q_.row), column = First();
     const std::size_t columns = q_.columns + m_.reach();
-    Stream(read_.of.u, row, q_.rows, c, 0, count, w_.row_factor);
+    if (by_token_)
+      Lanes(c, count);
+    else
+      Stream(read_.of.u, row, q_.rows, c, 0, count, w_.row_factor);
     HWY_ALIGN float factors[most_lanes] = {};
     for (std::size_t i = 0; i < count; ++i)
       factors[i] = (m_.over == over_channels::sum ? Weight(c + i) : 1) * (m_.taps == 1 ? Tap(c + i, 0) : 1);
@@ -72,8 +82,9 @@ class slab_panels {
       if (write_.by_channel) Stream(write_.of.v, column, columns, c, n, count, w_.column_vector);
       for (std::size_t k = 0; k < q_.nodes.size(); ++k) {
         const node_sums sums(m_, totals_, w_, c, m_.sums_by_state ? n : 0, count);
-        sums.Rows(q_.nodes[k]);
+        sums.Rows(q_.nodes[k], by_token_);
         sums.Columns(q_.nodes[k]);
+        if (by_token_) RowsByToken(q_.nodes[k], maps::panels_of(q_, k, s_.pitch(), panels_).rows, c);
         for (std::size_t i = 0; i < count; ++i) {
           if (k == 0 && n == 0) FetchNext(c + hn::Lanes(map_lanes()), i, count);
           Channel(k, c + i, i, n, one_by_one ? 1 : m_.states);
@@ -116,19 +127,54 @@ class slab_panels {
   HWY_INLINE void Channel(std::size_t k, std::size_t c, std::size_t i, std::size_t n, std::size_t states) const {
     const maps::node& node = q_.nodes[k];
     const maps::node_panels p = maps::panels_of(q_, k, s_.pitch(), panels_);
-    const std::size_t place = (c - s_.channel) * m_.states + n;
+    const std::size_t number = c - s_.channel;
     for (std::size_t t = 0; t < m_.taps; ++t) tap_[t] = Tap(c, t);
     for (std::size_t s = 0; s < states; ++s) scale_[s] = Scale(c, n + s);
     const emission reads = Emission(read_, i, c, n, states, w_.row_factor, w_.row_sum, node.row - q_.row),
                    writes = Emission(write_, i, c, n, states, w_.column_factor, w_.column_sum, node.column - q_.column);
     const std::size_t rows = maps::panel_lines(node.rows) * leaf_tokens, columns = node.columns;
     if (m_.magnitudes) {
-      Side<true>(reads, read_.varies, 1, rows, 1, Depth(p.rows, place));
-      Side<true>(writes, write_.varies, m_.taps, columns, Weight(c), Depth(p.columns, place));
+      Side<true>(reads, read_.varies, 1, rows, 1, Depth(p.rows, number, n));
+      Side<true>(writes, write_.varies, m_.taps, columns, Weight(c), Depth(p.columns, number, n));
     } else {
-      Side<false>(reads, read_.varies, 1, rows, 1, Depth(p.rows, place));
-      Side<false>(writes, write_.varies, m_.taps, columns, 1, Depth(p.columns, place));
+      if (!by_token_) Side<false>(reads, read_.varies, 1, rows, 1, Depth(p.rows, number, n));
+      Side<false>(writes, write_.varies, m_.taps, columns, 1, Depth(p.columns, number, n));
     }
+  }
+
+  /// What rows with channels side by side need of those from c on: their factors, and for each state a vector of scales
+  /// and one of numbers.
+  HWY_INLINE void Lanes(std::size_t c, std::size_t count) const {
+    ToStrip(
+        static_cast<std::ptrdiff_t>(q_.row), q_.rows, m_.tokens, w_.row_factor.length, w_.row_factor.at.get(),
+        [this, c, count](std::size_t begin, std::size_t end, auto f)
+            HWY_ATTR { EachToken(read_.of.u, begin, end, c, 0, count, f); },
+        [](float*, std::size_t, std::size_t, std::size_t) {});
+    float* const scales = w_.of_lanes.get();
+    float* const numbers = scales + 16 * m_.states;
+    for (std::size_t n = 0; n < m_.states; ++n)
+      for (std::size_t i = 0; i < 16; ++i) {
+        scales[16 * n + i] = i < count ? Scale(c + i, n) : 0;
+        numbers[16 * n + i] = i < count ? Number(read_, c + i, n) : 0;
+      }
+  }
+  HWY_INLINE void RowsByToken(const maps::node& k, float* panel, std::size_t c) const {
+    const std::size_t offset = k.row - q_.row, line = read_.of.v.of(axis::state) > 1 ? w_.row_vector.length : 0;
+    const float *const scales = w_.of_lanes.get(), *const numbers = scales + 16 * m_.states;
+    for (std::size_t t = 0; t < maps::panel_lines(k.rows) * leaf_tokens; t += leaf_tokens)
+      for (std::size_t n = 0; n < m_.states; n += 2) {
+        const float* const v = w_.row_vector.at.get() + n * line + offset + t;
+        const tokens_of_two_states of{w_.row_factor.at.get() + 16 * (offset + t),
+                                      w_.row_sum.at.get() + 16 * t,
+                                      {v, v + line},
+                                      scales + 16 * n,
+                                      numbers + 16 * n};
+        float* const to = maps::halves_at(panel + t * s_.pitch(), Depth(panel, c - s_.channel, n).depth, 0);
+        if (read_.varies)
+          of.Emit<true>(to);
+        else
+          of.Emit<false>(to);
+      }
   }
   template <bool Magnitudes>
   HWY_INLINE void Side(const emission& e, bool varies, std::size_t taps, std::size_t tokens, float last,
@@ -151,8 +197,7 @@ class slab_panels {
     float* const number = scale_ + m_.states * (&x == &read_ ? 1 : 2);
     const view<const float>& v = x.of.v;
     const std::size_t line = x.vector.length;
-    for (std::size_t s = 0; s < states; ++s)
-      number[s] = x.varies ? 1 : v.data[c * v.step(axis::chan) + (n + s) * v.step(axis::state)];
+    for (std::size_t s = 0; s < states; ++s) number[s] = Number(x, c, n + s);
     const float* at = x.vector.at.get() + offset;
     if (x.by_channel)
       at += i * line;
@@ -167,6 +212,10 @@ class slab_panels {
             number};
   }
 
+  float Number(const side& x, std::size_t c, std::size_t n) const {
+    const view<const float>& v = x.of.v;
+    return x.varies ? 1 : v.data[c * v.step(axis::chan) + n * v.step(axis::state)];
+  }
   float Weight(std::size_t c) const { return m_.of.weight.data[c * m_.of.weight.step(axis::chan)]; }
   float Tap(std::size_t c, std::size_t k) const {
     const view<const float>& f = m_.of.taps;
@@ -189,7 +238,7 @@ class slab_panels {
   const maps::slab& s_;
   maps::panel_scratch& w_;
   float* panels_;
-  bool halves_;
+  bool halves_, by_token_;
   side read_, write_;
   float *scale_, *tap_;
 };
@@ -235,6 +284,7 @@ panel_scratch::panel_scratch(const channels& m, const square& q)
     : numbers(allocate_working(3 * m.states + m.taps)),
       filtered(allocate_working(q.columns + m.reach() + 3 * leaf_tokens)) {
   const std::size_t width = HWY_DYNAMIC_DISPATCH(MapLanes)(), columns = q.columns + m.reach();
+  of_lanes = allocate_working(2 * 16 * m.states);
   strip.resize(width, std::max(q.rows, columns));
   row_factor.resize(width, q.rows);
   row_sum.resize(width, q.rows);
@@ -260,6 +310,10 @@ panel_scratch::panel_scratch(const channels& m, const square& q)
 bool states_one_by_one(const channels& m) {
   const auto by_channel = [](const view<const float>& v) { return v.of(axis::token) > 1 && v.of(axis::chan) > 1; };
   return m.sums_by_state || by_channel(m.of.core.read.v) || by_channel(m.of.core.write.v);
+}
+layout rows_of_halves(const channels& m) {
+  const bool whole = m.states % 2 == 0 && slab_channels(m) % 16 == 0 && HWY_DYNAMIC_DISPATCH(MapLanes)() == 16;
+  return whole && !states_one_by_one(m) ? layout::by_token : layout::by_depth;
 }
 bool pairs_in_order(const channels& m) { return !states_one_by_one(m) || m.states == 1 || m.states % 2 == 0; }
 

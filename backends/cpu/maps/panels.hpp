@@ -23,16 +23,17 @@ struct lines final {
 struct panel_scratch final {
   panel_scratch(const channels&, const square&);
   lines strip, row_factor, row_sum, row_vector, column_factor, column_sum, column_vector;
-  working_memory numbers, filtered;
+  working_memory numbers, filtered, of_lanes;
 };
 
 /// Where the panels of one node lie: tokens in groups of 32, [group][depth][32].
 struct node_panels final {
   float *rows, *columns;
 };
-/// The same as halves, for a matrix unit: numbers as two of 8 bits each, words of two depths. [group][depth / 32] has
-/// tiles of the upper halves of 16 tokens, of those of the next 16, and of the lower halves of both; each is
-/// [(depth % 32) / 2][token].
+/// How halves lie in a panel for a matrix unit: numbers as two of 8 bits each, words of two depths. [group][depth / 32]
+/// has tiles of the upper halves of 16 tokens, of those of the next 16, and of the lower halves of both. Each is
+/// [(depth % 32) / 2][token]; the unit reads rows with tokens first.
+enum class layout : std::uint8_t { by_depth, by_token };
 constexpr std::size_t halves_tile = 16 * 16;
 inline float* halves_at(float* group, std::size_t depth, std::size_t token) {
   return group + depth / 32 * 4 * halves_tile + token / 16 * halves_tile + depth % 32 / 2 * 16 + token % 16;
@@ -44,6 +45,9 @@ std::size_t panel_floats(const square&, std::size_t pitch);
 bool states_one_by_one(const channels&);
 /// Of two depths that halves share words, the first is there before the second.
 bool pairs_in_order(const channels&);
+/// Of halves, whether rows come with tokens first: 16 channels side by side are words of one tile then, and the states
+/// of a channel two of each of its tiles.
+layout rows_of_halves(const channels&);
 /// @param halves  for a matrix unit
 void fill_panels(const channels&, const decay_totals&, const square&, const slab&, panel_scratch&, float* panels,
                  bool halves);

@@ -67,14 +67,18 @@ std::vector<square> squares(std::size_t tokens, std::size_t reach) {
   return all;
 }
 
+std::size_t slab_channels(const channels& m) {
+  constexpr std::size_t depth = 256;  // what stays in the cache
+  return std::max<std::size_t>(1, depth / m.states);
+}
 slab slab_at(const channels& m, std::size_t index) {
-  constexpr std::size_t depth = 256, step = 32;  // what stays in the cache; what a matrix unit takes at a time
-  const std::size_t each = std::max<std::size_t>(1, depth / m.states), first = index * each;
-  const std::size_t count = std::min(each, m.count - first);
-  return {first, count, (count * m.states + step - 1) / step * step};
+  constexpr std::size_t step = 32;  // what a matrix unit takes at a time
+  const std::size_t each = slab_channels(m), first = index * each;
+  const std::size_t count = std::min(each, m.count - first), padded = each % 16 == 0 ? (count + 15) / 16 * 16 : count;
+  return {first, count, (padded * m.states + step - 1) / step * step};
 }
 std::size_t slab_count(const channels& m) {
-  const std::size_t each = slab_at(m, 0).channels;
+  const std::size_t each = slab_channels(m);
   return (m.count + each - 1) / each;
 }
 

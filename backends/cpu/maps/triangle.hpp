@@ -56,6 +56,8 @@ struct slab final {
   /// Depths from one group of tokens to the next: groups a power of two apart would lie in the same sets of the cache.
   std::size_t pitch() const { return depth + 1; }
 };
+/// Channels of a slab, of which the last may have fewer; where they are groups of 16, depths are those of whole groups.
+std::size_t slab_channels(const channels&);
 slab slab_at(const channels&, std::size_t index);
 std::size_t slab_count(const channels&);
 constexpr std::size_t panel_lines(std::size_t tokens) { return (tokens + leaf_tokens - 1) / leaf_tokens; }

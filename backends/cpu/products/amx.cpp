@@ -123,7 +123,8 @@ ALPHAFORM_AMX void add_block(const float* row, const float* column, std::size_t 
 
 ALPHAFORM_AMX void multiply(const maps::panel_product& p) {
   const std::size_t depth = p.over.depth, group = p.over.pitch() * leaf_tokens;
-  for (std::size_t i = 0; i < p.row_groups; ++i) transpose_tiles(p.of.rows + i * group, 4 * depth / step);
+  if (p.rows == maps::layout::by_depth)
+    for (std::size_t i = 0; i < p.row_groups; ++i) transpose_tiles(p.of.rows + i * group, 4 * depth / step);
   const configuration tiles;
   fence();
   _tile_loadconfig(&tiles);
