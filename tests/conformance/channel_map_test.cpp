@@ -243,6 +243,19 @@ ON_EVERY_DEVICE("a long sequence has the same errors as a short one") {
   }
 }
 
+/// The CPU's squares are taller then.
+ON_EVERY_DEVICE("a map of more than 4,096 tokens has the same errors as a short one") {
+  USE_DEVICE();
+  const sizes z{4133, 1, 2, 4};
+  const example e(z, kinds[0], 17);
+  if (tests_cpu()) {
+    cpu::allow_amx(false);
+    CHECK(difference(e, z, over_channels::sum) < 2e-6);
+    cpu::allow_amx(true);
+  }
+  CHECK(difference(e, z, over_channels::sum) < 1e-5);
+}
+
 /// The same of channels [begin, end) alone.
 channel_matrices<float> some_of(channel_matrices<float> m, std::size_t begin, std::size_t end) {
   for (view<const float>* v : {&m.core.decay.u, &m.core.decay.v, &m.core.write.u, &m.core.write.v, &m.core.read.u,

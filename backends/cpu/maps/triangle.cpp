@@ -47,12 +47,12 @@ std::vector<square> squares(std::size_t tokens, std::size_t reach) {
   const std::size_t side = square_tokens(tokens);
   std::vector<square> all;
   for (std::size_t half = std::bit_floor(tokens - 1); half >= side; half /= 2) {
-    const std::size_t columns = std::min(half, 2 * side);
+    const std::size_t columns = std::min(half, 2 * side), tall = std::min(half, tokens < 16 * side ? side : 2 * side);
     for (std::size_t low = 0; low + half < tokens; low += 2 * half)
-      for (std::size_t row = low + half; row < std::min(tokens, low + 2 * half); row += side)
+      for (std::size_t row = low + half; row < std::min(tokens, low + 2 * half); row += tall)
         for (std::size_t column = low; column < low + half; column += columns) {
           if (column + columns <= reach) continue;  // before the first token
-          const std::size_t rows = std::min(side, tokens - row);
+          const std::size_t rows = std::min(tall, tokens - row);
           all.push_back({row, rows, column, columns, {{low + half, row, rows, column, columns}}});
         }
   }

@@ -47,7 +47,7 @@ struct square final {
 
 /// The side of squares: small ones keep more threads busy, large ones need fewer exponentials.
 std::size_t square_tokens(std::size_t tokens);
-/// All squares, the most laborious first.
+/// All squares, the most laborious first. Far from the diagonal they are two sides wide, and of many tokens as tall.
 std::vector<square> squares(std::size_t tokens, std::size_t reach);
 
 /// A number of channels whose states make up the inner dimension of a product.
