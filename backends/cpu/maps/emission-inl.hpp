@@ -94,7 +94,7 @@ struct tokens_of_two_states final {
   }
 
  private:
-  static constexpr std::size_t width = 16;
+  static constexpr std::size_t width = maps::unit_words;
   bool IsBounded(std::size_t state) const {
     const map_lanes d;
     const map_vector scales = hn::LoadU(d, scale + state * width), least = hn::Set(d, -125.0f);
@@ -128,7 +128,7 @@ struct panel_depth final {
   float* panel;
   std::size_t pitch, depth;
   bool halves;
-  std::size_t pair = 2;  ///< depths from two states to the next two
+  std::size_t pair;  ///< depths from two states to the next two
 
   void Next() { depth += depth % 2 == 0 ? 1 : pair - 1; }
 

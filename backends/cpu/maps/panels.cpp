@@ -61,8 +61,9 @@ class slab_panels {
   }
   /// That of state n of the slab's channel number c.
   panel_depth Depth(float* panel, std::size_t c, std::size_t n) const {
+    constexpr std::size_t words = maps::unit_words;
     if (!by_token_) return {panel, s_.pitch(), c * m_.states + n, halves_, 2};
-    return {panel, s_.pitch(), (c / 16 * m_.states + n) / 2 * 32 + c % 16 * 2 + n % 2, halves_, 32};
+    return {panel, s_.pitch(), (c / words * m_.states + n) / 2 * 2 * words + c % words * 2 + n % 2, halves_, 2 * words};
   }
 
   HWY_INLINE void Group(std::size_t c, std::size_t count) const {
@@ -151,24 +152,24 @@ class slab_panels {
             HWY_ATTR { EachToken(read_.of.u, begin, end, c, 0, count, f); },
         [](float*, std::size_t, std::size_t, std::size_t) {});
     float* const scales = w_.of_lanes.get();
-    float* const numbers = scales + 16 * m_.states;
+    float* const numbers = scales + maps::unit_words * m_.states;
     for (std::size_t n = 0; n < m_.states; ++n)
-      for (std::size_t i = 0; i < 16; ++i) {
-        scales[16 * n + i] = i < count ? Scale(c + i, n) : 0;
-        numbers[16 * n + i] = i < count ? Number(read_, c + i, n) : 0;
+      for (std::size_t i = 0; i < maps::unit_words; ++i) {
+        scales[maps::unit_words * n + i] = i < count ? Scale(c + i, n) : 0;
+        numbers[maps::unit_words * n + i] = i < count ? Number(read_, c + i, n) : 0;
       }
   }
   HWY_INLINE void RowsByToken(const maps::node& k, float* panel, std::size_t c) const {
     const std::size_t offset = k.row - q_.row, line = read_.of.v.of(axis::state) > 1 ? w_.row_vector.length : 0;
-    const float *const scales = w_.of_lanes.get(), *const numbers = scales + 16 * m_.states;
+    const float *const scales = w_.of_lanes.get(), *const numbers = scales + maps::unit_words * m_.states;
     for (std::size_t t = 0; t < maps::panel_lines(k.rows) * leaf_tokens; t += leaf_tokens)
       for (std::size_t n = 0; n < m_.states; n += 2) {
         const float* const v = w_.row_vector.at.get() + n * line + offset + t;
-        const tokens_of_two_states of{w_.row_factor.at.get() + 16 * (offset + t),
-                                      w_.row_sum.at.get() + 16 * t,
+        const tokens_of_two_states of{w_.row_factor.at.get() + maps::unit_words * (offset + t),
+                                      w_.row_sum.at.get() + maps::unit_words * t,
                                       {v, v + line},
-                                      scales + 16 * n,
-                                      numbers + 16 * n};
+                                      scales + maps::unit_words * n,
+                                      numbers + maps::unit_words * n};
         float* const to = maps::halves_at(panel + t * s_.pitch(), Depth(panel, c - s_.channel, n).depth, 0);
         if (read_.varies)
           of.Emit<true>(to);
@@ -284,7 +285,7 @@ panel_scratch::panel_scratch(const channels& m, const square& q)
     : numbers(allocate_working(3 * m.states + m.taps)),
       filtered(allocate_working(q.columns + m.reach() + 3 * leaf_tokens)) {
   const std::size_t width = HWY_DYNAMIC_DISPATCH(MapLanes)(), columns = q.columns + m.reach();
-  of_lanes = allocate_working(2 * 16 * m.states);
+  of_lanes = allocate_working(2 * unit_words * m.states);
   strip.resize(width, std::max(q.rows, columns));
   row_factor.resize(width, q.rows);
   row_sum.resize(width, q.rows);
@@ -312,7 +313,8 @@ bool states_one_by_one(const channels& m) {
   return m.sums_by_state || by_channel(m.of.core.read.v) || by_channel(m.of.core.write.v);
 }
 layout rows_of_halves(const channels& m) {
-  const bool whole = m.states % 2 == 0 && slab_channels(m) % 16 == 0 && HWY_DYNAMIC_DISPATCH(MapLanes)() == 16;
+  const bool whole =
+      m.states % 2 == 0 && slab_channels(m) % unit_words == 0 && HWY_DYNAMIC_DISPATCH(MapLanes)() == unit_words;
   return whole && !states_one_by_one(m) ? layout::by_token : layout::by_depth;
 }
 bool pairs_in_order(const channels& m) { return !states_one_by_one(m) || m.states == 1 || m.states % 2 == 0; }

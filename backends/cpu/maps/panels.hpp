@@ -3,6 +3,7 @@
 #pragma once
 #include <alphaform/backends/cpu/maps/triangle.hpp>
 #include <alphaform/backends/cpu/memory.hpp>
+#include <cstdint>
 
 namespace alphaform::cpu::maps {
 
@@ -45,8 +46,8 @@ std::size_t panel_floats(const square&, std::size_t pitch);
 bool states_one_by_one(const channels&);
 /// Of two depths that halves share words, the first is there before the second.
 bool pairs_in_order(const channels&);
-/// Of halves, whether rows come with tokens first: 16 channels side by side are words of one tile then, and the states
-/// of a channel two of each of its tiles.
+/// Of halves, whether rows come with tokens first: channels side by side are the words of a tile's row then, and two
+/// states of theirs its halves.
 layout rows_of_halves(const channels&);
 /// @param halves  for a matrix unit
 void fill_panels(const channels&, const decay_totals&, const square&, const slab&, panel_scratch&, float* panels,

@@ -74,7 +74,8 @@ std::size_t slab_channels(const channels& m) {
 slab slab_at(const channels& m, std::size_t index) {
   constexpr std::size_t step = 32;  // what a matrix unit takes at a time
   const std::size_t each = slab_channels(m), first = index * each;
-  const std::size_t count = std::min(each, m.count - first), padded = each % 16 == 0 ? (count + 15) / 16 * 16 : count;
+  const std::size_t count = std::min(each, m.count - first),
+                    padded = each % unit_words == 0 ? (count + unit_words - 1) / unit_words * unit_words : count;
   return {first, count, (padded * m.states + step - 1) / step * step};
 }
 std::size_t slab_count(const channels& m) {

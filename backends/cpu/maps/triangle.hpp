@@ -9,6 +9,7 @@
 namespace alphaform::cpu::maps {
 
 constexpr std::size_t leaf_tokens = 32;  ///< also the width of a panel
+constexpr std::size_t unit_words = 16;   ///< in a row of a matrix unit's tile
 
 /// Everything that is the same for the whole map.
 struct channels final {
@@ -56,7 +57,8 @@ struct slab final {
   /// Depths from one group of tokens to the next: groups a power of two apart would lie in the same sets of the cache.
   std::size_t pitch() const { return depth + 1; }
 };
-/// Channels of a slab, of which the last may have fewer; where they are groups of 16, depths are those of whole groups.
+/// Channels of a slab, of which the last may have fewer; where they fill rows of a matrix unit's tiles, depths are
+/// those of whole rows.
 std::size_t slab_channels(const channels&);
 slab slab_at(const channels&, std::size_t index);
 std::size_t slab_count(const channels&);
