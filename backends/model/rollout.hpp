@@ -7,8 +7,8 @@ namespace alphaform {
 
 struct rollout_options final {
   std::size_t token = static_cast<std::size_t>(-1);  ///< whose row; the last one unless it is given
-  /// Tokens at once, where every layer hands states on from stretch to stretch; 0 for as many as are quick. Where memory
-  /// is short they become fewer.
+  /// Tokens at once, where every layer hands states on from stretch to stretch; 0 for as many as are quick. Where
+  /// memory is short they become fewer.
   std::size_t stretch = 0;
   /// Where a layer needs the whole text: bytes that the streams between layers may take, at least one of them; those
   /// that have no place are computed again.
