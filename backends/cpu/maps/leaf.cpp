@@ -219,8 +219,8 @@ class leaf_of_map {
     return h;
   }
   /// The columns of all blocks before that of the rows from t on.
-  template <class Some, bool First, class... Rows>
-  HWY_INLINE void Before(std::size_t t, Rows... h) const {
+  template <class Some, bool First, class... Reads>
+  HWY_INLINE void Before(std::size_t t, Reads... h) const {
     const std::size_t width = Width(), step = Some::count * width, row = Row();
     std::size_t columns = Own(t);
     const float *decay = w_.block_decay.get() + columns * step, *write = w_.block_write.get() + columns * step;

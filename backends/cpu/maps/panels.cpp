@@ -10,6 +10,7 @@
 #include <hwy/foreach_target.h>
 #include <alphaform/backends/cpu/maps/emission-inl.hpp>
 #include <alphaform/backends/cpu/maps/lines-inl.hpp>
+#include <alphaform/backends/cpu/maps/token_rows-inl.hpp>
 // clang-format on
 
 HWY_BEFORE_NAMESPACE();

@@ -11,7 +11,7 @@ struct panel_product final {
   slab over;
   float* tile;
   std::size_t stride;
-  layout rows = layout::by_depth;
+  layout rows = layout::by_depth;  ///< of halves
 };
 
 void sum_products(const panel_product&);

@@ -8,7 +8,7 @@ namespace alphaform::cpu::amx {
 bool usable();
 void allow(bool);
 
-/// As maps::sum_products, of panels of halves; what row panels hold is lost.
+/// As maps::sum_products, of panels of halves; rows that lie by depth are turned where they are.
 void sum_products(const maps::panel_product&);
 
 }  // namespace alphaform::cpu::amx
