@@ -179,8 +179,10 @@ class entered final {
 
 const kernels<double>& reference_kernels();  ///< sequential, double, the truth
 const kernels<float>& cpu_kernels();         ///< float32, vector code chosen at run time
+/// What a device multiplies in matrices along an axis: numbers as they are, or rounded to 8 bits. Sums are of float32.
+enum class product_precision { float32, bfloat16 };
 /// float32 on the first CUDA device. @throws user_error where there is none, or where alphaform was built without CUDA
-const kernels<float>& cuda_kernels();
+const kernels<float>& cuda_kernels(product_precision = product_precision::float32);
 /// Why cuda_kernels() cannot be used here: a sentence; nothing if they can.
 std::optional<std::string> why_no_cuda();
 

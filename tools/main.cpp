@@ -21,6 +21,12 @@ int main(int argc, char** argv) {
   std::string device;
   app.add_option("--device", device, "Where to compute: cpu, unless it is given, or cuda, the first CUDA device")
       ->check(CLI::IsMember({"cpu", "cuda"}));
+  std::string products = "float32";
+  app.add_option(
+         "--products", products,
+         "What a CUDA device multiplies in matrices of weights: float32, unless it is given, or bfloat16, which "
+         "is faster and rounds to 8 bits")
+      ->check(CLI::IsMember({"float32", "bfloat16"}));
   app.fallthrough();  // it may stand behind the subcommand too
   const std::vector<tools::subcommand> all{
       tools::add_list(app),    tools::add_derive(app),   tools::add_rules(app),  tools::add_compare(app),
@@ -39,7 +45,7 @@ int main(int argc, char** argv) {
   };
   try {
     if (threads > 0) use_threads(threads);
-    if (!device.empty()) tools::use_device(device);
+    tools::use_device(device, products);
     for (const tools::subcommand& s : all)
       if (s.app->parsed()) return s.run();
   } catch (const internal_error& e) {

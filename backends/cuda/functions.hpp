@@ -37,7 +37,9 @@ void scan(const pointwise&, std::span<const in> operands, out h, out y);
 void unrolled_pass(const pointwise&, const state_factors<float>&, std::span<const in> operands, out h, out y);
 
 // linear.cpp
+template <product_precision>
 void linear(in weight, axis from, axis to, in x, out y);
+template <product_precision>
 void linear_adjoint(in weight, axis from, axis to, in g, out y);
 
 // filter.cu

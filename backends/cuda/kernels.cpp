@@ -6,10 +6,11 @@ namespace alphaform {
 
 namespace {
 
+template <product_precision P>
 kernels<float> make_table() {
   cuda::queue();  // there must be a card
   kernels<float> k{};
-  k.name = "cuda (float32)";
+  k.name = P == product_precision::float32 ? "cuda (float32)" : "cuda (float32, products of bfloat16)";
   k.has_own_memory = true;
   k.allocate = cuda::allocate;
   k.release = cuda::release;
@@ -32,8 +33,8 @@ kernels<float> make_table() {
   k.larger = cuda::larger;
   k.total = cuda::total;
   k.inverse = cuda::inverse;
-  k.linear = cuda::linear;
-  k.linear_adjoint = cuda::linear_adjoint;
+  k.linear = cuda::linear<P>;
+  k.linear_adjoint = cuda::linear_adjoint<P>;
   k.shift = cuda::shift;
   k.reverse = cuda::reverse;
   k.gather = cuda::gather;
@@ -57,8 +58,12 @@ kernels<float> make_table() {
 
 }  // namespace
 
-const kernels<float>& cuda_kernels() {
-  static const kernels<float> table = make_table();
+const kernels<float>& cuda_kernels(product_precision p) {
+  if (p == product_precision::bfloat16) {
+    static const kernels<float> table = make_table<product_precision::bfloat16>();
+    return table;
+  }
+  static const kernels<float> table = make_table<product_precision::float32>();
   return table;
 }
 

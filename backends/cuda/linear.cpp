@@ -1,74 +1,14 @@
-// Matrices along one axis of a stream by cuBLAS, in float32 throughout. Where the numbers do not lie as a matrix, or as
-// several at equal steps, they are copied first.
-#include <cublas_v2.h>
-
-#include <algorithm>
+// Matrices along one axis of a stream, as products by cuBLAS. Where the numbers do not lie as a matrix, or as several
+// at equal steps, they are copied first.
 #include <alphaform/backends/cuda/device.hpp>
 #include <alphaform/backends/cuda/functions.hpp>
 #include <alphaform/backends/cuda/layout.hpp>
+#include <alphaform/backends/cuda/products.hpp>
 #include <alphaform/error.hpp>
 #include <optional>
-#include <string>
 
 namespace alphaform::cuda {
 namespace {
-
-void check(cublasStatus_t status, const char* asked) {
-  if (status == CUBLAS_STATUS_SUCCESS) return;
-  throw runtime_error(std::string("[cuda] cuBLAS was asked to ") + asked +
-                      " and answered: " + cublasGetStatusString(status) + ".");
-}
-
-cublasHandle_t products() {
-  static const cublasHandle_t handle = [] {
-    cublasHandle_t h = nullptr;
-    check(cublasCreate(&h), "begin");
-    check(cublasSetStream(h, queue()), "work on the queue");
-    return h;
-  }();
-  return handle;
-}
-
-/// Numbers by row and column, as a library takes them that has columns one after the other.
-struct matrix final {
-  const float* at;
-  std::int64_t rows, columns, row_step, column_step;
-
-  /// Steps along an axis of one entry count for nothing.
-  bool follows(std::int64_t count, std::int64_t step) const { return count == 1 || step == 1; }
-  bool by_columns() const { return follows(rows, row_step) && (columns == 1 || column_step >= rows); }
-  bool by_rows() const { return follows(columns, column_step) && (rows == 1 || row_step >= columns); }
-  bool takable() const { return by_columns() || by_rows(); }
-  cublasOperation_t operation() const { return by_columns() ? CUBLAS_OP_N : CUBLAS_OP_T; }
-  std::int64_t leading() const {
-    const bool columns_follow = by_columns();
-    const std::int64_t least = std::max<std::int64_t>(1, columns_follow ? rows : columns);
-    return (columns_follow ? columns : rows) == 1 ? least : columns_follow ? column_step : row_step;
-  }
-  matrix transposed() const { return {at, columns, rows, column_step, row_step}; }
-};
-
-/// c = a b, `count` times, each so many numbers after the one before.
-struct product final {
-  matrix a, b, c;
-  std::int64_t count, b_step, c_step;
-
-  bool takable() const { return a.takable() && b.takable() && c.takable(); }
-  void run() const {
-    if (!c.by_columns())
-      return product{b.transposed(), a.transposed(), c.transposed(), count, b_step, c_step}.run_as(b_step, 0);
-    run_as(0, b_step);
-  }
-
- private:
-  void run_as(std::int64_t left_step, std::int64_t right_step) const {
-    const float one = 1, zero = 0;
-    check(cublasSgemmStridedBatched_64(products(), a.operation(), b.operation(), c.rows, c.columns, a.columns, &one,
-                                       a.at, a.leading(), left_step, b.at, b.leading(), right_step, &zero,
-                                       const_cast<float*>(c.at), c.leading(), c_step, count),
-          "multiply matrices");
-  }
-};
 
 /// What is asked for: y[.., o] = sum_i weight[o, i] x[.., i], i on the axis `over` of x and o on the axis `made` of y.
 struct task final {
@@ -122,9 +62,9 @@ V own(float* numbers, extents size, axis fastest) {
   return v;
 }
 
-void run(const task& t) {
+void run(const task& t, product_precision precision) {
   if (volume(t.y.size) == 0) return;
-  if (const auto p = t.as_product()) return p->run();
+  if (const auto p = t.as_product()) return p->run(precision);
   // Entries of x along `made` are not read if y has that axis for itself, nor of y along `over`.
   extents size = t.y.size;
   at(size, t.made) = 1;
@@ -146,7 +86,7 @@ void run(const task& t) {
   }
   const auto p = lying.as_product();
   if (!p) throw internal_error("[cuda] contiguous numbers do not lie as matrices.");
-  p->run();
+  p->run(precision);
   copy(y, t.y);
 }
 
@@ -157,10 +97,17 @@ matrix matrix_of(in w) {
 
 }  // namespace
 
-void linear(in weight, axis from, axis to, in x, out y) { run({matrix_of(weight), from, to, x, y}); }
-
-void linear_adjoint(in weight, axis from, axis to, in g, out y) {
-  run({matrix_of(weight).transposed(), to, from, g, y});
+template <product_precision P>
+void linear(in weight, axis from, axis to, in x, out y) {
+  run({matrix_of(weight), from, to, x, y}, P);
 }
+template <product_precision P>
+void linear_adjoint(in weight, axis from, axis to, in g, out y) {
+  run({matrix_of(weight).transposed(), to, from, g, y}, P);
+}
+template void linear<product_precision::float32>(in, axis, axis, in, out);
+template void linear<product_precision::bfloat16>(in, axis, axis, in, out);
+template void linear_adjoint<product_precision::float32>(in, axis, axis, in, out);
+template void linear_adjoint<product_precision::bfloat16>(in, axis, axis, in, out);
 
 }  // namespace alphaform::cuda

@@ -9,6 +9,6 @@ std::optional<std::string> why_no_cuda() {
          "build it again";
 }
 
-const kernels<float>& cuda_kernels() { throw user_error(*why_no_cuda()); }
+const kernels<float>& cuda_kernels(product_precision) { throw user_error(*why_no_cuda()); }
 
 }  // namespace alphaform

@@ -34,6 +34,9 @@ TEST_CASE("--device cuda gives the numbers of the CPU, or says why there is no d
     CHECK(run_command({"verify", mamba, "--device", "cuda", "--dtype", "f64"}).status == 2);
   }
   CHECK(run_command({"list", "--device", "abacus"}).status == 2);
+  const outcome rounded = run_command({"verify", mamba, "--products", "bfloat16"});
+  CHECK(rounded.status == 2);
+  CHECK(rounded.err.find("without --device cuda") != std::string::npos);
 }
 
 TEST_CASE("results do not depend on --threads, before or behind the subcommand, and 0 threads are refused") {
