@@ -39,10 +39,14 @@ call::call(const extents& size, const std::vector<view<float>>& operands, bool t
   in_fours_ = length(0) % 4 == 0;
   for (std::size_t k = 0; k < count; ++k) {
     const bool repeats = step(k, 0) == 0 && k + 1 < count;
-    bool aligned = step(k, 0) == 1 && reinterpret_cast<std::uintptr_t>(operands[k].data) % 16 == 0;
-    for (std::size_t a = 1; a < axes; ++a) aligned = aligned && step(k, a) % 4 == 0;
-    in_fours_ = in_fours_ && (repeats || aligned);
+    in_fours_ = in_fours_ && (repeats || has_fours(k));
   }
+}
+
+bool call::lies_on(std::size_t k, std::int64_t numbers, std::size_t first_axis) const {
+  bool lies = numbers_[place(k)] % (numbers * static_cast<std::int64_t>(sizeof(float))) == 0;
+  for (std::size_t a = first_axis; a < call_axes; ++a) lies = lies && step(k, a) % numbers == 0;
+  return lies;
 }
 
 std::vector<view<float>> all_of(std::span<const in> operands) {

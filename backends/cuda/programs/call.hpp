@@ -16,13 +16,19 @@ class call final {
 
   std::int64_t& entries() { return numbers_[0]; }
   std::int64_t& tokens() { return numbers_[2 + call_axes]; }
+  /// Four neighbours of every operand lie on an address of 16 bytes, one after the other, or are one number.
   bool in_fours() const { return in_fours_; }
+  bool has_fours(std::size_t k) const { return step(k, 0) == 1 && length(0) % 4 == 0 && lies_on(k, 4, 1); }
+  /// Operand k begins with a multiple of so many numbers, and its steps along axes are multiples too.
+  bool lies_on(std::size_t k, std::int64_t numbers, std::size_t first_axis = 0) const;
   void* argument() { return numbers_.data(); }
 
  private:
   static std::size_t place(std::size_t k) { return 3 + call_axes + k * (1 + call_axes); }
   std::int64_t& length(std::size_t a) { return numbers_[2 + a]; }
+  std::int64_t length(std::size_t a) const { return numbers_[2 + a]; }
   std::int64_t& step(std::size_t k, std::size_t a) { return numbers_[place(k) + 1 + a]; }
+  std::int64_t step(std::size_t k, std::size_t a) const { return numbers_[place(k) + 1 + a]; }
 
   std::vector<std::int64_t> numbers_;
   bool in_fours_ = false;

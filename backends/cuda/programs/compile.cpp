@@ -37,7 +37,8 @@ std::vector<char> machine_code(const std::string& source) {
   static const std::string target = architecture();
   const program p(source);
   // A program says itself where a product and a sum are one operation: some of them ask what a product has lost.
-  const std::array options{target.c_str(), "--std=c++17", "--fmad=false", "--ftz=true"};
+  const std::array options{target.c_str(), "--std=c++17", "--fmad=false", "--ftz=true",
+                           "--device-as-default-execution-space"};
   if (nvrtcCompileProgram(p.p, static_cast<int>(options.size()), options.data()) != NVRTC_SUCCESS) {
     std::size_t size = 0;
     needs(nvrtcGetProgramLogSize(p.p, &size), "say what is wrong");

@@ -18,18 +18,24 @@ inline constexpr int scan_warps = 8, scan_run = 32;
 /// memory for one number of 64 bits and two for each lane, 0 at first.
 std::string translated_scan(const pointwise&);
 
-/// How the states of a pass are divided: a warp for every lane.
+/// How the states of a pass are divided among the warps of a block.
 struct states_layout final {
-  int run = 16;                                  ///< tokens of a thread, one after the other: 4, 8 or 16
-  int lanes = 4;                                 ///< of a block; a multiple of 4
-  bool one_decay = false;                        ///< the same for all states of a lane
+  int quads = 1;           ///< four lanes each: of so many warps, and as many again that help them
+  int parts = 1;           ///< of the states, 16 each: as many times as many warps
+  int tile = 64;           ///< tokens that are handed on at a time: 16, 32 or 64
+  bool one_decay = false;  ///< the same for all states of a lane
   bool write_stays = false, read_stays = false;  ///< the same for all tokens; else for all lanes of a run
+  /// Two states of a token lie on an address of 8 bytes, one after the other.
+  bool write_pairs = false, read_pairs = false;
+  /// Of all operands of the call: four neighbouring lanes lie on an address of 16 bytes, one after the other.
+  std::vector<bool> fours;
   /// Of all operands of the call, from token to token; 0 where one stays the same. Addresses are made of them when the
   /// kernel is compiled.
   std::vector<std::int64_t> token_steps;
 
+  int threads() const { return 32 * quads * (parts + 1); }
   std::size_t varying() const;
-  std::size_t shared(std::size_t states) const;  ///< bytes that a block needs
+  std::size_t shared() const;  ///< bytes that a block needs
 };
 /// A program with `states`, kernel "states". Operands of its call are those of the program, log_decay, write and read,
 /// h, y. Behind it come numbers of 64 bits: the lanes of a run, within which write and read are the same; how many

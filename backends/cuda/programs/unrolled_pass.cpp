@@ -22,24 +22,28 @@ std::int64_t run_of(const extents& lanes, const in& write, const in& read) {
   return run;
 }
 
-/// Blocks that are done soonest: processors have room for some at a time, and what is left over takes as long again. A
-/// token's part of what threads join takes longer the shorter their runs are.
-void divide(states_layout& s, std::int64_t runs, std::int64_t run, std::int64_t tokens, std::size_t states) {
-  constexpr int most = 12;                     // lanes of a processor, so that a thread has enough registers
-  constexpr double of_token = 6, of_run = 26;  // instructions for each state
+/// Blocks that are done soonest: a processor has registers for some at a time, and what is left over takes as long
+/// again. By measurement a token takes longer by so much for each warp that a processor has besides.
+void divide(states_layout& s, std::int64_t runs, std::int64_t run) {
+  constexpr int most_quads = 4;
+  constexpr double of_token = 36, of_warp = 4;  // cycles
   double least = std::numeric_limits<double>::infinity();
   states_layout tried = s;
-  for (tried.run = tokens <= 128 ? 4 : tokens <= 256 ? 8 : 16; tried.run >= 4; tried.run /= 2)
-    for (tried.lanes = most; tried.lanes >= 4; tried.lanes -= 4) {
-      const std::size_t shared = tried.shared(states);
-      if (shared > shared_memory() && !(tried.run == 4 && tried.lanes == 4)) continue;
-      const auto at_once = static_cast<std::int64_t>(
-          std::max<std::size_t>(1, std::min(shared_memory() / shared, static_cast<std::size_t>(most / tried.lanes))));
-      const std::int64_t blocks = runs * ((run + tried.lanes - 1) / tried.lanes), room = processors() * at_once,
-                         rounds = (blocks + room - 1) / room;
-      const double cost = static_cast<double>(rounds) * (of_token + of_run / tried.run);
-      if (cost < least) least = cost, s = tried;
-    }
+  for (tried.quads = most_quads; tried.quads >= 1; --tried.quads) {
+    tried.tile = 64;
+    while (tried.tile > 16 && tried.shared() > shared_memory()) tried.tile /= 2;
+    const std::size_t shared = tried.shared();
+    if ((shared > shared_memory() || tried.threads() > 1024) && tried.quads > 1) continue;
+    const int warps = tried.quads * tried.parts;
+    const std::int64_t blocks = runs * ((run + 4 * tried.quads - 1) / (4 * tried.quads)), all = processors(),
+                       room = std::max<std::int64_t>(
+                           1, std::min<std::int64_t>(most_quads / warps,
+                                                     static_cast<std::int64_t>(shared_memory() / shared))),
+                       at_once = std::min(room, (blocks + all - 1) / all),
+                       rounds = (blocks + all * at_once - 1) / (all * at_once);
+    const double cost = static_cast<double>(rounds) * (of_token + of_warp * static_cast<double>(warps * at_once));
+    if (cost < least) least = cost, s = tried;
+  }
 }
 
 }  // namespace
@@ -61,16 +65,23 @@ void unrolled_pass(const pointwise& p, const state_factors<float>& f, std::span<
   s.read_stays = read_stays;
   for (const view<float>& v : all) s.token_steps.push_back(static_cast<std::int64_t>(v.step(axis::token)));
   const std::size_t states = h.of(axis::state);
-  divide(s, runs, run, c.tokens(), states);
+  s.parts = static_cast<int>((states + 15) / 16);
   const auto step = [](const auto& v) { return static_cast<std::int64_t>(v.step(axis::state)); };
+  const std::size_t write = operands.size() + 1, read = write + 1;
+  s.write_pairs = step(f.write) == 1 && c.lies_on(write, 2);
+  s.read_pairs = step(f.read) == 1 && c.lies_on(read, 2);
+  for (std::size_t k = 0; k < all.size(); ++k) s.fours.push_back(run % 4 == 0 && c.has_fours(k));
+  divide(s, runs, run);
   std::array<std::int64_t, 6> numbers{
       run, static_cast<std::int64_t>(states), step(f.log_decay), step(f.write), step(f.read), step(h)};
   void* arguments[] = {c.argument(), numbers.data()};
-  std::vector<std::int64_t> how{s.run, s.lanes, s.one_decay, s.write_stays, s.read_stays};
+  std::vector<std::int64_t> how{s.quads,       s.parts,      s.tile,        s.one_decay,
+                                s.write_stays, s.read_stays, s.write_pairs, s.read_pairs};
+  how.insert(how.end(), s.fours.begin(), s.fours.end());
   how.insert(how.end(), s.token_steps.begin(), s.token_steps.end());
   const cudaKernel_t kernel = kernel_of(p, "states", how, [&] { return translated_states(p, s); });
-  launch(kernel, static_cast<unsigned>(runs * ((run + s.lanes - 1) / s.lanes)), static_cast<unsigned>(32 * s.lanes),
-         s.shared(states), arguments);
+  launch(kernel, static_cast<unsigned>(runs * ((run + 4 * s.quads - 1) / (4 * s.quads))),
+         static_cast<unsigned>(s.threads()), s.shared(), arguments);
 }
 
 }  // namespace alphaform::cuda
