@@ -108,7 +108,7 @@ tensor<T> evaluation<T>::read_bonus(const unrolled_form& u, const streams& bonus
 /// tokens there are, or what was carried here could not be taken up.
 template <class T>
 bool evaluation<T>::fits(const unrolled_pass_form& f, const tensor<T>& x) {
-  constexpr std::size_t most_states = 256;
+  constexpr std::size_t most_states = 128;  // for which the block of any device has room
   const unrolled_form& u = f.core;
   const streams exponent = exponent_of(g_, u);
   if (k_.unrolled_pass == nullptr || exponent.empty() || u.p || u.exclusive || !u.bonus.empty() || !fits(u, x))

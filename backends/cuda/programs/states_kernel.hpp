@@ -31,8 +31,12 @@ constexpr int decays_at = 0, writes_at = decays_at + thirds * lanes * row, sums_
 constexpr float log2_e = 1.44269504088896341f, log_2 = 0.693147180559945309f, lowest = -1e30f;
 
 template <int N> struct constant { static constexpr int value = N; };
-__device__ inline void await(int barrier) { asm volatile("bar.sync %0, %1;" ::"r"(barrier), "n"(threads) : "memory"); }
-__device__ inline void arrive(int barrier) { asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "n"(threads) : "memory"); }
+__device__ inline void await(int barrier) {
+  asm volatile("bar.sync %0, %1;" ::"r"(barrier), "n"(threads) : "memory");
+}
+__device__ inline void arrive(int barrier) {
+  asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "n"(threads) : "memory");
+}
 // exp(x) for x <= 0: near 0 as 1 and a sum that keeps what a single number would round off.
 __device__ inline double exponential(float x) {
   float sum = fmaf(x, 1.0f / 5040.0f, 1.0f / 720.0f);
@@ -73,7 +77,8 @@ __device__ inline void help(const call& c, const steps& n, float* memory) {
   for (int j = 0; j < 4; ++j) exists[j] = of_block.find(quad * 4 + j, at[j]);
   four_lanes operands(c, at, token);
   float* to[4];
-  for (int j = 0; j < 4; ++j) to[j] = const_cast<float*>(first_of(c.of[y_index], at[j][y_index], c.tokens)) + token * to_step;
+  for (int j = 0; j < 4; ++j)
+    to[j] = const_cast<float*>(first_of(c.of[y_index], at[j][y_index], c.tokens)) + token * to_step;
   // Its tokens of a tile: each 32 after the one before.
   const auto each_token = [&](auto f) {
 #pragma unroll
@@ -117,8 +122,8 @@ __device__ inline void help(const call& c, const steps& n, float* memory) {
     if (k < tiles) {
       const int left = left_of(k);
       each_token([&](int t, int further) {
-        operands.bring(address(memory + raw_at + (slot_brought * rows * tile + t) * lanes + 4 * quad), further, t < left,
-                       exists);
+        const float* const place = memory + raw_at + (slot_brought * rows * tile + t) * lanes + 4 * quad;
+        operands.bring(address(place), further, t < left, exists);
       });
       operands.next();
       bring_factors(k * tile, slot_brought, left);
@@ -158,8 +163,8 @@ __device__ inline void help(const call& c, const steps& n, float* memory) {
       }
       const bool is_there = t < left_of(k);
       if (to_fours) {
-        if (is_there && exists[0])
-          *reinterpret_cast<float4*>(to[0] + further * to_step) = make_float4(result[0], result[1], result[2], result[3]);
+        const float4 all = make_float4(result[0], result[1], result[2], result[3]);
+        if (is_there && exists[0]) *reinterpret_cast<float4*>(to[0] + further * to_step) = all;
       } else {
 #pragma unroll
         for (int j = 0; j < 4; ++j)
@@ -214,7 +219,8 @@ __device__ inline void follow(const call& c, const steps& n, float* memory) {
 
   float4 a[2][2], w[2][2];
   float b[2][at_once][2], r[2][at_once][2], decay[2][at_once][2], wrote[2][at_once][2], reads[2][at_once][2];
-  const float *next_a = memory + decays_at + lane * row, *factors = memory + factors_at + (part * at_once + m) * 2 * brought;
+  const float *next_a = memory + decays_at + lane * row,
+              *factors = memory + factors_at + (part * at_once + m) * 2 * brought;
   const float* const first_a = next_a, *const first_factors = factors;
   const auto read_next = [&](auto buffer) {
     constexpr int u = decltype(buffer)::value;
@@ -252,7 +258,8 @@ __device__ inline void follow(const call& c, const steps& n, float* memory) {
   const auto sum_up = [&](int u, float* to) {
     const float* const mine = joins + u * join + m * at_once;
     const int other = m >> 2 & 1;
-    const float4 x = *reinterpret_cast<const float4*>(mine + 4 * other), y = *reinterpret_cast<const float4*>(mine + 4 * (other ^ 1));
+    const float4 x = *reinterpret_cast<const float4*>(mine + 4 * other),
+                 y = *reinterpret_cast<const float4*>(mine + 4 * (other ^ 1));
     *to = ((x.x + x.y) + (x.z + x.w)) + ((y.x + y.y) + (y.z + y.w));
   };
   float *own_sum = memory + sums_at + (part * lanes + lane) * row + m, *sum_before = memory + dummy_at + thread;
