@@ -1,21 +1,22 @@
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <nvrtc.h>
 
 #include <alphaform/backends/cuda/device.hpp>
 #include <alphaform/backends/cuda/programs/compile.hpp>
+#include <alphaform/backends/kept_files.hpp>
 #include <alphaform/error.hpp>
 #include <array>
-#include <vector>
+#include <span>
 
 namespace alphaform::cuda {
 
 namespace {
 
-std::string architecture() {
+std::string target_of_the_card() {
   int major = 0, minor = 0;
   check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "tell what it is");
   check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0), "tell what it is");
-  return fmt::format("--gpu-architecture=sm_{}{}", major, minor);
+  return fmt::format("sm_{}{}", major, minor);
 }
 
 void needs(nvrtcResult r, const char* asked) {
@@ -33,12 +34,8 @@ struct program final {
   ~program() { nvrtcDestroyProgram(&p); }
 };
 
-std::vector<char> machine_code(const std::string& source) {
-  static const std::string target = architecture();
+std::string made(const std::string& source, std::span<const char* const> options) {
   const program p(source);
-  // A program says itself where a product and a sum are one operation: some of them ask what a product has lost.
-  const std::array options{target.c_str(), "--std=c++17", "--fmad=false", "--ftz=true",
-                           "--device-as-default-execution-space"};
   if (nvrtcCompileProgram(p.p, static_cast<int>(options.size()), options.data()) != NVRTC_SUCCESS) {
     std::size_t size = 0;
     needs(nvrtcGetProgramLogSize(p.p, &size), "say what is wrong");
@@ -48,16 +45,33 @@ std::vector<char> machine_code(const std::string& source) {
   }
   std::size_t size = 0;
   needs(nvrtcGetCUBINSize(p.p, &size), "give machine code");
-  std::vector<char> code(size);
+  std::string code(size, '\0');
   needs(nvrtcGetCUBIN(p.p, code.data()), "give machine code");
   return code;
 }
 
 }  // namespace
 
+std::string machine_code(const std::string& source, const std::string& target) {
+  // A program says itself where a product and a sum are one operation: some of them ask what a product has lost.
+  const std::string architecture = "--gpu-architecture=" + target;
+  const std::array options{architecture.c_str(), "--std=c++17", "--fmad=false", "--ftz=true",
+                           "--device-as-default-execution-space"};
+  const std::optional<std::filesystem::path> folder = cache_folder();
+  if (!folder) return made(source, options);
+  int major = 0, minor = 0;
+  needs(nvrtcVersion(&major, &minor), "tell its version");
+  const std::string from = fmt::format("NVRTC {}.{} {}\n{}", major, minor, fmt::join(options, " "), source);
+  if (std::optional<std::string> code = kept(*folder, from)) return *std::move(code);
+  const std::string code = made(source, options);
+  keep(*folder, from, code);
+  return code;
+}
+
 cudaKernel_t compiled(const std::string& source, const char* name) {
   queue();  // there must be a card
-  const std::vector<char> code = machine_code(source);
+  static const std::string target = target_of_the_card();
+  const std::string code = machine_code(source, target);
   cudaLibrary_t library = nullptr;
   check(cudaLibraryLoadData(&library, code.data(), nullptr, nullptr, 0, nullptr, nullptr, 0), "load a program");
   cudaKernel_t kernel = nullptr;
