@@ -8,7 +8,8 @@ namespace alphaform::benchmarks {
 
 namespace {
 
-constexpr model_sizes sizes_130m{24, 768, 50280, 512}, sizes_tiny{4, 64, 4096, 512};
+constexpr model_sizes sizes_130m{24, 768, 50280, 512}, sizes_130m_2048{24, 768, 50280, 2048},
+    sizes_tiny{4, 64, 4096, 512};
 
 struct loaded final {
   explicit loaded(const model_sizes& s) : random(s), gradient(random.of) {}
@@ -37,6 +38,9 @@ constexpr std::string_view forward = "every logit", backward = "the gradient of 
 const model_row rows[] = {
     {"model/130m", forward, sizes_130m, false, [](const loaded& m) { m.random.of.run(m.random.ids); }},
     {"model/130m-gradient", backward, sizes_130m, true,
+     [](const loaded& m) { m.gradient.of_last_logit(m.random.ids, 1); }},
+    {"model/130m-2048", forward, sizes_130m_2048, false, [](const loaded& m) { m.random.of.run(m.random.ids); }},
+    {"model/130m-2048-gradient", backward, sizes_130m_2048, true,
      [](const loaded& m) { m.gradient.of_last_logit(m.random.ids, 1); }},
     {"model/tiny", forward, sizes_tiny, false, [](const loaded& m) { m.random.of.run(m.random.ids); }},
     {"model/tiny-gradient", backward, sizes_tiny, true,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Times of compiled and Triton kernels for the recurrences of `alphaform bench --device cuda`, by the names of its cases.
+"""Times of compiled and Triton kernels for what `alphaform bench --device cuda` times, by the names of its cases.
 
-    pip install torch flash-linear-attention mamba_ssm    # whichever of the two there is
+    pip install torch flash-linear-attention mamba_ssm causal_conv1d transformers    # whichever of them there are
     python benchmarks/peers_cuda.py -o peers.json
     alphaform bench --device cuda --replay --peers peers.json
 
@@ -125,12 +125,27 @@ def gated_delta(T):
     return delta(T, 24, 64, 64, "head", lambda q, k, v, g, kk, b: chunk_gated_delta_rule(q, kk, v, g, b))
 
 
+def mamba_model(T):
+    """A Mamba 130m with random weights, every logit; by compiled kernels where mamba_ssm and causal_conv1d are there."""
+    from transformers import MambaConfig, MambaForCausalLM
+
+    config = MambaConfig(vocab_size=50280, hidden_size=768, num_hidden_layers=24, state_size=16)
+
+    def make(dtype):
+        model = MambaForCausalLM(config).to("cuda", dtype).eval()
+        ids = torch.randint(50280, (1, T), device="cuda")
+        return lambda: model(ids, use_cache=False).logits
+
+    return make
+
+
 JOBS = [
     ("mamba-core/apply", lambda: [mamba(2048)]),
     ("mamba-core/apply-65536", lambda: [mamba(65536)]),
     ("mamba-core/apply-batch", lambda: [mamba(2048, batch=8)]),
     ("hgrn-core/apply", lambda: hgrn(65536)),
     ("hgrn-core/apply-2048", lambda: hgrn(2048)),
+    ("model/130m-2048", lambda: [mamba_model(2048)]),
 ] + [
     (f"{group}/apply{suffix}", lambda of=of, T=T: [of(T)])
     for suffix, T in (("", 4096), ("-2048", 2048), ("-16384", 16384))
