@@ -66,8 +66,10 @@ void make_room(const fs::path& folder, std::uintmax_t most) {
   std::vector<entry> all;
   std::uintmax_t total = 0;
   for (const fs::directory_entry& e : fs::directory_iterator(folder))
-    if (e.is_regular_file() && e.path().extension() == extension)
-      total += all.emplace_back(e.last_write_time(), e.file_size(), e.path()).size;
+    if (e.is_regular_file() && e.path().extension() == extension) {
+      all.push_back({e.last_write_time(), e.file_size(), e.path()});
+      total += all.back().size;
+    }
   if (total <= most) return;
   std::sort(all.begin(), all.end(), [](const entry& a, const entry& b) { return a.written < b.written; });
   for (const entry& e : all) {
