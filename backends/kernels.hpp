@@ -79,6 +79,8 @@ enum class over_channels : std::uint8_t { sum, absolute, positive, maximum };
 /// On a device, from so many lanes on a pass pays that takes each lane's tokens one after the other; chunks of tokens
 /// fill one with fewer.
 inline constexpr std::size_t lanes_for_a_pass = 512;
+/// And how many states it takes there, for which a block has room on any card (99 KiB); and on processors.
+inline constexpr std::size_t states_of_a_device_pass = 128, states_of_a_pass = 256;
 
 template <class T>
 struct kernels final {
@@ -139,9 +141,10 @@ struct kernels final {
   /// From the last token to the first: h <- h + c_t g_t, y_t = sum over the state of b_t h, h <- a_t h; if exclusive
   /// y_t = sum of b_t h comes first, then h <- a_t h + c_t g_t.
   void (*unrolled_adjoint)(const recurrence<T>&, in g, out h, out y);
-  /// y by a program with `states`; h as of `unrolled`. Null where there is no such pass. It pays for so many lanes and
-  /// more; and for heads, whose channels share a decay, where their chunks of tokens are not products in fewer steps.
-  std::size_t pass_lanes;
+  /// y by a program with `states`; h as of `unrolled`. Null where there is no such pass. It takes up to `pass_states`
+  /// states. It pays for `pass_lanes` lanes and more; and for heads, whose channels share a decay, where their chunks
+  /// of tokens are not products in fewer steps.
+  std::size_t pass_lanes, pass_states;
   bool pass_for_heads;
   void (*unrolled_pass)(const pointwise&, const state_factors<T>&, std::span<const in> operands, out h, out y);
   /// Sums for the gradients of decay, write, read and x, of all tokens at once: states are 0 before the first and after

@@ -161,6 +161,7 @@ kernels<T> make_table() {
     reference::recurrences<T>::add_bonus(r, g, h, y);
   };
   k.pass_lanes = 1;
+  k.pass_states = states_of_a_pass;
   k.pass_for_heads = false;
   k.unrolled_pass = cpu::unrolled_pass;
   k.unrolled_gradient = cpu::unrolled_gradient;

@@ -45,6 +45,7 @@ kernels<float> make_table() {
   k.unrolled = cuda::unrolled;
   k.unrolled_adjoint = cuda::unrolled_adjoint;
   k.pass_lanes = lanes_for_a_pass;
+  k.pass_states = states_of_a_device_pass;
   k.pass_for_heads = false;  // chunks as products are faster
   k.unrolled_pass = cuda::unrolled_pass;
   k.unrolled_gradient = cuda::unrolled_gradient;

@@ -108,7 +108,6 @@ tensor<T> evaluation<T>::read_bonus(const unrolled_form& u, const streams& bonus
 /// tokens there are, or what was carried here could not be taken up.
 template <class T>
 bool evaluation<T>::fits(const unrolled_pass_form& f, const tensor<T>& x) {
-  constexpr std::size_t most_states = 128;  // for which the block of any device has room
   const unrolled_form& u = f.core;
   const streams exponent = exponent_of(g_, u);
   if (k_.unrolled_pass == nullptr || exponent.empty() || u.p || u.exclusive || !u.bonus.empty() || !fits(u, x))
@@ -128,7 +127,7 @@ bool evaluation<T>::fits(const unrolled_pass_form& f, const tensor<T>& x) {
   extents size = extents_of(f, x, whole_.everything());
   at(size, axis::token) = 1;
   const std::size_t states = at(size, axis::state);
-  if (states > most_states || volume(size) / states < whole_.run().pass_lanes) return false;
+  if (states > whole_.run().pass_states || volume(size) / states < whole_.run().pass_lanes) return false;
   const auto is_of_channels = [&](node_index i) { return at(shapes_.of(i), axis::chan) != 1; };
   return whole_.run().pass_for_heads || std::any_of(exponent.begin(), exponent.end(), is_of_channels);
 }

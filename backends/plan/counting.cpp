@@ -159,6 +159,7 @@ kernels<T> make_table(bool has_own_memory) {
   };
   // As the tables that it stands for; the reference, in double, has no pass.
   k.pass_lanes = has_own_memory ? lanes_for_a_pass : 1;
+  k.pass_states = has_own_memory ? states_of_a_device_pass : states_of_a_pass;
   k.pass_for_heads = false;
   if (has_own_memory || std::is_same_v<T, float>) k.unrolled_pass = count_pass<T>;
   k.unrolled_gradient = count_gradient<T>;

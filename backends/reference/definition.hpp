@@ -254,6 +254,7 @@ struct definition final {
         .unrolled = recurrences<T>::unrolled,
         .unrolled_adjoint = recurrences<T>::unrolled_adjoint,
         .pass_lanes = 0,
+        .pass_states = states_of_a_pass,
         .pass_for_heads = true,
         .unrolled_pass = nullptr,  // what it would make one pass of is evaluated as it stands
         .unrolled_gradient = recurrences<T>::unrolled_gradient,

@@ -28,6 +28,7 @@ constexpr int full = 1, done = full + thirds;  // barriers
 constexpr int decays_at = 0, writes_at = decays_at + thirds * lanes * row, sums_at = writes_at + thirds * lanes * row,
               factors_at = sums_at + thirds * parts * lanes * row, raw_at = factors_at + ring * tile * token_factors,
               joins_at = raw_at + ring * rows * lanes * tile, dummy_at = joins_at + quads * parts * 2 * join;
+static_assert(dummy_at + 32 == numbers, "states_layout::shared counts what is laid out here");
 constexpr float log2_e = 1.44269504088896341f, log_2 = 0.693147180559945309f, lowest = -1e30f;
 
 template <int N> struct constant { static constexpr int value = N; };

@@ -131,6 +131,7 @@ std::string translated_states(const pointwise& p, const states_layout& s) {
   number("parts", s.parts);
   number("tile", s.tile);
   number("rows", operands.rows());
+  number("numbers", static_cast<std::int64_t>(s.shared() / sizeof(float)));
   number("l_index", l);
   number("b_index", b);
   number("r_index", r);
