@@ -50,7 +50,9 @@ void fir_adjoint(in taps, in g, out y);
 void peak(in log_decay, in key, out y);
 
 // states/unrolled.cu
+template <product_precision>
 void unrolled(const recurrence<float>&, in x, out h, out y);
+template <product_precision>
 void unrolled_adjoint(const recurrence<float>&, in g, out h, out y);
 // gradient/gradient.cu
 void unrolled_gradient(const recurrence<float>&, in x, in g, std::span<const state_sum<float>>);

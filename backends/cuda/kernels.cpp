@@ -42,8 +42,8 @@ kernels<float> make_table() {
   k.fir = cuda::fir;
   k.fir_adjoint = cuda::fir_adjoint;
   k.peak = cuda::peak;
-  k.unrolled = cuda::unrolled;
-  k.unrolled_adjoint = cuda::unrolled_adjoint;
+  k.unrolled = cuda::unrolled<P>;
+  k.unrolled_adjoint = cuda::unrolled_adjoint<P>;
   k.pass_lanes = lanes_for_a_pass;
   k.pass_states = states_of_a_device_pass;
   k.pass_for_heads = false;  // chunks as products are faster

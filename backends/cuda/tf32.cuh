@@ -1,9 +1,8 @@
 // Products of float32 matrices on tensor cores: each number is the sum of two of 11 bits, and all products of those but
 // that of the smaller ones are summed in float32. The cores cut off what they add instead of rounding it, so that what
-// is summed up over many products has to be added by others. Fragments are those of mma.m16n8k8 in the PTX manual: a
-// lane has rows lane / 4 and columns lane % 4, or as many further on.
+// is summed up over many products has to be added by others.
 #pragma once
-#include <cuda_runtime.h>
+#include <alphaform/backends/cuda/fragments.cuh>
 
 namespace alphaform::cuda::tf32 {
 
@@ -25,36 +24,17 @@ __device__ inline void multiply(float (&sum)[4], unsigned a0, unsigned a1, unsig
       : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 
-/// Where a factor's entries lie: its rows, or its columns, so many numbers apart.
-template <bool ByRows, unsigned Apart>
-struct factor final {
-  const float* at;
-  __device__ static constexpr unsigned place(unsigned row, unsigned column) {
-    return ByRows ? row * Apart + column : column * Apart + row;
-  }
-  __device__ float operator()(unsigned row, unsigned column) const { return at[place(row, column)]; }
-};
-template <unsigned Apart>
-using by_rows = factor<true, Apart>;
-template <unsigned Apart>
-using by_columns = factor<false, Apart>;
-
 /// Entries of one warp, 16 x 8 at a time.
 template <unsigned Tall, unsigned Wide>
-class tile final {
+class tile final : public fragments<Tall, Wide> {
  public:
-  __device__ tile() { clear(); }
-  __device__ void clear() {
-    pairs([](unsigned, unsigned, float& x, float& y) { x = y = 0; });
-  }
-
   /// Adds a b for so many columns of a and rows of b. @param scale  of these; null: 1
   template <unsigned Depth, unsigned Unrolled = Depth / 8, class A, class B>
   __device__ void add(A a, B b, const float* scale = nullptr) {
     each_step<Depth, Unrolled>(a, b, scale, [this](const auto& rows, const auto& columns) {
-      multiply_all(at_, rows, columns, small_part, large_part);
-      multiply_all(at_, rows, columns, large_part, small_part);
-      multiply_all(at_, rows, columns, large_part, large_part);
+      multiply_all(this->at_, rows, columns, small_part, large_part);
+      multiply_all(this->at_, rows, columns, large_part, small_part);
+      multiply_all(this->at_, rows, columns, large_part, large_part);
     });
   }
   /// The same with the products of eight columns and rows at a time added by others: what the cores cut off is not
@@ -71,41 +51,8 @@ class tile final {
 #pragma unroll
         for (unsigned j = 0; j < Wide; ++j)
 #pragma unroll
-          for (unsigned e = 0; e < 4; ++e) at_[i][j][e] += here[i][j][e];
+          for (unsigned e = 0; e < 4; ++e) this->at_[i][j][e] += here[i][j][e];
     });
-  }
-
-  /// Calls f(row, column, that entry, the next in its row); columns are even.
-  template <class F>
-  __device__ void pairs(F f) {
-    const unsigned g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-#pragma unroll
-    for (unsigned i = 0; i < Tall; ++i)
-#pragma unroll
-      for (unsigned j = 0; j < Wide; ++j)
-#pragma unroll
-        for (unsigned e = 0; e < 4; e += 2) f(16 * i + g + e * 4, 8 * j + 2 * t, at_[i][j][e], at_[i][j][e + 1]);
-  }
-  /// Calls f(entry, its number): in pairs of rows by 16 x 8 entries.
-  template <class F>
-  __device__ void each(F f) {
-#pragma unroll
-    for (unsigned i = 0; i < Tall; ++i)
-#pragma unroll
-      for (unsigned j = 0; j < Wide; ++j)
-#pragma unroll
-        for (unsigned e = 0; e < 4; ++e) f(at_[i][j][e], (i * Wide + j) * 4 + e);
-  }
-  /// Calls f(row, that entry, the same of another).
-  template <class F>
-  __device__ void with(const tile& other, F f) {
-    const unsigned g = threadIdx.x % 32 / 4;
-#pragma unroll
-    for (unsigned i = 0; i < Tall; ++i)
-#pragma unroll
-      for (unsigned j = 0; j < Wide; ++j)
-#pragma unroll
-        for (unsigned e = 0; e < 4; ++e) f(16 * i + g + e / 2 * 8, at_[i][j][e], other.at_[i][j][e]);
   }
 
  private:
@@ -143,8 +90,6 @@ class tile final {
         multiply(to[i][j], of_rows(rows[i][0]), of_rows(rows[i][1]), of_rows(rows[i][2]), of_rows(rows[i][3]),
                  of_columns(columns[j][0]), of_columns(columns[j][1]));
   }
-
-  float at_[Tall][Wide][4];
 };
 
 }  // namespace alphaform::cuda::tf32

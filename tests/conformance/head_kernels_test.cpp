@@ -227,6 +227,28 @@ ON_EVERY_DEVICE("large heads are what their definition says, with and without a 
   MESSAGE("largest error over scale: " << worst);
 }
 
+TEST_CASE("heads by products of bfloat16 are their definition but for 8 bits <cuda>") {
+  if (!cuda_device::exists()) return;
+  tested = &staged_table::of(cuda_kernels(product_precision::bfloat16));
+  std::mt19937 random(6);
+  const decays strengths[]{{0.01f, 0, 0}, {0.2f, 0, 100}, {0.6f, 2, 0}, {2, 0, 0}, {3, 20, 500}, {60, 10, 0}};
+  const auto between = [&](std::size_t low, std::size_t high) { return low + random() % (high - low); };
+  for (int trial = 0; trial < 48; ++trial)
+    for (const bool adjoint : {false, true}) {
+      const std::size_t by = trial % 3 == 0 ? 1 : 8;  // rows of whole vectors, and others
+      const bool many = trial % 4 == 0;               // heads, which fill a card
+      const sizes s{between(64, many ? 200 : 400), between(1, 3), many ? between(9, 14) : between(1, 4),
+                    between(many ? 100 : 16, 140) / by * by, between(many ? 150 : 16, 200) / by * by};
+      const decays& strength = strengths[static_cast<std::size_t>(trial) % std::size(strengths)];
+      problem p = random_problem(random, s, strength, random() % 2 == 0, random() % 2 == 0, random() % 2 == 0);
+      if (random() % 2 == 0) add_bonus(p, random);
+      // What is read, written and given is rounded by 2^-9 at most, and so are rows with their decays, scores and
+      // states: 1.2e-2 of the largest product if all six agree. Results may be smaller than what they are sums of.
+      const double e = checked_error(p, strength, adjoint, 2e-2);
+      CHECK(e > 1e-5);  // they are rounded indeed
+    }
+}
+
 ON_EVERY_DEVICE("the adjoint of heads is their transpose") {
   USE_DEVICE();
   std::mt19937 random(5);

@@ -1,27 +1,23 @@
 // How the 256 threads that prepare a chunk take its streams and its pairs of blocks of 16 tokens.
 #pragma once
 #include <alphaform/backends/cuda/heads/head.cuh>
-#include <alphaform/backends/cuda/tf32.cuh>
 
 namespace alphaform::cuda {
 
 constexpr unsigned prepare_threads = 256, block_tokens = 16, blocks = head_tokens / block_tokens;
 constexpr unsigned head_slice = 64;  ///< states at a time: with four blocks of tokens, one for each thread
-constexpr unsigned head_row = 68;    ///< between rows in shared memory, so that eight of them fall on different banks
+/// Between rows in shared memory, so that eight of them fall on different banks.
+template <class Number>
+constexpr unsigned head_row = head_slice + in_16_bytes<Number>;
 
 /// Where the streams of one head begin.
-struct streams_of_head final {
-  head_factors of[head_streams];
-  __device__ streams_of_head(const chunked_heads& s, unsigned head) {
-    const auto places = places_of(s.heads, head);
-#pragma unroll
-    for (int k = 0; k < head_streams; ++k) {
-      of[k] = s.of[k];
-      of[k].u += places.at[2 * k];
-      of[k].v += places.at[2 * k + 1];
-    }
-  }
-};
+template <class Number>
+__device__ inline streams_of_heads<Number> streams_of(const chunked_heads<Number>& s, unsigned head) {
+  const auto places = places_of(s.heads, head);
+  const auto moved = [&](auto f, head_place u, head_place v) { return f.u += places.at[u], f.v += places.at[v], f; };
+  return {moved(s.of.decay, decay_u, decay_v), moved(s.of.bonus, bonus_u, bonus_v),
+          moved(s.of.write, write_u, write_v), moved(s.of.read, read_u, read_v)};
+}
 
 /// Products of two blocks of tokens: which read, which wrote, and where the rows of both begin.
 struct block_pair final {
@@ -53,7 +49,8 @@ struct column_of_block final {
   bool exists;
 
   /// @param slice  the first of the states that the block of threads has
-  __device__ column_of_block(const chunked_heads& s, unsigned chunk, unsigned slice) {
+  template <class Number>
+  __device__ column_of_block(const chunked_heads<Number>& s, unsigned chunk, unsigned slice) {
     const unsigned before = threadIdx.x / head_slice * block_tokens, n = slice + threadIdx.x % head_slice;
     count = s.count(chunk) > before ? s.count(chunk) - before : 0;
     first_token = count > 0 ? static_cast<std::int64_t>(chunk) * head_tokens + before : 0;
@@ -61,15 +58,15 @@ struct column_of_block final {
     exists = n < s.states && count > 0;
   }
   /// 0 where there is no token, which is no decay. In place of log a = -infinity is what with 0 makes 0.
-  template <bool Logarithms = false>
-  __device__ void load(const head_factors& f, float (&to)[block_tokens]) const {
+  template <bool Logarithms = false, class Number>
+  __device__ void load(const head_factors<Number>& f, float (&to)[block_tokens]) const {
     const auto finite = [](float x) { return Logarithms ? fmaxf(x, -1e30f) : x; };
     const float* u = f.u + first_token * f.u_token;
-    const float* v = f.v + first_token * f.v_token + static_cast<std::int64_t>(state) * f.v_state;
+    const Number* v = f.v + first_token * f.v_token + static_cast<std::int64_t>(state) * f.v_state;
     float factor[block_tokens];
 #pragma unroll
     for (unsigned i = 0; i < block_tokens; ++i) {
-      to[i] = __ldg(v);
+      to[i] = static_cast<float>(__ldg(v));
       factor[i] = __ldg(u);
       if (i + 1 < count) u += f.u_token, v += f.v_token;
     }
@@ -98,7 +95,7 @@ struct own_inputs final {
   __device__ void clear() {
     if (threadIdx.x < 2 * head_tokens) of[threadIdx.x / head_tokens][threadIdx.x % head_tokens] = 0;
   }
-  __device__ void add(const head_factors& bonus, const column_of_block& at, const float (&reads)[block_tokens],
+  __device__ void add(const head_factors<float>& bonus, const column_of_block& at, const float (&reads)[block_tokens],
                       const float (&writes)[block_tokens]) {
     float column[block_tokens];
     at.load(bonus, column);
@@ -114,36 +111,38 @@ struct own_inputs final {
 };
 
 /// The scores of ten pairs of blocks, by eight warps.
+template <class Number>
 class pair_scores final {
+  using rows_of_tokens = const Number (*)[head_row<Number>];
+
  public:
   __device__ pair_scores() : first_(pair_of(threadIdx.x / 32)), second_(pair_of(threadIdx.x / 32 + 4)) {}
   /// Adds a slice of the states: rows that read and wrote, tokens apart, as they are.
-  __device__ void add(const float (*reads)[head_row], const float (*writes)[head_row]) {
+  __device__ void add(rows_of_tokens reads, rows_of_tokens writes) {
     add(reads + first_.later * block_tokens, writes + first_.earlier * block_tokens, of_first_);
     if (has_two()) add(reads + second_.later * block_tokens, writes + second_.earlier * block_tokens, of_second_);
   }
   /// The same of rows that are decayed to the end of blocks; without `inside`, those that read within their own block,
   /// such pairs are left out.
-  __device__ void add(const float (*reads)[head_row], const float (*inside)[head_row],
-                      const float (*writes)[head_row]) {
+  __device__ void add(rows_of_tokens reads, rows_of_tokens inside, rows_of_tokens writes) {
     const auto rows = [&](const block_pair& p) {
       return (p.later == p.earlier ? inside : reads) + p.later * block_tokens;
     };
     if (inside != nullptr || first_.later != first_.earlier) add(rows(first_), writes + first_.writes, of_first_);
     if (inside != nullptr && has_two()) add(rows(second_), writes + second_.writes, of_second_);
   }
-  __device__ void store(float (*scores)[head_row]) {
+  __device__ void store(float (*scores)[head_row<float>]) {
     store(first_, of_first_, scores);
     if (has_two()) store(second_, of_second_, scores);
   }
 
  private:
-  using block_tile = tf32::tile<1, 2>;
+  using block_tile = tile_of<Number, 1, 2>;
   __device__ static bool has_two() { return threadIdx.x / 32 == 4 || threadIdx.x / 32 == 5; }
-  __device__ static void add(const float (*reads)[head_row], const float (*writes)[head_row], block_tile& to) {
-    to.add<head_slice>(tf32::by_rows<head_row>{reads[0]}, tf32::by_columns<head_row>{writes[0]});
+  __device__ static void add(rows_of_tokens reads, rows_of_tokens writes, block_tile& to) {
+    to.template add<head_slice>(by_rows<head_row<Number>>(reads[0]), by_columns<head_row<Number>>(writes[0]));
   }
-  __device__ static void store(const block_pair& p, block_tile& of, float (*scores)[head_row]) {
+  __device__ static void store(const block_pair& p, block_tile& of, float (*scores)[head_row<float>]) {
     of.pairs([&](unsigned i, unsigned j, float score, float next) {
       float* const to = &scores[p.later * block_tokens + i][p.earlier * block_tokens + j];
       to[0] = score;

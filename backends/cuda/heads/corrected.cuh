@@ -11,7 +11,7 @@ namespace alphaform::cuda {
 
 struct corrected_heads final {
   layout<4> heads;  ///< u and v of q, u and v of p
-  head_factors q, p;
+  head_factors<float> q, p;
   // Scratch of a range of chunks, as in chunked_heads.
   float *probes, *corrections;                 ///< q*, p
   bool* strong;                                ///< of those that are left to prepare_by_state
@@ -19,10 +19,10 @@ struct corrected_heads final {
 };
 
 /// prepare_corrected.cu: rows, scores and kept of heads without p and q.
-void prepare_corrected(const chunked_heads&, const corrected_heads&);
+void prepare_corrected(const chunked_heads<float>&, const corrected_heads&);
 /// The same of strong chunks alone, from rows and scores of p and q.
-void solve_strong(const chunked_heads&, const corrected_heads&);
+void solve_strong(const chunked_heads<float>&, const corrected_heads&);
 /// corrected_states.cu: the states before each chunk, from h on, and h after the last.
-void find_states(const chunked_heads&, const corrected_heads&);
+void find_states(const chunked_heads<float>&, const corrected_heads&);
 
 }  // namespace alphaform::cuda

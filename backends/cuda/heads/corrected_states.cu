@@ -24,7 +24,7 @@ struct corrected_channels final {
 };
 
 template <unsigned States>
-__global__ void __launch_bounds__(correct_threads) correct(const chunked_heads s, const corrected_heads c) {
+__global__ void __launch_bounds__(correct_threads) correct(const chunked_heads<float> s, const corrected_heads c) {
   auto& shared = *shared_memory<corrected_channels<States>>();
   constexpr unsigned stages = corrected_channels<States>::stages;
   const unsigned channel = blockIdx.x * some_channels;
@@ -72,15 +72,15 @@ __global__ void __launch_bounds__(correct_threads) correct(const chunked_heads s
     });
     const chunk_of_corrections<States>& here = shared.ahead[chunk % stages];
     tf32::tile<1, 1> correction;
-    correction.add_apart<States>(tf32::by_rows<States + 4>{here.probes[token]},
-                                 tf32::by_rows<row_of_some>{&shared.state[0][column]});
+    correction.add_apart<States>(by_rows<States + 4>(here.probes[token]),
+                                 by_rows<row_of_some>(&shared.state[0][column]));
     correction.pairs([&](unsigned i, unsigned k, float x, float y) {
       *reinterpret_cast<float2*>(&shared.correction[token + i][column + k]) = {x, y};
     });
     __syncthreads();
     corrected.clear();
-    corrected.add_apart<head_tokens>(tf32::by_columns<States + 8>{&here.corrections[0][state]},
-                                     tf32::by_rows<row_of_some>{&shared.correction[0][column]});
+    corrected.add_apart<head_tokens>(by_columns<States + 8>(&here.corrections[0][state]),
+                                     by_rows<row_of_some>(&shared.correction[0][column]));
     sums.with(corrected, [&](unsigned i, float& sum, float more) {
       const auto change = static_cast<float>(here.kept[state + i] - 1);  // a decay near 1 would be rounded each time
       sum += state + i < s.wide_states ? fmaf(change, sum, more) : 0;
@@ -99,7 +99,7 @@ __global__ void __launch_bounds__(correct_threads) correct(const chunked_heads s
 }
 
 template <unsigned States>
-void correct_chunks(const chunked_heads& s, const corrected_heads& c) {
+void correct_chunks(const chunked_heads<float>& s, const corrected_heads& c) {
   constexpr std::size_t bytes = sizeof(corrected_channels<States>);
   const auto kernel = correct<States>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), "share memory in blocks");
@@ -109,7 +109,7 @@ void correct_chunks(const chunked_heads& s, const corrected_heads& c) {
 
 }  // namespace
 
-void find_states(const chunked_heads& s, const corrected_heads& c) {
+void find_states(const chunked_heads<float>& s, const corrected_heads& c) {
   add_chunks(s);
   s.wide_states <= 64 ? correct_chunks<64>(s, c) : correct_chunks<128>(s, c);
 }

@@ -3,15 +3,43 @@
 // with A the scores, r the rows that read the state S before the chunk, and w those that write to the one after it. The
 // adjoint is the same over reversed tokens, with write and read exchanged and another place of each token's decay.
 #pragma once
+#include <alphaform/backends/cuda/bf16.cuh>
 #include <alphaform/backends/cuda/launch.cuh>
+#include <alphaform/backends/cuda/tf32.cuh>
 
 namespace alphaform::cuda {
 
 constexpr unsigned head_tokens = 64;  ///< of a chunk
 
+/// What is multiplied: float32 numbers as sums of two, or bfloat16.
+template <class Number>
+struct on_cores;
+template <>
+struct on_cores<float> final {
+  template <unsigned Tall, unsigned Wide>
+  using tile = tf32::tile<Tall, Wide>;
+};
+template <>
+struct on_cores<bf16::number> final {
+  template <unsigned Tall, unsigned Wide>
+  using tile = bf16::tile<Tall, Wide>;
+};
+template <class Number, unsigned Tall, unsigned Wide>
+using tile_of = typename on_cores<Number>::template tile<Tall, Wide>;
+template <class Number>
+constexpr unsigned in_16_bytes = 16 / sizeof(Number);
+
+/// Two numbers that lie together.
+__device__ inline void put(float* to, float x, float y) { *reinterpret_cast<float2*>(to) = {x, y}; }
+__device__ inline void put(bf16::number* to, float x, float y) {
+  *reinterpret_cast<__nv_bfloat162*>(to) = __floats2bfloat162_rn(x, y);
+}
+
 /// The numbers of a factored stream that one head has at a token: u, and v of each state.
+template <class Number>
 struct head_factors final {
-  const float *u, *v;
+  const float* u;
+  const Number* v;
   std::int64_t u_token, v_token;
   int v_state;
   __device__ float u_at(std::int64_t token) const { return u[token * u_token]; }
@@ -22,39 +50,59 @@ struct head_factors final {
 };
 
 /// Rows [token][state] of one chunk of a head: those of a stream, or scratch that has been prepared.
+template <class Number>
 struct head_rows final {
-  const float* at;
+  const Number* at;
   std::int64_t token;    ///< from one to the next
   unsigned states;       ///< that there are
   const float* weights;  ///< of each token; null: 1
 };
 
-enum head_stream : int { head_decay, head_write, head_read, head_bonus, head_streams };
+template <class Number>
+struct streams_of_heads final {
+  head_factors<float> decay, bonus;
+  head_factors<Number> write, read;
+};
 /// Where each head's streams begin: u and v of each, x, h, y; and the number of its products in `products`.
-enum head_place : int { head_x = 2 * head_streams, head_h, head_y, head_product, head_places };
+enum head_place : int {
+  decay_u,
+  decay_v,
+  bonus_u,
+  bonus_v,
+  write_u,
+  write_v,
+  read_u,
+  read_v,
+  head_x,
+  head_h,
+  head_y,
+  head_product,
+  head_places
+};
 
+template <class Number>
 struct chunked_heads final {
   layout<head_places> heads;
   layout<2> streams;  ///< v of what is read and written, of heads that do not share both
-  head_factors of[head_streams];
-  const float* x;
+  streams_of_heads<Number> of;
+  const Number* x;
   float *h, *y;
   std::int64_t x_token, y_token;
   int x_chan, y_chan, h_chan, h_state;
   unsigned tokens, states, channels, chunks;
   unsigned wide_states, wide_channels;  ///< in scratch: rounded up to 16
   bool logarithmic, with_bonus;
-  bool x_in_fours, y_in_fours;  ///< 16 bytes lie together and are aligned
+  bool x_lies_together, y_lies_together;  ///< 16 bytes, aligned
   // Token i reads what token j wrote if j <= i, or j < i if strict, with the decays of [j + written, i + read).
   bool strict;
   unsigned written, read;
 
   // Scratch, one after the other for [head, chunk].
-  float *reads, *writes;  ///< [64, wide states]: decayed from the chunk's beginning, to its end; or null, and
+  Number *reads, *writes;  ///< [64, wide states]: decayed from the chunk's beginning, to its end; or null, and
   float *read_weights, *write_weights;  ///< [64]: what the streams are to be multiplied by instead
-  float* scores;                        ///< [64, 64], 0 above the diagonal
+  Number* scores;                       ///< [64, 64], 0 above the diagonal
   float* products;                      ///< [64, 64] of [stream, chunk]: scores without decays and factors u
-  float* states_before;                 ///< [wide states, wide channels]: the state before a chunk
+  Number* states_before;                ///< [wide states, wide channels]: the state before a chunk
   double* kept;                         ///< [wide states]: the product of the chunk's decays
   const bool* only;                     ///< prepare_by_state does those alone; null: all
 
@@ -64,26 +112,38 @@ struct chunked_heads final {
   __device__ std::size_t rows_at(std::size_t place) const { return place * head_tokens * wide_states; }
   __device__ std::size_t state_at(std::size_t place) const { return place * wide_states * wide_channels; }
   /// The rows that read the state before a chunk, and those that write to the one after it.
-  __device__ head_rows rows_of(std::size_t place, unsigned chunk, std::int64_t offset, head_stream stream,
-                               const float* prepared, const float* weights) const {
-    if (prepared != nullptr) return {prepared + rows_at(place), wide_states, wide_states, nullptr};
-    const head_factors& f = of[stream];
-    return {f.v + offset + static_cast<std::int64_t>(chunk) * head_tokens * f.v_token, f.v_token, states,
-            weights + place * head_tokens};
+  __device__ head_rows<Number> rows_that_read(std::size_t place, unsigned chunk, std::int64_t offset) const {
+    return rows_of(place, chunk, of.read, offset, reads, read_weights);
+  }
+  __device__ head_rows<Number> rows_that_write(std::size_t place, unsigned chunk, std::int64_t offset) const {
+    return rows_of(place, chunk, of.write, offset, writes, write_weights);
   }
   /// Of those of a chunk.
   __device__ unsigned count(unsigned chunk) const { return min(head_tokens, tokens - chunk * head_tokens); }
+
+ private:
+  __device__ head_rows<Number> rows_of(std::size_t place, unsigned chunk, const head_factors<Number>& f,
+                                       std::int64_t offset, const Number* prepared, const float* weights) const {
+    if (prepared != nullptr) return {prepared + rows_at(place), wide_states, wide_states, nullptr};
+    return {f.v + offset + static_cast<std::int64_t>(chunk) * head_tokens * f.v_token, f.v_token, states,
+            weights + place * head_tokens};
+  }
 };
 
+// Of float32 or bfloat16 numbers:
 /// prepare_by_state.cu: reads, writes, scores and kept of every chunk.
-void prepare_by_state(const chunked_heads&);
+template <class Number>
+void prepare_by_state(const chunked_heads<Number>&);
 /// prepare_by_token.cu: weights instead of reads and writes, where all states of a head have the same decay.
-void prepare_by_token(const chunked_heads&);
+template <class Number>
+void prepare_by_token(const chunked_heads<Number>&);
 /// states.cu: the states before each chunk, from h on, and h after the last.
-void find_states(const chunked_heads&);
-/// Only what each chunk's tokens add to the state, in place of the state before it.
-void add_chunks(const chunked_heads&);
+template <class Number>
+void find_states(const chunked_heads<Number>&);
 /// results.cu: y.
-void read_chunks(const chunked_heads&);
+template <class Number>
+void read_chunks(const chunked_heads<Number>&);
+/// states.cu: only what each chunk's tokens add to the state, in place of the state before it.
+void add_chunks(const chunked_heads<float>&);
 
 }  // namespace alphaform::cuda

@@ -12,7 +12,7 @@ bool fits_heads(const recurrence<float>&, in x, const out& h, const out& y);
 bool fits_heads(const rank_one_recurrence<float>&, in x, const out& h, const out& y);
 
 /// kernels::unrolled, and kernels::unrolled_adjoint if `adjoint`.
-void unrolled_heads(bool adjoint, const recurrence<float>&, in x, out h, out y);
+void unrolled_heads(product_precision, bool adjoint, const recurrence<float>&, in x, out h, out y);
 /// kernels::rank_one, and kernels::rank_one_adjoint if `adjoint`.
 void rank_one_heads(bool adjoint, const rank_one_recurrence<float>&, in x, out h, out y);
 

@@ -4,21 +4,24 @@
 #include <cuda_pipeline_primitives.h>
 
 #include <alphaform/backends/cuda/heads/head.cuh>
-#include <alphaform/backends/cuda/tf32.cuh>
 
 namespace alphaform::cuda {
 
 constexpr unsigned panel_threads = 128, panel = 64;  ///< numbers along rows and columns of what a block computes
-constexpr unsigned depth = 32;                       ///< of the products that it reads ahead
+/// Of the products that it reads ahead.
+template <class Number>
+constexpr unsigned depth = 128 / sizeof(Number);
 /// Numbers from one row to the next: of rows that are multiplied, and of rows that are summed.
-constexpr unsigned row_of_depth = depth + 4, row_of_square = head_tokens + 4, row_of_panel = panel + 8;
+template <class Number>
+constexpr unsigned row_of_depth = depth<Number> + in_16_bytes<Number>;
+constexpr unsigned row_of_square = head_tokens + in_16_bytes<float>, row_of_panel = panel + 8;
 
 /// Begins to read a panel; 0 where it has more rows and columns than there are.
-template <unsigned Columns, unsigned Threads = panel_threads, unsigned Rows, unsigned Row>
-__device__ inline void fetch(float (&to)[Rows][Row], const float* from, std::int64_t row, unsigned rows,
+template <unsigned Columns, unsigned Threads = panel_threads, class Number, unsigned Rows, unsigned Row>
+__device__ inline void fetch(Number (&to)[Rows][Row], const Number* from, std::int64_t row, unsigned rows,
                              unsigned columns) {
-  constexpr unsigned in_row = Columns / 4, step = Threads / in_row;
-  const unsigned k = threadIdx.x % in_row * 4;
+  constexpr unsigned in_row = Columns / in_16_bytes<Number>, step = Threads / in_row;
+  const unsigned k = threadIdx.x % in_row * in_16_bytes<Number>;
 #pragma unroll
   for (unsigned i = threadIdx.x / in_row; i < Rows; i += step) {
     const bool exists = i < rows && k < columns;
@@ -26,18 +29,18 @@ __device__ inline void fetch(float (&to)[Rows][Row], const float* from, std::int
   }
 }
 /// The same of x: tokens of a chunk from `token` on, channels from `channel` on.
-template <unsigned Threads = panel_threads, unsigned Rows>
-__device__ inline void fetch_tokens(float (&to)[Rows][row_of_panel], const chunked_heads& s, const float* x,
+template <unsigned Threads = panel_threads, class Number, unsigned Rows>
+__device__ inline void fetch_tokens(Number (&to)[Rows][row_of_panel], const chunked_heads<Number>& s, const Number* x,
                                     unsigned chunk, unsigned token, unsigned channel) {
   const unsigned count = s.count(chunk), rows = count > token ? count - token : 0;
-  const float* const from = x + (static_cast<std::int64_t>(chunk) * head_tokens + token) * s.x_token;
-  if (s.x_in_fours)
+  const Number* const from = x + (static_cast<std::int64_t>(chunk) * head_tokens + token) * s.x_token;
+  if (s.x_lies_together)
     return fetch<panel, Threads>(to, rows > 0 ? from + channel : x, s.x_token, rows, s.channels - channel);
   for (unsigned e = threadIdx.x; e < Rows * panel; e += Threads) {
     const unsigned i = e / panel, k = e % panel;
     to[i][k] = i < rows && channel + k < s.channels
                    ? from[i * s.x_token + static_cast<std::int64_t>(channel + k) * s.x_chan]
-                   : 0;
+                   : Number(0.0f);
   }
 }
 

@@ -9,11 +9,22 @@ constexpr axis time = axis::token;
 
 unsigned rounded_up(std::size_t n) { return static_cast<unsigned>((n + 15) / 16 * 16); }
 /// Do 16 bytes of a stream lie together and aligned, in tokens of every head?
-bool in_fours(const chunked_heads& s, const float* data, std::int64_t token, std::int64_t along, std::size_t count,
-              int place) {
-  bool yes = along == 1 && count % 4 == 0 && token % 4 == 0 && reinterpret_cast<std::uintptr_t>(data) % 16 == 0;
-  for (int a = 0; a < s.heads.axes; ++a) yes = yes && s.heads.step[place][a] % 4 == 0;
+template <class Of, class Number>
+bool lies_together(const chunked_heads<Of>& s, const Number* data, std::int64_t token, std::int64_t along,
+                   std::size_t count, head_place place) {
+  constexpr auto n = static_cast<int>(in_16_bytes<Number>);
+  bool yes = along == 1 && count % n == 0 && token % n == 0 && reinterpret_cast<std::uintptr_t>(data) % 16 == 0;
+  for (int a = 0; a < s.heads.axes; ++a) yes = yes && s.heads.step[place][a] % n == 0;
   return yes;
+}
+
+/// Where a factored stream begins, of the adjoint with its last token.
+template <class Number>
+head_factors<Number> placed(bool adjoint, const in& u, const view<const Number>& v, std::size_t tokens) {
+  const std::size_t first = adjoint ? tokens - 1 : 0;
+  const auto token = [adjoint](const auto& of) { return (adjoint ? -1 : 1) * static_cast<std::int64_t>(of.step(time)); };
+  return {u.data + first * u.step(time), v.data + first * v.step(time), token(u), token(v),
+          static_cast<int>(v.step(axis::state))};
 }
 
 }  // namespace
@@ -24,30 +35,29 @@ extents heads_of(const out& h) {
   return size;
 }
 
-head_factors placed(bool adjoint, const factored<float>& f, std::size_t tokens) {
-  const std::size_t first = adjoint ? tokens - 1 : 0;
-  const auto token = [adjoint](const in& v) { return (adjoint ? -1 : 1) * static_cast<std::int64_t>(v.step(time)); };
-  return {f.u.data + first * f.u.step(time), f.v.data + first * f.v.step(time), token(f.u), token(f.v),
-          static_cast<int>(f.v.step(axis::state))};
+head_factors<float> placed(bool adjoint, const factored<float>& f, std::size_t tokens) {
+  return placed(adjoint, f.u, f.v, tokens);
 }
 
-chunked_heads placed(bool adjoint, const recurrence<float>& r, const in& x, const out& h, const out& y) {
+template <class Number>
+chunked_heads<Number> placed(bool adjoint, const recurrence<float>& r, const head_inputs<Number>& inputs, const out& h,
+                             const out& y) {
+  const view<const Number>& x = inputs.x;
   const std::size_t tokens = y.of(time), first = adjoint ? tokens - 1 : 0;
   const int way = adjoint ? -1 : 1;
-  const factored<float>&write = adjoint ? r.read : r.write, &read = adjoint ? r.write : r.read,
-        &bonus = r.bonus ? *r.bonus : r.read;
-  chunked_heads s{};
+  const in &write_by = adjoint ? r.read.u : r.write.u, &read_by = adjoint ? r.write.u : r.read.u;
+  const auto &write = adjoint ? inputs.read : inputs.write, &read = adjoint ? inputs.write : inputs.read;
+  const factored<float>& bonus = r.bonus ? *r.bonus : r.decay;
+  chunked_heads<Number> s{};
   extents streams = heads_of(h);
   for (const axis a : every_axis)
-    if (write.v.of(a) == 1 && read.v.of(a) == 1) at(streams, a) = 1;
+    if (write.of(a) == 1 && read.of(a) == 1) at(streams, a) = 1;
   const in numbers{nullptr, streams, contiguous(streams)};
-  s.heads = layout_of(heads_of(h), r.decay.u, r.decay.v, write.u, write.v, read.u, read.v, bonus.u, bonus.v, x, h, y,
+  s.heads = layout_of(heads_of(h), r.decay.u, r.decay.v, bonus.u, bonus.v, write_by, write, read_by, read, x, h, y,
                       numbers);
-  s.streams = layout_of(streams, read.v, write.v);
-  s.of[head_decay] = placed(adjoint, r.decay, tokens);
-  s.of[head_write] = placed(adjoint, write, tokens);
-  s.of[head_read] = placed(adjoint, read, tokens);
-  s.of[head_bonus] = placed(adjoint, bonus, tokens);
+  s.streams = layout_of(streams, read, write);
+  s.of = {placed(adjoint, r.decay, tokens), placed(adjoint, bonus, tokens), placed(adjoint, write_by, write, tokens),
+          placed(adjoint, read_by, read, tokens)};
   s.x = x.data + first * x.step(time);
   s.y = y.data + first * y.step(time);
   s.h = h.data;
@@ -61,8 +71,8 @@ chunked_heads placed(bool adjoint, const recurrence<float>& r, const in& x, cons
   s.channels = static_cast<unsigned>(h.of(axis::chan));
   s.wide_states = rounded_up(s.states);
   s.wide_channels = rounded_up(s.channels);
-  s.x_in_fours = in_fours(s, s.x, s.x_token, s.x_chan, s.channels, head_x);
-  s.y_in_fours = in_fours(s, s.y, s.y_token, s.y_chan, s.channels, head_y);
+  s.x_lies_together = lies_together(s, s.x, s.x_token, s.x_chan, s.channels, head_x);
+  s.y_lies_together = lies_together(s, s.y, s.y_token, s.y_chan, s.channels, head_y);
   s.logarithmic = r.logarithmic;
   s.with_bonus = r.bonus.has_value();
   s.strict = r.exclusive;
@@ -71,26 +81,35 @@ chunked_heads placed(bool adjoint, const recurrence<float>& r, const in& x, cons
   return s;
 }
 
-bool takes_streams(const chunked_heads& s) {
-  for (const head_stream k : {head_read, head_write})
-    if (!in_fours(s, s.of[k].v, s.of[k].v_token, s.of[k].v_state, s.states, 2 * k + 1)) return false;
-  return true;
+template <class Number>
+bool takes_streams(const chunked_heads<Number>& s) {
+  const auto taken = [&](const head_factors<Number>& f, head_place place) {
+    return lies_together(s, f.v, f.v_token, f.v_state, s.states, place);
+  };
+  return taken(s.of.read, read_v) && taken(s.of.write, write_v);
 }
 
-void range_of_chunks::advance(head_factors& f) const {
+template <class Number>
+chunked_heads<Number> range_of_chunks::of(chunked_heads<Number> s) const {
   const auto way = static_cast<std::int64_t>(first);
-  f.u += way * f.u_token;
-  f.v += way * f.v_token;
-}
-chunked_heads range_of_chunks::of(chunked_heads s) const {
-  const auto way = static_cast<std::int64_t>(first);
-  for (head_factors& f : s.of) advance(f);
+  advance(s.of.decay);
+  advance(s.of.bonus);
+  advance(s.of.write);
+  advance(s.of.read);
   s.x += way * s.x_token;
   s.y += way * s.y_token;
   s.tokens = static_cast<unsigned>(tokens);
   s.chunks = (s.tokens + head_tokens - 1) / head_tokens;
   return s;
 }
+
+template chunked_heads<float> placed(bool, const recurrence<float>&, const head_inputs<float>&, const out&, const out&);
+template chunked_heads<bf16::number> placed(bool, const recurrence<float>&, const head_inputs<bf16::number>&,
+                                            const out&, const out&);
+template bool takes_streams(const chunked_heads<float>&);
+template bool takes_streams(const chunked_heads<bf16::number>&);
+template chunked_heads<float> range_of_chunks::of(chunked_heads<float>) const;
+template chunked_heads<bf16::number> range_of_chunks::of(chunked_heads<bf16::number>) const;
 
 bool fits_heads(const recurrence<float>& r, in x, const out& h, const out& y) {
   const in bonus_u = r.bonus ? r.bonus->u : x, bonus_v = r.bonus ? r.bonus->v : r.read.v;

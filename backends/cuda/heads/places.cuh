@@ -8,19 +8,34 @@ namespace alphaform::cuda {
 
 /// One entry for each head.
 extents heads_of(const out& h);
+/// What is multiplied: x, and the factors v of write and read.
+template <class Number>
+struct head_inputs final {
+  view<const Number> x, write, read;
+};
 /// Where a factored stream begins, of the adjoint with its last token.
-head_factors placed(bool adjoint, const factored<float>&, std::size_t tokens);
+head_factors<float> placed(bool adjoint, const factored<float>&, std::size_t tokens);
 /// Everything but scratch; of the adjoint, tokens run backwards, and what is written and what is read change places.
-chunked_heads placed(bool adjoint, const recurrence<float>&, const in& x, const out& h, const out& y);
+/// The inputs stand for x and factors of the recurrence.
+template <class Number>
+chunked_heads<Number> placed(bool adjoint, const recurrence<float>&, const head_inputs<Number>&, const out& h,
+                             const out& y);
 /// Can products take what is read and written as it is, but for a weight of each token?
-bool takes_streams(const chunked_heads&);
+template <class Number>
+bool takes_streams(const chunked_heads<Number>&);
 
 /// A range of chunks.
 struct range_of_chunks final {
   std::size_t first, tokens;
   /// The heads there.
-  chunked_heads of(chunked_heads) const;
-  void advance(head_factors&) const;
+  template <class Number>
+  chunked_heads<Number> of(chunked_heads<Number>) const;
+  template <class Number>
+  void advance(head_factors<Number>& f) const {
+    const auto way = static_cast<std::int64_t>(first);
+    f.u += way * f.u_token;
+    f.v += way * f.v_token;
+  }
 };
 /// Ranges, so that one takes at most 256 MiB of scratch, or is one chunk.
 class ranges_of_chunks final {

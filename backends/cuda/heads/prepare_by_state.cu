@@ -8,11 +8,25 @@
 namespace alphaform::cuda {
 namespace {
 
+/// Rows of some states that are multiplied.
+template <class Number>
+struct decayed_rows final {
+  Number reads[head_tokens][head_row<Number>];   ///< decayed from the beginning of their block of tokens
+  Number inside[head_tokens][head_row<Number>];  ///< the same over all of the block's decays
+  Number writes[112][head_row<Number>];          ///< to the end of their block; from 64 on to that of a later one
+};
+/// As they are, with their decays.
+struct followed_rows final {
+  float reads[head_tokens][head_row<float>], writes[head_tokens][head_row<float>], decays[head_tokens][head_row<float>];
+};
 /// What the threads of a block share for some states at a time.
+template <class Number>
 struct shared_rows final {
-  float reads[head_tokens][head_row];   ///< decayed from the beginning of their block of tokens
-  float inside[head_tokens][head_row];  ///< the same over all of the block's decays
-  float writes[112][head_row];          ///< to the end of their block; from 64 on to that of a later one
+  union alignas(16) {
+    decayed_rows<Number> rows;
+    followed_rows followed_rows;
+    float scores[head_tokens][head_row<float>];
+  };
   float kept[blocks][head_slice];       ///< by a block of tokens
   double kept_exactly[blocks][head_slice];
   own_inputs bonus;
@@ -20,17 +34,17 @@ struct shared_rows final {
 };
 
 /// Each thread has one state of one block of tokens.
-template <bool Logarithmic>
+template <class Number, bool Logarithmic>
 class prepared_column final {
  public:
-  __device__ prepared_column(const chunked_heads& s, const head_factors (&of)[head_streams], const column_of_block& at,
-                             shared_rows& to)
+  __device__ prepared_column(const chunked_heads<Number>& s, const streams_of_heads<Number>& of,
+                             const column_of_block& at, shared_rows<Number>& to)
       : block_(threadIdx.x / head_slice), n_(threadIdx.x % head_slice) {
     float decay[block_tokens];
-    at.load(of[head_read], reads_);
-    at.load(of[head_write], writes_);
-    at.template load<Logarithmic>(of[head_decay], decay);
-    if (s.with_bonus) to.bonus.add(of[head_bonus], at, reads_, writes_);
+    at.load(of.read, reads_);
+    at.load(of.write, writes_);
+    at.template load<Logarithmic>(of.decay, decay);
+    if (s.with_bonus) to.bonus.add(of.bonus, at, reads_, writes_);
     decays<Logarithmic> since, until;
     double exactly = Logarithmic ? 0 : 1;
 #pragma unroll
@@ -54,15 +68,16 @@ class prepared_column final {
     const unsigned first = block_ * block_tokens;
 #pragma unroll
     for (unsigned i = 0; i < block_tokens; ++i) {
-      to.reads[first + i][n_] = reads_[i];
-      to.inside[first + i][n_] = reads_[i] * inverse;
-      to.writes[first + i][n_] = writes_[i];
+      to.rows.reads[first + i][n_] = Number(reads_[i]);
+      to.rows.inside[first + i][n_] = Number(reads_[i] * inverse);
+      to.rows.writes[first + i][n_] = Number(writes_[i]);
     }
   }
   __device__ bool is_weak() const { return is_weak_; }
 
   /// Rows for the states before and after the chunk, and those that are written for blocks further on.
-  __device__ void store(const chunked_heads& s, std::size_t place, unsigned first_state, shared_rows& to) const {
+  __device__ void store(const chunked_heads<Number>& s, std::size_t place, unsigned first_state,
+                        shared_rows<Number>& to) const {
     const float k0 = to.kept[0][n_], k1 = to.kept[1][n_], k2 = to.kept[2][n_], k3 = to.kept[3][n_];
     const float before = block_ == 0   ? 1
                          : block_ == 1 ? k0
@@ -77,8 +92,8 @@ class prepared_column final {
       const std::size_t at = s.rows_at(place) + first * s.wide_states + first_state + n_;
 #pragma unroll
       for (unsigned i = 0; i < block_tokens; ++i) {
-        s.reads[at + i * s.wide_states] = reads_[i] * before;
-        s.writes[at + i * s.wide_states] = writes_[i] * after;
+        s.reads[at + i * s.wide_states] = Number(reads_[i] * before);
+        s.writes[at + i * s.wide_states] = Number(writes_[i] * after);
       }
       if (block_ == 0) {
         const auto exactly = [&](unsigned k) { return to.kept_exactly[k][n_]; };
@@ -90,10 +105,10 @@ class prepared_column final {
 #pragma unroll
     for (unsigned i = 0; i < block_tokens; ++i) {
       if (block_ == 0) {
-        to.writes[64 + i][n_] = writes_[i] * k1;
-        to.writes[96 + i][n_] = writes_[i] * k1 * k2;
+        to.rows.writes[64 + i][n_] = Number(writes_[i] * k1);
+        to.rows.writes[96 + i][n_] = Number(writes_[i] * k1 * k2);
       } else if (block_ == 1) {
-        to.writes[80 + i][n_] = writes_[i] * k2;
+        to.rows.writes[80 + i][n_] = Number(writes_[i] * k2);
       }
     }
   }
@@ -107,11 +122,10 @@ class prepared_column final {
 __device__ inline float dot(float4 a, float4 b) { return (a.x * b.x + a.y * b.y) + (a.z * b.z + a.w * b.w); }
 
 /// Adds to the scores of one token's block what it wrote, by a quarter of the states, decay after decay.
-template <bool Logarithmic>
-__device__ void add_step_by_step(const chunked_heads& s, const head_factors (&of)[head_streams],
-                                 const column_of_block& at, shared_rows& in) {
-  auto &read = in.inside, &decay = in.reads;
-  auto& write = in.writes;
+template <bool Logarithmic, class Number>
+__device__ void add_step_by_step(const chunked_heads<Number>& s, const streams_of_heads<Number>& of,
+                                 const column_of_block& at, shared_rows<Number>& in) {
+  auto& [read, write, decay] = in.followed_rows;
   float column[block_tokens];
   const unsigned first_token = threadIdx.x / head_slice * block_tokens, state = threadIdx.x % head_slice;
   const auto keep = [&](auto& to) {
@@ -119,11 +133,11 @@ __device__ void add_step_by_step(const chunked_heads& s, const head_factors (&of
     for (unsigned i = 0; i < block_tokens; ++i) to[first_token + i][state] = column[i];
   };
   __syncthreads();
-  at.load(of[head_read], column);
+  at.load(of.read, column);
   keep(read);
-  at.load(of[head_write], column);
+  at.load(of.write, column);
   keep(write);
-  at.template load<Logarithmic>(of[head_decay], column);
+  at.template load<Logarithmic>(of.decay, column);
 #pragma unroll
   for (float& d : column) d = decays<Logarithmic>::of_one(d);
   keep(decay);
@@ -147,51 +161,54 @@ __device__ void add_step_by_step(const chunked_heads& s, const head_factors (&of
   for (unsigned i = 0; i < block_tokens; ++i) in.followed[quarter][i][j] += scores[i];
 }
 
-template <bool Logarithmic>
-__global__ void __launch_bounds__(prepare_threads, 2) prepare(const chunked_heads s) {
-  auto& shared = *shared_memory<shared_rows>();
+template <class Number, bool Logarithmic>
+__global__ void __launch_bounds__(prepare_threads, 2) prepare(const chunked_heads<Number> s) {
+  auto& shared = *shared_memory<shared_rows<Number>>();
   const unsigned chunk = blockIdx.x;
-  const streams_of_head streams(s, blockIdx.y);
+  const streams_of_heads<Number> of = streams_of(s, blockIdx.y);
   const std::size_t place = s.place(blockIdx.y, chunk);
   if (s.only != nullptr && !s.only[place]) return;
   const unsigned j = threadIdx.x % head_tokens, quarter = threadIdx.x / head_tokens;
   shared.bonus.clear();
 #pragma unroll
   for (unsigned i = 0; i < block_tokens; ++i) shared.followed[quarter][i][j] = 0;
-  pair_scores sums;
+  pair_scores<Number> sums;
   for (unsigned first = 0; first < s.wide_states; first += head_slice) {
     const column_of_block at(s, chunk, first);
     __syncthreads();
-    const prepared_column<Logarithmic> column(s, streams.of, at, shared);
+    const prepared_column<Number, Logarithmic> column(s, of, at, shared);
     const bool weak = __syncthreads_and(column.is_weak());
     column.store(s, place, first, shared);
     __syncthreads();
-    sums.add(shared.reads, weak ? shared.inside : nullptr, shared.writes);
-    if (!weak) add_step_by_step<Logarithmic>(s, streams.of, at, shared);
+    sums.add(shared.rows.reads, weak ? shared.rows.inside : nullptr, shared.rows.writes);
+    if (!weak) add_step_by_step<Logarithmic>(s, of, at, shared);
   }
   __syncthreads();
-  auto& scores = shared.reads;
-  sums.store(scores);
+  sums.store(shared.scores);
   __syncthreads();
-  float* const to = s.scores + place * head_tokens * head_tokens;
+  Number* const to = s.scores + place * head_tokens * head_tokens;
   for (unsigned e = threadIdx.x; e < head_tokens * head_tokens; e += prepare_threads) {
     const unsigned i = e / head_tokens;  // j is the same for all e of a thread
-    float score = i >= j + s.strict ? scores[i][j] : 0;
+    float score = i >= j + s.strict ? shared.scores[i][j] : 0;
     if (i / block_tokens == j / block_tokens) {
       const auto part = [&](unsigned q) { return shared.followed[q][i % block_tokens][j]; };
       score += (part(0) + part(1)) + (part(2) + part(3));
     }
-    to[e] = i == j ? score + shared.bonus(i) : score;
+    to[e] = Number(i == j ? score + shared.bonus(i) : score);
   }
 }
 
 }  // namespace
 
-void prepare_by_state(const chunked_heads& s) {
-  const auto kernel = s.logarithmic ? prepare<true> : prepare<false>;
-  constexpr std::size_t bytes = sizeof(shared_rows);
+template <class Number>
+void prepare_by_state(const chunked_heads<Number>& s) {
+  const auto kernel = s.logarithmic ? prepare<Number, true> : prepare<Number, false>;
+  constexpr std::size_t bytes = sizeof(shared_rows<Number>);
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), "share memory in blocks");
   launch(kernel, dim3(s.chunks, static_cast<unsigned>(s.heads.entries)), dim3(prepare_threads), bytes, s);
 }
+
+template void prepare_by_state(const chunked_heads<float>&);
+template void prepare_by_state(const chunked_heads<bf16::number>&);
 
 }  // namespace alphaform::cuda

@@ -51,54 +51,62 @@ struct log_sums final {
 };
 
 /// Products of what tokens of a chunk read and write, without their factors u.
-__global__ void __launch_bounds__(prepare_threads) multiply(const chunked_heads s) {
-  __shared__ alignas(16) float reads[head_tokens][head_row], writes[head_tokens][head_row];
+template <class Number>
+__global__ void __launch_bounds__(prepare_threads) multiply(const chunked_heads<Number> s) {
+  constexpr unsigned row = head_row<Number>;
+  __shared__ union alignas(16) {
+    struct {
+      Number reads[head_tokens][row], writes[head_tokens][row];
+    };
+    float products[head_tokens][head_row<float>];
+  } shared;
   const unsigned chunk = blockIdx.x, count = s.count(chunk);
   const auto at = places_of(s.streams, blockIdx.y);
   const auto token = static_cast<std::int64_t>(chunk) * head_tokens;
-  const auto fetch = [&](float(&to)[head_tokens][head_row], const head_factors& f, std::int64_t offset,
+  const auto fetch = [&](Number(&to)[head_tokens][row], const head_factors<Number>& f, std::int64_t offset,
                          unsigned first) {
-    const float* const from = f.v + offset + token * f.v_token + first;
-    constexpr unsigned in_row = head_slice / 4;
-    const unsigned n = threadIdx.x % in_row * 4;
+    const Number* const from = f.v + offset + token * f.v_token + first;
+    constexpr unsigned in_row = head_slice / in_16_bytes<Number>;
+    const unsigned n = threadIdx.x % in_row * in_16_bytes<Number>;
 #pragma unroll
     for (unsigned i = threadIdx.x / in_row; i < head_tokens; i += prepare_threads / in_row) {
       const bool exists = i < count && first + n < s.states;
       __pipeline_memcpy_async(&to[i][n], exists ? from + i * f.v_token + n : f.v, 16, exists ? 0 : 16);
     }
   };
-  pair_scores sums;
+  pair_scores<Number> sums;
   for (unsigned first = 0; first < s.states; first += head_slice) {
     __syncthreads();
-    fetch(reads, s.of[head_read], at.at[0], first);
-    fetch(writes, s.of[head_write], at.at[1], first);
+    fetch(shared.reads, s.of.read, at.at[0], first);
+    fetch(shared.writes, s.of.write, at.at[1], first);
     __pipeline_commit();
     __pipeline_wait_prior(0);
     __syncthreads();
-    sums.add(reads, writes);
+    sums.add(shared.reads, shared.writes);
   }
   __syncthreads();
-  sums.store(reads);
+  sums.store(shared.products);
   __syncthreads();
   float* const to = s.products + s.place(blockIdx.y, chunk) * head_tokens * head_tokens;
   for (unsigned e = threadIdx.x; e < head_tokens * head_tokens; e += prepare_threads)
-    to[e] = reads[e / head_tokens][e % head_tokens];
+    to[e] = shared.products[e / head_tokens][e % head_tokens];
 }
 
 /// The weights of one head's tokens and of their products.
-__global__ void __launch_bounds__(prepare_threads) weigh(const chunked_heads s) {
+template <class Number>
+__global__ void __launch_bounds__(prepare_threads) weigh(const chunked_heads<Number> s) {
   __shared__ double log[head_tokens];
   __shared__ bool negative[head_tokens];
   __shared__ float reads[head_tokens], writes[head_tokens];
   __shared__ log_sums decays;
   const unsigned chunk = blockIdx.x, i = threadIdx.x;
-  const streams_of_head streams(s, blockIdx.y);
+  const streams_of_heads<Number> of = streams_of(s, blockIdx.y);
   const std::size_t place = s.place(blockIdx.y, chunk);
   if (i < head_tokens) {
     const bool exists = i < s.count(chunk);
     const auto token = static_cast<std::int64_t>(chunk) * head_tokens + (exists ? i : 0);
-    const float u = streams.of[head_decay].u_at(token), v = streams.of[head_decay].v_at(token, 0),
-                read = streams.of[head_read].u_at(token), write = streams.of[head_write].u_at(token);
+    const float u = of.decay.u_at(token), v = of.decay.v_at(token, 0),
+                read = of.read.u_at(token), write = of.write.u_at(token);
     const double a = 1 + static_cast<double>(u * v);
     log[i] = !exists         ? 0
              : s.logarithmic ? fmaxf(u, -1e30f) * fmaxf(v, -1e30f)  // in place of -infinity what with 0 makes 0
@@ -117,20 +125,24 @@ __global__ void __launch_bounds__(prepare_threads) weigh(const chunked_heads s) 
   for (unsigned n = i; n < s.wide_states; n += prepare_threads) s.kept[place * s.wide_states + n] = decays.of_all();
   const std::int64_t shared_by = places_of(s.heads, blockIdx.y).at[head_product];
   const float* const from = s.products + s.place(static_cast<unsigned>(shared_by), chunk) * head_tokens * head_tokens;
-  float* const to = s.scores + place * head_tokens * head_tokens;
+  Number* const to = s.scores + place * head_tokens * head_tokens;
 #pragma unroll 4
   for (unsigned e = i; e < head_tokens * head_tokens; e += prepare_threads) {
     const unsigned k = e / head_tokens, j = e % head_tokens;
     const float product = from[e] * (reads[k] * writes[j]);
-    to[e] = k >= j + s.strict ? product * decays.between(j + s.written, k + s.read) : 0;
+    to[e] = Number(k >= j + s.strict ? product * decays.between(j + s.written, k + s.read) : 0.0f);
   }
 }
 
 }  // namespace
 
-void prepare_by_token(const chunked_heads& s) {
-  launch(multiply, dim3(s.chunks, static_cast<unsigned>(s.streams.entries)), dim3(prepare_threads), 0, s);
-  launch(weigh, dim3(s.chunks, static_cast<unsigned>(s.heads.entries)), dim3(prepare_threads), 0, s);
+template <class Number>
+void prepare_by_token(const chunked_heads<Number>& s) {
+  launch(multiply<Number>, dim3(s.chunks, static_cast<unsigned>(s.streams.entries)), dim3(prepare_threads), 0, s);
+  launch(weigh<Number>, dim3(s.chunks, static_cast<unsigned>(s.heads.entries)), dim3(prepare_threads), 0, s);
 }
+
+template void prepare_by_token(const chunked_heads<float>&);
+template void prepare_by_token(const chunked_heads<bf16::number>&);
 
 }  // namespace alphaform::cuda

@@ -11,15 +11,15 @@ enum row_stream : unsigned { reads, probes, writes, corrections, row_streams };
 
 /// Where the streams of one head begin: those that become rows, and the decays.
 struct streams_of_rows final {
-  head_factors of[row_streams], decay;
-  __device__ void find(const chunked_heads& s, const corrected_heads& c, unsigned head) {
+  head_factors<float> of[row_streams], decay;
+  __device__ void find(const chunked_heads<float>& s, const corrected_heads& c, unsigned head) {
     if (threadIdx.x != 0) return;
     const auto own = places_of(s.heads, head);
     const auto more = places_of(c.heads, head);
-    const auto moved = [](head_factors f, std::int64_t u, std::int64_t v) { return f.u += u, f.v += v, f; };
-    decay = moved(s.of[head_decay], own.at[2 * head_decay], own.at[2 * head_decay + 1]);
-    of[reads] = moved(s.of[head_read], own.at[2 * head_read], own.at[2 * head_read + 1]);
-    of[writes] = moved(s.of[head_write], own.at[2 * head_write], own.at[2 * head_write + 1]);
+    const auto moved = [](head_factors<float> f, std::int64_t u, std::int64_t v) { return f.u += u, f.v += v, f; };
+    decay = moved(s.of.decay, own.at[decay_u], own.at[decay_v]);
+    of[reads] = moved(s.of.read, own.at[read_u], own.at[read_v]);
+    of[writes] = moved(s.of.write, own.at[write_u], own.at[write_v]);
     of[probes] = moved(c.q, more.at[0], more.at[1]);
     of[corrections] = moved(c.p, more.at[2], more.at[3]);
   }
@@ -41,7 +41,7 @@ union shared_by_chunk {
 template <bool Logarithmic>
 class column_of_rows final {
  public:
-  __device__ column_of_rows(const chunked_heads& s, const streams_of_rows& streams, const column_of_block& at,
+  __device__ column_of_rows(const chunked_heads<float>& s, const streams_of_rows& streams, const column_of_block& at,
                             rows_of_states& to)
       : block_(threadIdx.x / head_slice), n_(threadIdx.x % head_slice) {
     float own[block_tokens];
@@ -76,7 +76,7 @@ class column_of_rows final {
   __device__ bool is_weak() const { return is_weak_; }
 
   /// Rows for the states before and after the chunk, and what it keeps of the state.
-  __device__ void store(const chunked_heads& s, const corrected_heads& c, std::size_t place, unsigned first_state,
+  __device__ void store(const chunked_heads<float>& s, const corrected_heads& c, std::size_t place, unsigned first_state,
                         const rows_of_states& rows) const {
     if (first_state + n_ >= s.wide_states) return;
     float before = 1, after = 1;
@@ -104,7 +104,7 @@ class column_of_rows final {
 
  private:
   /// @param later  which of two places a token's factor has
-  __device__ void keep(const column_of_block& at, const head_factors& of, const float (&factor)[block_tokens + 1],
+  __device__ void keep(const column_of_block& at, const head_factors<float>& of, const float (&factor)[block_tokens + 1],
                        unsigned later, float (*to)[row_of_square]) const {
     float column[block_tokens];
     at.load(of, column);
@@ -138,12 +138,12 @@ class scores_of_warp final {
   __device__ void add(const rows_of_states& rows) {
 #pragma unroll
     for (unsigned k = 0; k < half; ++k)
-      sums_[k].add<head_slice, 2>(tf32::by_rows<row_of_square>{rows.of[read_][later(k)]},
-                                  tf32::by_columns<row_of_square>{rows.of[write_][earlier(k)]},
+      sums_[k].add<head_slice, 2>(by_rows<row_of_square>(rows.of[read_][later(k)]),
+                                  by_columns<row_of_square>(rows.of[write_][earlier(k)]),
                                   rows.between[half_ * half + k]);
   }
   /// Scores of inputs go to memory.
-  __device__ void store(const chunked_heads& s, std::size_t place, chunk_matrices& to) {
+  __device__ void store(const chunked_heads<float>& s, std::size_t place, chunk_matrices& to) {
     const unsigned read = read_ == reads ? s.read : 0, written = write_ == writes ? s.written : 1;
     float* const at = read_ == reads
                           ? (write_ == writes ? s.scores + place * head_tokens * head_tokens : to.of_corrections[0])
@@ -176,7 +176,7 @@ class scores_of_warp final {
 };
 
 /// Nothing where earlier blocks would read later ones.
-__device__ void clear_later(const chunked_heads& s, std::size_t place, chunk_matrices& to) {
+__device__ void clear_later(const chunked_heads<float>& s, std::size_t place, chunk_matrices& to) {
 #pragma unroll 1
   for (unsigned e = threadIdx.x; e < head_tokens * head_tokens; e += prepare_threads) {
     const unsigned i = e / head_tokens, j = e % head_tokens;
@@ -187,7 +187,7 @@ __device__ void clear_later(const chunked_heads& s, std::size_t place, chunk_mat
 }
 
 template <bool Logarithmic>
-__global__ void __launch_bounds__(prepare_threads, 2) prepare(const chunked_heads s, const corrected_heads c) {
+__global__ void __launch_bounds__(prepare_threads, 2) prepare(const chunked_heads<float> s, const corrected_heads c) {
   auto& shared = *shared_memory<shared_by_chunk>();
   const unsigned chunk = blockIdx.x;
   const std::size_t place = s.place(blockIdx.y, chunk);
@@ -214,7 +214,7 @@ __global__ void __launch_bounds__(prepare_threads, 2) prepare(const chunked_head
   solve(s, c, place, shared.matrices);
 }
 
-__global__ void __launch_bounds__(prepare_threads) solve_chunk(const chunked_heads s, const corrected_heads c) {
+__global__ void __launch_bounds__(prepare_threads) solve_chunk(const chunked_heads<float> s, const corrected_heads c) {
   auto& shared = *shared_memory<chunk_matrices>();
   const std::size_t place = s.place(blockIdx.y, blockIdx.x);
   if (!c.strong[place]) return;
@@ -230,7 +230,7 @@ __global__ void __launch_bounds__(prepare_threads) solve_chunk(const chunked_hea
 }
 
 template <class Shared>
-void launch_for_chunks(void (*kernel)(chunked_heads, corrected_heads), const chunked_heads& s,
+void launch_for_chunks(void (*kernel)(chunked_heads<float>, corrected_heads), const chunked_heads<float>& s,
                        const corrected_heads& c) {
   constexpr std::size_t bytes = sizeof(Shared);
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), "share memory in blocks");
@@ -239,10 +239,10 @@ void launch_for_chunks(void (*kernel)(chunked_heads, corrected_heads), const chu
 
 }  // namespace
 
-void prepare_corrected(const chunked_heads& s, const corrected_heads& c) {
+void prepare_corrected(const chunked_heads<float>& s, const corrected_heads& c) {
   launch_for_chunks<shared_by_chunk>(s.logarithmic ? prepare<true> : prepare<false>, s, c);
 }
-void solve_strong(const chunked_heads& s, const corrected_heads& c) {
+void solve_strong(const chunked_heads<float>& s, const corrected_heads& c) {
   launch_for_chunks<chunk_matrices>(solve_chunk, s, c);
 }
 

@@ -8,12 +8,12 @@ namespace {
 
 /// Of what reads, the results or for a correction, and what is written, inputs or corrections. Within a token the
 /// adjoint writes and reads before the transition.
-chunked_heads pair_of(bool adjoint, const rank_one_recurrence<float>& r, bool probes, bool corrects, const in& x,
+chunked_heads<float> pair_of(bool adjoint, const rank_one_recurrence<float>& r, bool probes, bool corrects, const in& x,
                       const out& h, const out& y) {
   recurrence<float> pair = r.diagonal;
   if (adjoint ? corrects : probes) pair.read = r.q;
   if (adjoint ? probes : corrects) pair.write = r.p;
-  chunked_heads s = placed(adjoint, pair, x, h, y);
+  chunked_heads<float> s = placed<float>(adjoint, pair, {x, pair.write.v, pair.read.v}, h, y);
   if (adjoint ? corrects : probes) s.strict = true, s.written = 1, s.read = 0;
   return s;
 }
@@ -28,7 +28,7 @@ corrected_heads corrections_of(bool adjoint, const rank_one_recurrence<float>& r
   return c;
 }
 corrected_heads at_range(const range_of_chunks& range, corrected_heads c) {
-  for (head_factors* f : {&c.q, &c.p}) range.advance(*f);
+  for (head_factors<float>* f : {&c.q, &c.p}) range.advance(*f);
   return c;
 }
 
@@ -43,7 +43,7 @@ bool fits_heads(const rank_one_recurrence<float>& r, in x, const out& h, const o
 }
 
 void rank_one_heads(bool adjoint, const rank_one_recurrence<float>& r, in x, out h, out y) {
-  chunked_heads s = placed(adjoint, r.diagonal, x, h, y);
+  chunked_heads<float> s = placed<float>(adjoint, r.diagonal, {x, r.diagonal.write.v, r.diagonal.read.v}, h, y);
   corrected_heads c = corrections_of(adjoint, r, h, y);
   const std::size_t heads = s.heads.entries, state = std::size_t{s.wide_states} * s.wide_channels,
                     square = head_tokens * head_tokens, rows = head_tokens * s.wide_states;
@@ -66,12 +66,12 @@ void rank_one_heads(bool adjoint, const rank_one_recurrence<float>& r, in x, out
   c.probed = probed.data();
   c.reflected = reflected.data();
   ranges.each([&](const range_of_chunks& range) {
-    const chunked_heads here = range.of(s);
+    const chunked_heads<float> here = range.of(s);
     const corrected_heads with = at_range(range, c);
     prepare_corrected(here, with);
     for (const bool by_probes : {false, true})
       for (const bool of_p : {false, true}) {
-        chunked_heads pair = range.of(pair_of(adjoint, r, by_probes, of_p, x, h, y));
+        chunked_heads<float> pair = range.of(pair_of(adjoint, r, by_probes, of_p, x, h, y));
         pair.reads = by_probes ? c.probes : s.reads;
         pair.writes = of_p ? c.corrections : s.writes;
         pair.scores = by_probes ? (of_p ? c.reflected : c.probed) : of_p ? c.of_corrections : s.scores;

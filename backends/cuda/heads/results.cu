@@ -4,23 +4,26 @@
 namespace alphaform::cuda {
 namespace {
 
+template <class Number>
 struct factors final {
-  float rows[panel][row_of_depth];
-  float columns[depth][row_of_panel];
+  Number rows[panel][row_of_depth<Number>];
+  Number columns[depth<Number>][row_of_panel];
 };
 
 /// 64 channels.
-__global__ void __launch_bounds__(panel_threads) read(const chunked_heads s) {
-  __shared__ alignas(16) factors ahead[2];
+template <class Number>
+__global__ void __launch_bounds__(panel_threads) read(const chunked_heads<Number> s) {
+  constexpr unsigned depth = cuda::depth<Number>;
+  __shared__ alignas(16) factors<Number> ahead[2];
   const unsigned channel = blockIdx.x * panel, chunk = blockIdx.y;
   const auto at = places_of(s.heads, blockIdx.z);
   const std::size_t place = s.place(blockIdx.z, chunk);
-  const float* const scores = s.scores + place * head_tokens * head_tokens;
-  const float* const states = s.states_before + s.state_at(place) + channel;
-  const head_rows reads = s.rows_of(place, chunk, at.at[2 * head_read + 1], head_read, s.reads, s.read_weights);
+  const Number* const scores = s.scores + place * head_tokens * head_tokens;
+  const Number* const states = s.states_before + s.state_at(place) + channel;
+  const head_rows<Number> reads = s.rows_that_read(place, chunk, at.at[read_v]);
   const unsigned count = s.count(chunk), of_states = (s.wide_states + depth - 1) / depth;
   const auto begin = [&](unsigned step) {
-    factors& to = ahead[step % 2];
+    factors<Number>& to = ahead[step % 2];
     if (step < of_states) {
       const unsigned n = step * depth;
       fetch<depth>(to.rows, reads.at + n, reads.token, reads.weights == nullptr ? panel : count,
@@ -34,7 +37,7 @@ __global__ void __launch_bounds__(panel_threads) read(const chunked_heads s) {
     __pipeline_commit();
   };
   const warp_place warp = place_of_warp();
-  tf32::tile<2, 4> sums;
+  tile_of<Number, 2, 4> sums;
   begin(0);
   for (unsigned step = 0; step < of_states + head_tokens / depth; ++step) {
     begin(step + 1);
@@ -45,9 +48,9 @@ __global__ void __launch_bounds__(panel_threads) read(const chunked_heads s) {
         const float weight = reads.weights[warp.row + i];
         y *= weight, next *= weight;
       });
-    const factors& here = ahead[step % 2];
-    sums.add<depth>(tf32::by_rows<row_of_depth>{here.rows[warp.row]},
-                    tf32::by_rows<row_of_panel>{&here.columns[0][warp.column]});
+    const factors<Number>& here = ahead[step % 2];
+    sums.template add<depth>(by_rows<row_of_depth<Number>>(here.rows[warp.row]),
+                             by_rows<row_of_panel>(&here.columns[0][warp.column]));
     __syncthreads();
   }
   float* const y = s.y + at.at[head_y] + static_cast<std::int64_t>(chunk) * head_tokens * s.y_token;
@@ -55,7 +58,7 @@ __global__ void __launch_bounds__(panel_threads) read(const chunked_heads s) {
     const unsigned token = warp.row + i, to = channel + warp.column + k;
     if (token >= count || to >= s.channels) return;
     float* const entry = y + token * s.y_token + static_cast<std::int64_t>(to) * s.y_chan;
-    if (s.y_in_fours) {
+    if (s.y_lies_together) {
       *reinterpret_cast<float2*>(entry) = {sum, next};
     } else {
       entry[0] = sum;
@@ -66,9 +69,13 @@ __global__ void __launch_bounds__(panel_threads) read(const chunked_heads s) {
 
 }  // namespace
 
-void read_chunks(const chunked_heads& s) {
-  launch(read, dim3((s.wide_channels + panel - 1) / panel, s.chunks, static_cast<unsigned>(s.heads.entries)),
+template <class Number>
+void read_chunks(const chunked_heads<Number>& s) {
+  launch(read<Number>, dim3((s.wide_channels + panel - 1) / panel, s.chunks, static_cast<unsigned>(s.heads.entries)),
          dim3(panel_threads), 0, s);
 }
+
+template void read_chunks(const chunked_heads<float>&);
+template void read_chunks(const chunked_heads<bf16::number>&);
 
 }  // namespace alphaform::cuda

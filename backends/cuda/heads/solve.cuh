@@ -48,14 +48,14 @@ __device__ inline void invert(const float (&v)[head_tokens][row_of_panel], float
     if (warp + apart < blocks) {
       block_tile sums;
       for (unsigned k = column; k < row; k += block_tokens)
-        sums.add<block_tokens>(tf32::by_rows<row_of_panel>{&v[row][k]}, tf32::by_rows<row_of_square>{&to[k][column]});
+        sums.add<block_tokens>(by_rows<row_of_panel>(&v[row][k]), by_rows<row_of_square>(&to[k][column]));
       keep(sums, column, row);
     }
     __syncthreads();
     if (warp + apart < blocks) {
       block_tile sums;
-      sums.add<block_tokens>(tf32::by_rows<row_of_square>{&to[row][row]},
-                             tf32::by_rows<row_of_square>{&to[column][row]});
+      sums.add<block_tokens>(by_rows<row_of_square>(&to[row][row]),
+                             by_rows<row_of_square>(&to[column][row]));
       keep(sums, row, column);
     }
   }
@@ -79,13 +79,13 @@ template <unsigned Apart>
 __device__ inline void add_rows(warp_tile& sums, const float (&a)[head_tokens][Apart],
                                 const float (&b)[head_tokens][row_of_panel]) {
   const warp_place warp = place_in_square();
-  sums.add_apart<head_tokens, 2>(tf32::by_rows<Apart>{a[warp.row]}, tf32::by_rows<row_of_panel>{&b[0][warp.column]});
+  sums.add_apart<head_tokens, 2>(by_rows<Apart>(a[warp.row]), by_rows<row_of_panel>(&b[0][warp.column]));
 }
 __device__ inline void add_columns(warp_tile& sums, const float (&a)[head_tokens][row_of_panel],
                                    const float (&b)[head_tokens][row_of_panel]) {
   const warp_place warp = place_in_square();
-  sums.add_apart<head_tokens, 2>(tf32::by_columns<row_of_panel>{&a[0][warp.row]},
-                                 tf32::by_rows<row_of_panel>{&b[0][warp.column]});
+  sums.add_apart<head_tokens, 2>(by_columns<row_of_panel>(&a[0][warp.row]),
+                                 by_rows<row_of_panel>(&b[0][warp.column]));
 }
 /// Calls f(row, column, two entries side by side).
 template <class F>
@@ -95,7 +95,7 @@ __device__ inline void pairs_of(warp_tile& sums, F f) {
 }
 
 /// Replaces scores, reads and writes of a chunk, and its probes. @param shared  V in slice
-__device__ inline void solve(const chunked_heads& s, const corrected_heads& c, std::size_t place,
+__device__ inline void solve(const chunked_heads<float>& s, const corrected_heads& c, std::size_t place,
                              chunk_matrices& shared) {
   invert(shared.slice, shared.inverse);
   __syncthreads();

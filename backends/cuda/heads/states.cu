@@ -7,7 +7,8 @@ namespace alphaform::cuda {
 namespace {
 
 /// 64 states of the sum over tokens of w' x.
-__global__ void __launch_bounds__(panel_threads) add(const chunked_heads s) {
+__global__ void __launch_bounds__(panel_threads) add(const chunked_heads<float> s) {
+  constexpr unsigned depth = cuda::depth<float>;
   __shared__ alignas(16) float writes[head_tokens][row_of_panel], ahead[2][depth][row_of_panel];
   __shared__ float weights[head_tokens];
   constexpr unsigned steps = head_tokens / depth;
@@ -15,7 +16,7 @@ __global__ void __launch_bounds__(panel_threads) add(const chunked_heads s) {
   const auto at = places_of(s.heads, blockIdx.z);
   const std::size_t place = s.place(blockIdx.z, chunk);
   const warp_place warp = place_of_warp();
-  const head_rows rows = s.rows_of(place, chunk, at.at[2 * head_write + 1], head_write, s.writes, s.write_weights);
+  const head_rows<float> rows = s.rows_that_write(place, chunk, at.at[write_v]);
   float* const to = s.states_before + s.state_at(place);
   const auto begin = [&](unsigned step) {
     if (step < panels * steps)
@@ -32,8 +33,8 @@ __global__ void __launch_bounds__(panel_threads) add(const chunked_heads s) {
     __pipeline_wait_prior(1);
     __syncthreads();
     const unsigned token = step % steps * depth;
-    sums.add<depth>(tf32::by_columns<row_of_panel>{&writes[token][warp.row]},
-                    tf32::by_rows<row_of_panel>{&ahead[step % 2][0][warp.column]}, weights + token);
+    sums.add<depth>(by_columns<row_of_panel>(&writes[token][warp.row]),
+                    by_rows<row_of_panel>(&ahead[step % 2][0][warp.column]), weights + token);
     if (step % steps == steps - 1) {
       sums.pairs([&](unsigned i, unsigned k, float sum, float next) {
         const unsigned n = state + warp.row + i, channel = step / steps * panel + warp.column + k;
@@ -54,7 +55,7 @@ struct fetched_chunks final {
   float4 added[Ahead];
   double kept[Ahead];
 
-  __device__ fetched_chunks(const chunked_heads& s, const float* state, std::size_t step, const double* decays,
+  __device__ fetched_chunks(const chunked_heads<float>& s, const float* state, std::size_t step, const double* decays,
                             unsigned chunk) {
 #pragma unroll
     for (unsigned j = 0; j < Ahead; ++j) {
@@ -67,7 +68,7 @@ struct fetched_chunks final {
 
 /// Some entries of a head's state through all chunks, in double.
 template <unsigned Ahead>
-__global__ void __launch_bounds__(carry_threads) carry(const chunked_heads s) {
+__global__ void __launch_bounds__(carry_threads) carry(const chunked_heads<float> s) {
   const unsigned entry = (blockIdx.x * carry_threads + threadIdx.x) * together, n = entry / s.wide_channels,
                  channel = entry % s.wide_channels;
   if (n >= s.states || channel >= s.channels) return;
@@ -104,24 +105,29 @@ __global__ void __launch_bounds__(carry_threads) carry(const chunked_heads s) {
 
 constexpr unsigned follow_threads = 256;
 
-/// What a chunk brings for 64 states and 64 channels.
+/// What a chunk brings for some states and 64 channels.
+template <class Number, unsigned States>
 struct followed_chunk final {
-  float writes[head_tokens][row_of_panel], x[head_tokens][row_of_panel];
+  static constexpr unsigned row = States + 8;
+  Number writes[head_tokens][row], x[head_tokens][row_of_panel];
   float weights[head_tokens];
-  double kept[panel];
+  double kept[States];
 };
 
-/// 64 states of 64 channels through all chunks, without what chunks add by themselves.
-__global__ void __launch_bounds__(follow_threads) follow(const chunked_heads s) {
-  auto* const ahead = shared_memory<followed_chunk>();
-  const unsigned state = blockIdx.x * panel, channel = blockIdx.y * panel;
+/// Some states of 64 channels through all chunks, without what chunks add by themselves.
+template <class Number, unsigned States, unsigned Stages>
+__global__ void __launch_bounds__(follow_threads) follow(const chunked_heads<Number> s) {
+  using brought = followed_chunk<Number, States>;
+  auto* const ahead = shared_memory<brought>();
+  constexpr unsigned tall = States / 32;
+  const unsigned state = blockIdx.x * States, channel = blockIdx.y * panel;
   const auto at = places_of(s.heads, blockIdx.z);
   const auto begin = [&](unsigned chunk) {
     if (chunk < s.chunks) {
-      followed_chunk& to = ahead[chunk % 2];
+      brought& to = ahead[chunk % Stages];
       const std::size_t place = s.place(blockIdx.z, chunk);
-      const head_rows rows = s.rows_of(place, chunk, at.at[2 * head_write + 1], head_write, s.writes, s.write_weights);
-      fetch<panel, follow_threads>(to.writes, rows.at + state, rows.token,
+      const head_rows<Number> rows = s.rows_that_write(place, chunk, at.at[write_v]);
+      fetch<States, follow_threads>(to.writes, rows.at + state, rows.token,
                                    rows.weights == nullptr ? head_tokens : s.count(chunk),
                                    rows.states - min(rows.states, state));
       fetch_tokens<follow_threads>(to.x, s, s.x + at.at[head_x], chunk, 0, channel);
@@ -130,14 +136,14 @@ __global__ void __launch_bounds__(follow_threads) follow(const chunked_heads s) 
           to.weights[i] = 1;
         else
           __pipeline_memcpy_async(&to.weights[i], rows.weights + i, sizeof(float));
-        if (state + i < s.wide_states)
+        if (i < States && state + i < s.wide_states)
           __pipeline_memcpy_async(&to.kept[i], s.kept + place * s.wide_states + state + i, sizeof(double));
       }
     }
     __pipeline_commit();
   };
-  begin(0);
-  const warp_place warp = place_of_warp<16>();
+  for (unsigned chunk = 0; chunk + 1 < Stages; ++chunk) begin(chunk);
+  const warp_place warp{threadIdx.x / 128 * (States / 2), threadIdx.x / 32 % 4 * 16};
   const auto exists = [&](unsigned i, unsigned k) {
     return state + warp.row + i < s.states && channel + warp.column + k < s.channels;
   };
@@ -146,25 +152,25 @@ __global__ void __launch_bounds__(follow_threads) follow(const chunked_heads s) 
   const auto of_h = [&](unsigned i, unsigned k) -> float& {
     return h[static_cast<std::int64_t>(i) * s.h_state + static_cast<std::int64_t>(k) * s.h_chan];
   };
-  tf32::tile<2, 2> sums;
+  tile_of<Number, tall, 2> sums;
   sums.pairs([&](unsigned i, unsigned k, float& sum, float& next) {
     if (exists(i, k)) sum = of_h(i, k);
     if (exists(i, k + 1)) next = of_h(i, k + 1);
   });
   for (unsigned chunk = 0; chunk < s.chunks; ++chunk) {
-    begin(chunk + 1);
-    float* const to = s.states_before + s.state_at(s.place(blockIdx.z, chunk));
+    begin(chunk + Stages - 1);
+    Number* const to = s.states_before + s.state_at(s.place(blockIdx.z, chunk));
     sums.pairs([&](unsigned i, unsigned k, float sum, float next) {
       const unsigned n = state + warp.row + i, c = channel + warp.column + k;
       if (n < s.wide_states && c < s.wide_channels)
-        *reinterpret_cast<float2*>(to + static_cast<std::size_t>(n) * s.wide_channels + c) = {sum, next};
+        put(to + static_cast<std::size_t>(n) * s.wide_channels + c, sum, next);
     });
-    __pipeline_wait_prior(1);
+    __pipeline_wait_prior(Stages - 1);
     __syncthreads();
-    const followed_chunk& here = ahead[chunk % 2];
-    tf32::tile<2, 2> added;
-    added.add<head_tokens>(tf32::by_columns<row_of_panel>{&here.writes[0][warp.row]},
-                           tf32::by_rows<row_of_panel>{&here.x[0][warp.column]}, here.weights);
+    const brought& here = ahead[chunk % Stages];
+    tile_of<Number, tall, 2> added;
+    added.template add<head_tokens>(by_columns<brought::row>(&here.writes[0][warp.row]),
+                                    by_rows<row_of_panel>(&here.x[0][warp.column]), here.weights);
     sums.with(added, [&](unsigned i, float& sum, float more) {
       const auto change = static_cast<float>(here.kept[warp.row + i] - 1);  // a decay near 1 would be rounded each time
       sum += fmaf(change, sum, more);
@@ -179,32 +185,47 @@ __global__ void __launch_bounds__(follow_threads) follow(const chunked_heads s) 
 
 unsigned panels_of(unsigned n) { return (n + panel - 1) / panel; }
 
-void carry_chunks(const chunked_heads& s) {
+void carry_chunks(const chunked_heads<float>& s) {
   const dim3 blocks((s.wide_states * s.wide_channels / together + carry_threads - 1) / carry_threads,
                     static_cast<unsigned>(s.heads.entries));
   // Fewer threads have to read further ahead.
   const bool fills = blocks.x * blocks.y >= 6 * static_cast<unsigned>(processors());
   launch(fills ? carry<4> : carry<8>, blocks, dim3(carry_threads), 0, s);
 }
-void follow_chunks(const chunked_heads& s) {
-  constexpr std::size_t bytes = 2 * sizeof(followed_chunk);
-  check(cudaFuncSetAttribute(follow, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), "share memory in blocks");
-  launch(follow, dim3(panels_of(s.wide_states), panels_of(s.wide_channels), static_cast<unsigned>(s.heads.entries)),
-         dim3(follow_threads), bytes, s);
+/// Blocks that follow so many states each.
+template <class Number>
+std::size_t blocks_of(const chunked_heads<Number>& s, unsigned states) {
+  return s.heads.entries * ((s.wide_states + states - 1) / states) * panels_of(s.wide_channels);
+}
+bool fill(std::size_t blocks) { return 4 * blocks >= 3 * static_cast<std::size_t>(processors()); }
+template <unsigned States, unsigned Stages, class Number>
+void follow_chunks(const chunked_heads<Number>& s) {
+  const auto kernel = follow<Number, States, Stages>;
+  constexpr std::size_t bytes = Stages * sizeof(followed_chunk<Number, States>);
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), "share memory in blocks");
+  launch(
+      kernel,
+      dim3((s.wide_states + States - 1) / States, panels_of(s.wide_channels), static_cast<unsigned>(s.heads.entries)),
+      dim3(follow_threads), bytes, s);
 }
 
 }  // namespace
 
-void add_chunks(const chunked_heads& s) {
+void add_chunks(const chunked_heads<float>& s) {
   launch(add, dim3(panels_of(s.wide_states), s.chunks, static_cast<unsigned>(s.heads.entries)), dim3(panel_threads), 0,
          s);
 }
 
-void find_states(const chunked_heads& s) {
-  const std::size_t blocks = s.heads.entries * panels_of(s.wide_states) * panels_of(s.wide_channels);
-  if (4 * blocks >= 3 * static_cast<std::size_t>(processors())) return follow_chunks(s);
+template <>
+void find_states(const chunked_heads<float>& s) {
+  if (fill(blocks_of(s, 64))) return follow_chunks<64, 2>(s);
   add_chunks(s);
   carry_chunks(s);
+}
+/// Always from chunk to chunk: what one adds is not rounded.
+template <>
+void find_states(const chunked_heads<bf16::number>& s) {
+  fill(blocks_of(s, 64)) ? follow_chunks<64, 4>(s) : follow_chunks<32, 4>(s);
 }
 
 }  // namespace alphaform::cuda

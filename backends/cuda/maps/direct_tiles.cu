@@ -177,7 +177,7 @@ class sums_of_numbers final {
   }
   __device__ void add_product(const factor& rows, const factor& columns, unsigned row, unsigned column) {
     constexpr unsigned apart = factor::row;
-    sums_.template add<states>(tf32::by_rows<apart>{rows.at[row]}, tf32::by_columns<apart>{columns.at[column]});
+    sums_.template add<states>(by_rows<apart>(rows.at[row]), by_columns<apart>(columns.at[column]));
   }
 
  private:

@@ -155,9 +155,9 @@ void run(const plan& how, const chunked_recurrence& s) {
   }
 }
 
-void scan_chunks(bool adjoint, const recurrence<float>& r, in x, out h, out y) {
+void scan_chunks(product_precision precision, bool adjoint, const recurrence<float>& r, in x, out h, out y) {
   if (volume(y.size) == 0 || volume(h.size) == 0) return;
-  if (fits_heads(r, x, h, y)) return unrolled_heads(adjoint, r, x, h, y);
+  if (fits_heads(r, x, h, y)) return unrolled_heads(precision, adjoint, r, x, h, y);
   if (!is_regular(r, x, h, y) || !is_near(r, x, h, y)) return unrolled_plainly(adjoint, r, x, h, y);
   const factored<float>&write = adjoint ? r.read : r.write, &read = adjoint ? r.write : r.read;
   const scan_streams streams{{r.decay.u, r.decay.v, write.u, write.v, read.u, read.v, x}, adjoint, y.of(time)};
@@ -174,7 +174,17 @@ void scan_chunks(bool adjoint, const recurrence<float>& r, in x, out h, out y) {
 
 }  // namespace
 
-void unrolled(const recurrence<float>& r, in x, out h, out y) { scan_chunks(false, r, x, h, y); }
-void unrolled_adjoint(const recurrence<float>& r, in g, out h, out y) { scan_chunks(true, r, g, h, y); }
+template <product_precision P>
+void unrolled(const recurrence<float>& r, in x, out h, out y) {
+  scan_chunks(P, false, r, x, h, y);
+}
+template <product_precision P>
+void unrolled_adjoint(const recurrence<float>& r, in g, out h, out y) {
+  scan_chunks(P, true, r, g, h, y);
+}
+template void unrolled<product_precision::float32>(const recurrence<float>&, in, out, out);
+template void unrolled<product_precision::bfloat16>(const recurrence<float>&, in, out, out);
+template void unrolled_adjoint<product_precision::float32>(const recurrence<float>&, in, out, out);
+template void unrolled_adjoint<product_precision::bfloat16>(const recurrence<float>&, in, out, out);
 
 }  // namespace alphaform::cuda

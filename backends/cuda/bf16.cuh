@@ -1,0 +1,79 @@
+// Products of bfloat16 matrices on tensor cores, summed in float32. Their rows are read by eight numbers at once, which
+// lie on addresses of 16 bytes.
+#pragma once
+#include <cuda_bf16.h>
+
+#include <alphaform/backends/cuda/fragments.cuh>
+
+namespace alphaform::cuda::bf16 {
+
+using number = __nv_bfloat16;
+
+__device__ inline void multiply(float (&sum)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+      "{%0, %1, %2, %3};"
+      : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+/// Four matrices of 8 x 8, each of which may be transposed: lane l gives the address of row l % 8 of number l / 8.
+template <bool Transposed>
+__device__ inline void read_four(unsigned (&to)[4], const number* row) {
+  const auto address = static_cast<unsigned>(__cvta_generic_to_shared(row));
+  if constexpr (Transposed)
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(address)
+                 : "memory");
+  else
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(address)
+                 : "memory");
+}
+
+__device__ inline unsigned scaled(unsigned pair, float first, float second) {
+  const float x = __uint_as_float(pair << 16), y = __uint_as_float(pair & 0xffff0000u);
+  unsigned to;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(to) : "f"(y * second), "f"(x * first));
+  return to;
+}
+
+/// Entries of one warp: an even number of 16 x 8 side by side.
+template <unsigned Tall, unsigned Wide>
+class tile final : public fragments<Tall, Wide> {
+  static_assert(Wide % 2 == 0);
+
+ public:
+  /// Adds a b for so many columns of a and rows of b. @param scale  of these; null: 1
+  template <unsigned Depth, bool RowsOfA, bool RowsOfB, unsigned A, unsigned B>
+  __device__ void add(factor<number, RowsOfA, A> a, factor<number, RowsOfB, B> b, const float* scale = nullptr) {
+    static_assert(Depth % 16 == 0 && A % 8 == 0 && B % 8 == 0);
+    const unsigned lane = threadIdx.x % 32, row = lane % 8, odd = lane / 8 % 2 * 8, upper = lane / 16 * 8;
+    a.at += RowsOfA ? a.place(row + odd, upper) : a.place(odd, row + upper);
+    b.at += RowsOfB ? b.place(row + odd, upper) : b.place(odd, row + upper);
+#pragma unroll
+    for (unsigned k = 0; k < Depth; k += 16) {
+      unsigned rows[Tall][4];
+#pragma unroll
+      for (unsigned i = 0; i < Tall; ++i) read_four<!RowsOfA>(rows[i], a.at + a.place(16 * i, k));
+#pragma unroll
+      for (unsigned j = 0; j < Wide; j += 2) {
+        unsigned columns[4];
+        read_four<RowsOfB>(columns, b.at + b.place(k, 8 * j));
+        if (scale != nullptr) {
+          const float* const own = scale + k + lane % 4 * 2;
+#pragma unroll
+          for (unsigned e = 0; e < 4; ++e) columns[e] = scaled(columns[e], own[e % 2 * 8], own[e % 2 * 8 + 1]);
+        }
+#pragma unroll
+        for (unsigned i = 0; i < Tall; ++i) {
+          multiply(this->at_[i][j], rows[i], columns[0], columns[1]);
+          multiply(this->at_[i][j + 1], rows[i], columns[2], columns[3]);
+        }
+      }
+    }
+  }
+};
+
+}  // namespace alphaform::cuda::bf16
