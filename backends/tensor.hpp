@@ -94,11 +94,12 @@ class arena final {
   explicit arena(const kernels<T>& k, bool reuses = false)
       : kernels_(&k), storage_(std::make_shared<storage<T>>(k, reuses)) {}
 
-  tensor<T> make(const extents& size) const {
-    const std::size_t n = volume(size);
+  /// @param format  bfloat16 only where kernels have their own memory, and compute in float
+  tensor<T> make(const extents& size, number_format format = number_format::whole) const {
+    const std::size_t n = format == number_format::whole ? volume(size) : (volume(size) + 1) / 2;
     T* data = storage_->take(n);
     // The counting backend has no storage; the owner must still be something that is released once.
-    return {{data, size, contiguous(size)},
+    return {{data, size, contiguous(size), format},
             std::shared_ptr<void>(static_cast<void*>(storage_.get()),
                                   [from = storage_, n, data](void*) { from->put(n, data); }),
             kernels_->has_own_memory ? kernels_ : nullptr};
@@ -125,7 +126,7 @@ template <class T>
 tensor<T> reshaped(const tensor<T>& x, const extents& size) {
   if (volume(size) != volume(x.v.size) || x.v.stride != contiguous(x.v.size))
     throw internal_error("only contiguous numbers can be read with other extents, and only as many");
-  return {{x.v.data, size, contiguous(size)}, x.owner, x.home};
+  return {{x.v.data, size, contiguous(size), x.v.format}, x.owner, x.home};
 }
 /// A stream [T, G, H, C] as [T, G H C], head after head: what a mixer's output projection gets.
 template <class T>
@@ -134,20 +135,28 @@ tensor<T> heads_side_by_side(const tensor<T>& x) {
   return entries == x.v.of(axis::chan) ? x : reshaped(x, stream_extents(tokens, entries));
 }
 
-/// Numbers in row-major order, stored by the backend.
+/// Numbers in row-major order, stored by the backend; on a device rounded to bfloat16 if that is asked for. What is
+/// computed of a stream is stored like it.
+/// @throws user_error for bfloat16 on this processor
 template <class T>
-tensor<T> stored(const std::vector<T>& numbers, const extents& size, const kernels<T>& k) {
+tensor<T> stored(const std::vector<T>& numbers, const extents& size, const kernels<T>& k,
+                 number_format format = number_format::whole) {
   if (numbers.size() != volume(size)) throw internal_error("there should be as many numbers as their extents say");
+  if (format != number_format::whole && !k.has_own_memory)
+    throw user_error("a stream of bfloat16 was asked for without a CUDA device: this processor's kernels have none");
   const tensor<T> x = arena<T>(k).make(size);
   k.upload(numbers.data(), numbers.size(), x.v.data);
-  return x;
+  if (format == number_format::whole) return x;
+  const tensor<T> rounded = arena<T>(k).make(size, format);
+  k.copy(x, rounded);
+  return rounded;
 }
 /// The numbers where this processor can read them, the tensor itself if they are there. Waits for all work before.
 template <class T>
 tensor<T> on_host(const tensor<T>& x) {
   if (x.home == nullptr) return x;
   tensor<T> whole = x;
-  if (x.v.stride != contiguous(x.v.size)) {
+  if (x.v.stride != contiguous(x.v.size) || x.v.format != number_format::whole) {
     whole = arena<T>(*x.home).make(x.v.size);
     x.home->copy(x, whole);
   }
@@ -168,10 +177,11 @@ std::vector<T> numbers_of(const tensor<T>& x) {
 /// A stream [tokens, channels] of numbers in row-major order, stored by the backend.
 /// @throws user_error when their count is not tokens times channels
 template <class T, class Number>
-tensor<T> stream_of(std::span<const Number> numbers, std::size_t tokens, std::size_t channels, const kernels<T>& k) {
+tensor<T> stream_of(std::span<const Number> numbers, std::size_t tokens, std::size_t channels, const kernels<T>& k,
+                    number_format format = number_format::whole) {
   if (tokens == 0 || numbers.size() != tokens * channels)
     throw user_error("a stream [tokens, channels] needs tokens times channels numbers, and at least one token");
-  return stored(std::vector<T>(numbers.begin(), numbers.end()), stream_extents(tokens, channels), k);
+  return stored(std::vector<T>(numbers.begin(), numbers.end()), stream_extents(tokens, channels), k, format);
 }
 
 }  // namespace alphaform

@@ -6,6 +6,9 @@ namespace alphaform::benchmarks {
 
 const kernels<float>& backend();
 void use_backend(const kernels<float>&);
+/// How inputs are stored: as float32, unless something else is chosen.
+number_format format_of_inputs();
+void use_format(number_format);
 /// Waits until all work that was asked for is done.
 void finish();
 

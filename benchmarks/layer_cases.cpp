@@ -19,7 +19,7 @@ tensor<float> stream_of_values(const problem& p) {
   const implicit_attention<float> h = p.attention();
   std::vector<float> x(volume(h.stream()));
   fill(x, "", "x", 1, 1);
-  return stored(x, h.stream(), backend());
+  return stored(x, h.stream(), backend(), format_of_inputs());
 }
 
 }  // namespace

@@ -146,7 +146,7 @@ void problem::draw_input(const node& n) {
     if (n.to.contains(l.axis)) at(size, slot(l.axis)) = length(l.axis, n.id);
   std::vector<float> x(volume(size));
   fill(x, architecture_, n.id, 1, 1);
-  env_.inputs[std::string(n.id)] = stored(x, size, backend());
+  env_.inputs[std::string(n.id)] = stored(x, size, backend(), format_of_inputs());
 }
 
 void problem::draw_parameter(std::string_view name, std::initializer_list<axes> sides) {
@@ -181,7 +181,7 @@ std::size_t problem::length(axes one, std::string_view name) const {
 double problem::stream_bytes() const {
   double numbers = static_cast<double>(volume(attention().stream()));
   for (const auto& [name, x] : env_.inputs) numbers += static_cast<double>(volume(x.v.size));
-  return numbers * sizeof(float);
+  return numbers * (format_of_inputs() == number_format::whole ? 4 : 2);
 }
 
 }  // namespace alphaform::benchmarks

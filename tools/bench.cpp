@@ -28,6 +28,7 @@ using benchmarks::measurement;
 struct bench_options final {
   benchmarks::request of;
   std::optional<std::string> json, peers;
+  std::string streams = "float32";
   bool list = false, markdown = false;
 };
 
@@ -163,6 +164,11 @@ int run(const bench_options& o) {
     return 0;
   }
   benchmarks::use_backend(device());
+  if (o.streams == "bfloat16") {
+    if (!device().has_own_memory)
+      throw user_error("--streams bfloat16 was asked for without --device cuda: the CPU has no such streams here");
+    benchmarks::use_format(number_format::bfloat16);
+  }
   const peer_times peers = o.peers ? read_peers(*o.peers) : peer_times{};
   const std::vector<measurement> all =
       o.of.growth ? benchmarks::measure(o.of, [](const auto&) {}) : measure_and_print(o, peers);
@@ -191,6 +197,9 @@ subcommand add_bench(CLI::App& app) {
   c->add_option("--json", o.json, "File to write all numbers to");
   c->add_flag("--replay", o.of.replay,
               "Record each case once and time replays of it, one behind the other, on copies that no cache holds");
+  c->add_option("--streams", o.streams, "How a device stores inputs and what is computed of them; states are float32")
+      ->check(CLI::IsMember({"float32", "bfloat16"}))
+      ->capture_default_str();
   c->add_flag("--markdown", o.markdown, "Print a Markdown table");
   c->add_flag("--small", o.of.small, "Try every case once at small sizes; the times mean nothing")->excludes(peers);
   c->footer("Example: alphaform bench mamba hgrn/apply --threads 1 --json times.json");

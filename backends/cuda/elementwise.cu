@@ -1,5 +1,5 @@
 // What is done entry by entry, whatever the others are: constants, sums, products, copies and orders of tokens.
-#include <alphaform/backends/cuda/functions.hpp>
+#include <alphaform/backends/cuda/formats.cuh>
 #include <alphaform/backends/cuda/launch.cuh>
 #include <cstdlib>
 
@@ -13,7 +13,10 @@ struct constant final {
   __device__ void operator()(float& y) const { y = value; }
 };
 struct same final {
-  __device__ void operator()(const float& x, float& y) const { y = x; }
+  template <class X, class Y>
+  __device__ void operator()(const X& x, Y& y) const {
+    y = Y(static_cast<float>(x));
+  }
 };
 struct product final {
   __device__ void operator()(const float& a, const float& b, float& y) const { y = a * b; }

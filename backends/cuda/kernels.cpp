@@ -1,6 +1,7 @@
 // The float32 backend of the first CUDA device.
 #include <alphaform/backends/cuda/device.hpp>
 #include <alphaform/backends/cuda/functions.hpp>
+#include <alphaform/backends/cuda/widened.hpp>
 
 namespace alphaform {
 
@@ -21,39 +22,39 @@ kernels<float> make_table() {
   k.enter = [] { return 0u; };
   k.leave = [](unsigned) {};
   k.expect = [](std::span<const cuda::in>) {};
-  k.fill = cuda::fill;
-  k.unit = cuda::unit;
-  k.eye = cuda::eye;
+  k.fill = cuda::widened<cuda::fill>;
+  k.unit = cuda::widened<cuda::unit>;
+  k.eye = cuda::widened<cuda::eye>;
   k.copy = cuda::copy;
   k.map = cuda::map;
   k.evaluate = cuda::evaluate;
   k.scan = cuda::scan;
-  k.times = cuda::times;
-  k.plus = cuda::plus;
-  k.larger = cuda::larger;
-  k.total = cuda::total;
-  k.inverse = cuda::inverse;
-  k.linear = cuda::linear<P>;
-  k.linear_adjoint = cuda::linear_adjoint<P>;
-  k.shift = cuda::shift;
-  k.reverse = cuda::reverse;
-  k.gather = cuda::gather;
-  k.scatter = cuda::scatter;
-  k.fir = cuda::fir;
-  k.fir_adjoint = cuda::fir_adjoint;
-  k.peak = cuda::peak;
+  k.times = cuda::widened<cuda::times>;
+  k.plus = cuda::widened<cuda::plus>;
+  k.larger = cuda::widened<cuda::larger>;
+  k.total = cuda::widened<cuda::total>;
+  k.inverse = cuda::widened<cuda::inverse>;
+  k.linear = cuda::widened<cuda::linear<P>>;
+  k.linear_adjoint = cuda::widened<cuda::linear_adjoint<P>>;
+  k.shift = cuda::widened<cuda::shift>;
+  k.reverse = cuda::widened<cuda::reverse>;
+  k.gather = cuda::widened<cuda::gather>;
+  k.scatter = cuda::widened<cuda::scatter>;
+  k.fir = cuda::widened<cuda::fir>;
+  k.fir_adjoint = cuda::widened<cuda::fir_adjoint>;
+  k.peak = cuda::widened<cuda::peak>;
   k.unrolled = cuda::unrolled<P>;
   k.unrolled_adjoint = cuda::unrolled_adjoint<P>;
   k.pass_lanes = lanes_for_a_pass;
   k.pass_states = states_of_a_device_pass;
   k.pass_for_heads = false;  // chunks as products are faster
-  k.unrolled_pass = cuda::unrolled_pass;
-  k.unrolled_gradient = cuda::unrolled_gradient;
-  k.rank_one = cuda::rank_one;
-  k.rank_one_adjoint = cuda::rank_one_adjoint;
-  k.channel_map = cuda::channel_map;
-  k.attend = cuda::attend;
-  k.attend_adjoint = cuda::attend_adjoint;
+  k.unrolled_pass = cuda::widened<cuda::unrolled_pass>;
+  k.unrolled_gradient = cuda::widened<cuda::unrolled_gradient>;
+  k.rank_one = cuda::widened<cuda::rank_one>;
+  k.rank_one_adjoint = cuda::widened<cuda::rank_one_adjoint>;
+  k.channel_map = cuda::widened<cuda::channel_map>;
+  k.attend = cuda::widened<cuda::attend>;
+  k.attend_adjoint = cuda::widened<cuda::attend_adjoint>;
   return k;
 }
 

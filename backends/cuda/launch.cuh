@@ -123,12 +123,12 @@ void each(const extents& size, F f, const view<T>&... v) {
   constexpr unsigned threads = 256;
   const auto l = layout_of(size, v...);
   if (l.entries == 0) return;
-  if constexpr (((sizeof(T) == 4) && ...)) {
+  if constexpr (((sizeof(T) <= sizeof(float)) && ...)) {
     unsigned repeated = 0;
     int k = 0;
-    const auto fits = [&](const void* data, bool constant) {
+    const auto fits = [&](const auto* data, bool constant) {
       const int operand = k++;
-      if (!constant || l.axes == 0 || l.step[operand][0] != 0) return lies_in_fours(l, operand, data);
+      if (!constant || l.axes == 0 || l.step[operand][0] != 0) return lies_in_fours(l, operand, data, 4 * sizeof *data);
       repeated |= 1u << operand;
       return l.size[0] % 4 == 0;
     };

@@ -10,7 +10,7 @@ namespace alphaform::cuda {
 template <class T>
 view<T> backwards(view<T> v) {
   const std::size_t step = v.step(axis::token);
-  if (v.of(axis::token) > 1) v.data += (v.of(axis::token) - 1) * step;
+  if (v.of(axis::token) > 1) v.data = v.from((v.of(axis::token) - 1) * step);
   at(v.stride, axis::token) = -step;
   return v;
 }
@@ -79,11 +79,11 @@ layout<Operands> in_fours(layout<Operands> l) {
   return l;
 }
 
-/// Whether four entries at a time are whole aligned 16 bytes of an operand of 4-byte numbers, wherever they begin.
+/// Whether four entries at a time are so many aligned bytes of an operand, wherever they begin.
 template <int Operands>
-bool lies_in_fours(const layout<Operands>& l, int operand, const void* data) {
+bool lies_in_fours(const layout<Operands>& l, int operand, const void* data, std::size_t bytes = 16) {
   if (l.axes == 0 || l.size[0] % 4 != 0 || l.step[operand][0] != 1) return false;
-  if (reinterpret_cast<std::uintptr_t>(data) % 16 != 0) return false;
+  if (reinterpret_cast<std::uintptr_t>(data) % bytes != 0) return false;
   for (int a = 1; a < l.axes; ++a)
     if (l.step[operand][a] % 4 != 0) return false;
   return true;

@@ -250,6 +250,14 @@ typename engine<T>::source engine<T>::source_of(const tensor<T>& x) const {
   return {x};
 }
 
+/// How what is asked of it is stored: as itself.
+template <class T>
+number_format engine<T>::format_of(const source& s) const {
+  if (s.stream == absent) return s.x.v.format;
+  if (!g_[s.stream].template is<terms::input>()) return number_format::whole;
+  return env_.inputs.find(g_[s.stream].id)->second.v.format;
+}
+
 /// Task after task: side by side, but for kernels that only count, where each leaves something for the next, and where
 /// there is too little to do for threads to pay.
 template <class T>
@@ -318,7 +326,7 @@ tensor<T> engine<T>::pass(node_index p, const source& from, bool transposed, car
   const extents size = result_of(p, from, transposed);
   const division d = divided(p, size, from.stream != absent ? shapes_.of(from.stream) : from.x.v.size, transposed,
                              is_one_pass(p) ? std::max<std::size_t>(2, threads()) : 2);
-  const tensor<T> y = arena_.make(size);
+  const tensor<T> y = arena_.make(size, format_of(from));
   each_window(p, from, transposed, d, &y, states, [&](std::size_t, const window& w, const tensor<T>& part) {
     if (!same_owner(part, y)) k_.copy(part, w.of(y));
   });

@@ -282,7 +282,7 @@ tensor<T> evaluation<T>::matrix_product(const matrix_view<T>& m, const node& n, 
   // Both as [tokens, entries], entries on the axes that the kernel is told.
   const auto flat = [&](const view<T>& v, const extents& entries) {
     extents two = stream_extents(v.of(axis::token), volume(entries));
-    return view<T>{v.data, two, contiguous(two)};
+    return view<T>{v.data, two, contiguous(two), v.format};
   };
   if (x.v.stride != contiguous(x.v.size)) {
     const tensor<T> copy = arena_.make(x.v.size);

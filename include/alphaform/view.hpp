@@ -38,21 +38,34 @@ constexpr extents stream_extents(std::size_t tokens, std::size_t channels) {
   return size;
 }
 
+/// How numbers of a stream are stored: as what kernels compute in, or on a device rounded to bfloat16, the upper halves
+/// of float32.
+enum class number_format : std::uint8_t { whole, bfloat16 };
+
 template <class T>
 struct view final {
-  T* data = nullptr;
+  T* data = nullptr;  ///< of bfloat16 numbers the address, to be read by kernels that know them
   extents size = single;
   extents stride{};  ///< in elements; 0 where the size is 1
+  number_format format = number_format::whole;
 
   constexpr std::size_t of(axis a) const { return at(size, a); }
   constexpr std::size_t step(axis a) const { return at(stride, a); }
-  operator view<const T>() const requires(!std::is_const_v<T>) { return {data, size, stride}; }
+  operator view<const T>() const requires(!std::is_const_v<T>) { return {data, size, stride, format}; }
+
+  /// Where so many elements further on lie.
+  constexpr T* from(std::size_t elements) const {
+    if (data == nullptr) return nullptr;
+    if (format == number_format::whole) return data + elements;
+    using byte = std::conditional_t<std::is_const_v<T>, const std::byte, std::byte>;
+    return reinterpret_cast<T*>(reinterpret_cast<byte*>(data) + 2 * elements);
+  }
 
   /// The entries [begin, end) of one axis; an axis of size 1 is the same for every entry and stays as it is.
   constexpr view slice(axis a, std::size_t begin, std::size_t end) const {
     if (of(a) == 1) return *this;
     view v = *this;
-    if (v.data != nullptr) v.data += begin * step(a);
+    v.data = from(begin * step(a));
     at(v.size, a) = end - begin;
     if (end - begin == 1) at(v.stride, a) = 0;
     return v;

@@ -37,20 +37,27 @@ class random_environment final {
   void change(const std::string& name, F f) {
     for (double& v : arrays_.at(name).numbers) v = f(v);
   }
+  /// All inputs become f of what they are.
+  template <class F>
+  void change_inputs(F f) {
+    for (auto& [name, array] : arrays_)
+      if (array.is_input) change(name, f);
+  }
   /// All numbers as float32 has them, so that backends of both precisions are given the same.
   void round() {
     for (auto& [name, array] : arrays_)
       change(name, [](double v) { return static_cast<double>(static_cast<float>(v)); });
   }
 
+  /// @param format  of the inputs
   template <class T>
-  environment<T> bound(const kernels<T>& backend) const {
+  environment<T> bound(const kernels<T>& backend, number_format format = number_format::whole) const {
     environment<T> env;
     at(env.lengths, axis::group) = static_cast<std::size_t>(space_.sizes.groups);
     at(env.lengths, axis::head) = static_cast<std::size_t>(space_.sizes.heads);
     for (const auto& [name, a] : arrays_) {
       if (a.is_input) {
-        env.inputs[name] = stored(std::vector<T>(a.numbers.begin(), a.numbers.end()), a.size, backend);
+        env.inputs[name] = stored(std::vector<T>(a.numbers.begin(), a.numbers.end()), a.size, backend, format);
       } else {
         auto numbers = std::make_shared<std::vector<T>>(a.numbers.begin(), a.numbers.end());
         env.parameters[name] = {a.shape, numbers->data(), numbers};

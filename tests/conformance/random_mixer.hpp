@@ -5,6 +5,7 @@
 #include <alphaform/architectures/registry.hpp>
 #include <alphaform/backends/attention.hpp>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <vector>
 
@@ -76,13 +77,23 @@ class random_mixer final {
     return *this;
   }
 
+  /// Inputs as bfloat16 has them.
+  random_mixer& with_inputs_of_bfloat16() {
+    names_.change_inputs([](double v) {
+      const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(v));
+      return static_cast<double>(std::bit_cast<float>((bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u));
+    });
+    return *this;
+  }
+
+  /// @param format  of the inputs
   template <class T>
-  environment<T> bound(const kernels<T>& backend) const {
-    return names_.bound(backend);
+  environment<T> bound(const kernels<T>& backend, number_format format = number_format::whole) const {
+    return names_.bound(backend, format);
   }
   template <class T>
-  implicit_attention<T> on(const kernels<T>& backend) const {
-    return implicit_attention<T>(formula_, bound(backend), backend);
+  implicit_attention<T> on(const kernels<T>& backend, number_format format = number_format::whole) const {
+    return implicit_attention<T>(formula_, bound(backend, format), backend);
   }
 
  private:

@@ -87,6 +87,7 @@ struct chunked_heads final {
   streams_of_heads<Number> of;
   const Number* x;
   float *h, *y;
+  bf16::number* rounded_y;  ///< instead of y, or null
   std::int64_t x_token, y_token;
   int x_chan, y_chan, h_chan, h_state;
   unsigned tokens, states, channels, chunks;

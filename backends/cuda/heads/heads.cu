@@ -1,6 +1,8 @@
 // Heads in ranges of chunks: rows and scores, then states, then results.
+#include <alphaform/backends/cuda/formats.cuh>
 #include <alphaform/backends/cuda/heads/heads.hpp>
 #include <alphaform/backends/cuda/heads/places.cuh>
+#include <alphaform/backends/cuda/widened.hpp>
 
 namespace alphaform::cuda {
 namespace {
@@ -37,29 +39,36 @@ void run(bool adjoint, const recurrence<float>& r, const head_inputs<Number>& in
   });
 }
 
-struct to_bfloat16 final {
-  __device__ void operator()(bf16::number& to, float x) const { to = bf16::number(x); }
-};
-/// A copy that is rounded.
+/// A stream of bfloat16 as it is, or a copy that is rounded.
 class rounded final {
  public:
-  explicit rounded(const in& x)
-      : numbers_(volume(x.size)), to_{numbers_.data(), x.size, contiguous(x.size)} {
-    each(x.size, to_bfloat16{}, to_, x);
+  explicit rounded(const in& x) : numbers_(is_bfloat16(x) ? 1 : volume(x.size)), of_(x) {
+    if (is_bfloat16(x)) return;
+    const out to{reinterpret_cast<float*>(numbers_.data()), x.size, contiguous(x.size), number_format::bfloat16};
+    copy(x, to);
+    of_ = to;
   }
-  operator view<const bf16::number>() const { return to_; }
+  operator view<const bf16::number>() const { return as_bfloat16(of_); }
 
  private:
   scratch<bf16::number> numbers_;
-  view<bf16::number> to_;
+  in of_;
 };
 
 }  // namespace
 
 void unrolled_heads(product_precision precision, bool adjoint, const recurrence<float>& r, in x, out h, out y) {
-  if (precision == product_precision::float32) return run<float>(adjoint, r, {x, r.write.v, r.read.v}, h, y);
+  float32_copies whole;
+  if (precision == product_precision::float32) {
+    const recurrence<float> s = whole(r);
+    run<float>(adjoint, s, {whole(x), s.write.v, s.read.v}, h, whole(y));
+    return whole.give_back();
+  }
   const rounded inputs(x), write(r.write.v), read(r.read.v);
-  run<bf16::number>(adjoint, r, {inputs, write, read}, h, y);
+  recurrence<float> s = r;
+  for (in* v : {&s.decay.u, &s.decay.v, &s.write.u, &s.read.u}) *v = whole(*v);
+  if (s.bonus) s.bonus = whole(*s.bonus);
+  run<bf16::number>(adjoint, s, {inputs, write, read}, h, y);
 }
 
 }  // namespace alphaform::cuda

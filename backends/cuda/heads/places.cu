@@ -1,4 +1,5 @@
 // Where the streams of heads lie.
+#include <alphaform/backends/cuda/formats.cuh>
 #include <alphaform/backends/cuda/heads/heads.hpp>
 #include <alphaform/backends/cuda/heads/places.cuh>
 
@@ -59,7 +60,10 @@ chunked_heads<Number> placed(bool adjoint, const recurrence<float>& r, const hea
   s.of = {placed(adjoint, r.decay, tokens), placed(adjoint, bonus, tokens), placed(adjoint, write_by, write, tokens),
           placed(adjoint, read_by, read, tokens)};
   s.x = x.data + first * x.step(time);
-  s.y = y.data + first * y.step(time);
+  if (is_bfloat16(y))
+    s.rounded_y = as_bfloat16(y).from(first * y.step(time));
+  else
+    s.y = y.from(first * y.step(time));
   s.h = h.data;
   s.x_token = way * static_cast<std::int64_t>(x.step(time));
   s.y_token = way * static_cast<std::int64_t>(y.step(time));
@@ -72,7 +76,8 @@ chunked_heads<Number> placed(bool adjoint, const recurrence<float>& r, const hea
   s.wide_states = rounded_up(s.states);
   s.wide_channels = rounded_up(s.channels);
   s.x_lies_together = lies_together(s, s.x, s.x_token, s.x_chan, s.channels, head_x);
-  s.y_lies_together = lies_together(s, s.y, s.y_token, s.y_chan, s.channels, head_y);
+  s.y_lies_together = is_bfloat16(y) ? lies_together(s, s.rounded_y, s.y_token, s.y_chan, s.channels, head_y)
+                                     : lies_together(s, s.y, s.y_token, s.y_chan, s.channels, head_y);
   s.logarithmic = r.logarithmic;
   s.with_bonus = r.bonus.has_value();
   s.strict = r.exclusive;
@@ -97,7 +102,8 @@ chunked_heads<Number> range_of_chunks::of(chunked_heads<Number> s) const {
   advance(s.of.write);
   advance(s.of.read);
   s.x += way * s.x_token;
-  s.y += way * s.y_token;
+  if (s.y != nullptr) s.y += way * s.y_token;
+  if (s.rounded_y != nullptr) s.rounded_y += way * s.y_token;
   s.tokens = static_cast<unsigned>(tokens);
   s.chunks = (s.tokens + head_tokens - 1) / head_tokens;
   return s;

@@ -53,18 +53,21 @@ __global__ void __launch_bounds__(panel_threads) read(const chunked_heads<Number
                              by_rows<row_of_panel>(&here.columns[0][warp.column]));
     __syncthreads();
   }
-  float* const y = s.y + at.at[head_y] + static_cast<std::int64_t>(chunk) * head_tokens * s.y_token;
-  sums.pairs([&](unsigned i, unsigned k, float sum, float next) {
-    const unsigned token = warp.row + i, to = channel + warp.column + k;
-    if (token >= count || to >= s.channels) return;
-    float* const entry = y + token * s.y_token + static_cast<std::int64_t>(to) * s.y_chan;
-    if (s.y_lies_together) {
-      *reinterpret_cast<float2*>(entry) = {sum, next};
-    } else {
-      entry[0] = sum;
-      if (to + 1 < s.channels) entry[s.y_chan] = next;
-    }
-  });
+  const auto store = [&]<class Result>(Result* y) {
+    y += at.at[head_y] + static_cast<std::int64_t>(chunk) * head_tokens * s.y_token;
+    sums.pairs([&](unsigned i, unsigned k, float sum, float next) {
+      const unsigned token = warp.row + i, to = channel + warp.column + k;
+      if (token >= count || to >= s.channels) return;
+      Result* const entry = y + token * s.y_token + static_cast<std::int64_t>(to) * s.y_chan;
+      if (s.y_lies_together) {
+        put(entry, sum, next);
+      } else {
+        entry[0] = Result(sum);
+        if (to + 1 < s.channels) entry[s.y_chan] = Result(next);
+      }
+    });
+  };
+  s.y != nullptr ? store(s.y) : store(s.rounded_y);
 }
 
 }  // namespace

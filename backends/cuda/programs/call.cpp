@@ -31,6 +31,7 @@ call::call(const extents& size, const std::vector<view<float>>& operands, bool t
   if (axes == 0) length(axes++) = 1;
   numbers_[1] = static_cast<std::int64_t>(axes);
   tokens() = static_cast<std::int64_t>(at(size, axis::token));
+  for (const view<float>& v : operands) formats_.push_back(v.format);
   for (std::size_t k = 0; k < count; ++k) {
     static_assert(sizeof(float*) == sizeof(std::int64_t));
     std::memcpy(&numbers_[place(k)], &operands[k].data, sizeof(float*));
@@ -44,14 +45,15 @@ call::call(const extents& size, const std::vector<view<float>>& operands, bool t
 }
 
 bool call::lies_on(std::size_t k, std::int64_t numbers, std::size_t first_axis) const {
-  bool lies = numbers_[place(k)] % (numbers * static_cast<std::int64_t>(sizeof(float))) == 0;
+  const std::int64_t size = formats_[k] == number_format::whole ? 4 : 2;
+  bool lies = numbers_[place(k)] % (numbers * size) == 0;
   for (std::size_t a = first_axis; a < call_axes; ++a) lies = lies && step(k, a) % numbers == 0;
   return lies;
 }
 
 std::vector<view<float>> all_of(std::span<const in> operands) {
   std::vector<view<float>> all;
-  for (const in& v : operands) all.push_back({const_cast<float*>(v.data), v.size, v.stride});
+  for (const in& v : operands) all.push_back({const_cast<float*>(v.data), v.size, v.stride, v.format});
   return all;
 }
 

@@ -21,6 +21,8 @@ class call final {
   bool has_fours(std::size_t k) const { return step(k, 0) == 1 && length(0) % 4 == 0 && lies_on(k, 4, 1); }
   /// Operand k begins with a multiple of so many numbers, and its steps along axes are multiples too.
   bool lies_on(std::size_t k, std::int64_t numbers, std::size_t first_axis = 0) const;
+  /// Of each operand.
+  const std::vector<number_format>& formats() const { return formats_; }
   void* argument() { return numbers_.data(); }
 
  private:
@@ -31,6 +33,7 @@ class call final {
   std::int64_t step(std::size_t k, std::size_t a) const { return numbers_[place(k) + 1 + a]; }
 
   std::vector<std::int64_t> numbers_;
+  std::vector<number_format> formats_;
   bool in_fours_ = false;
 };
 

@@ -113,6 +113,29 @@ std::string registers(const pointwise& p) {
   return text + ";\n";
 }
 
+std::string_view type_of(number_format f) { return f == number_format::whole ? "float" : "unsigned short"; }
+const std::string_view access_to_numbers = R"(
+__device__ inline float wide(float x) { return x; }
+__device__ inline float wide(unsigned short x) { return __uint_as_float((unsigned)x << 16); }
+__device__ inline float4 four(const float* from) { return *reinterpret_cast<const float4*>(from); }
+__device__ inline float4 four(const unsigned short* from) {
+  const uint2 x = *reinterpret_cast<const uint2*>(from);
+  return make_float4(__uint_as_float(x.x << 16), __uint_as_float(x.x & 0xffff0000u), __uint_as_float(x.y << 16),
+                     __uint_as_float(x.y & 0xffff0000u));
+}
+__device__ inline unsigned rounded(float low, float high) {
+  unsigned both;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+  return both;
+}
+__device__ inline void put(float* to, float x) { *to = x; }
+__device__ inline void put(unsigned short* to, float x) { *to = (unsigned short)rounded(x, 0.0f); }
+__device__ inline void put(float* to, float4 x) { *reinterpret_cast<float4*>(to) = x; }
+__device__ inline void put(unsigned short* to, float4 x) {
+  *reinterpret_cast<uint2*>(to) = make_uint2(rounded(x.x, x.y), rounded(x.z, x.w));
+}
+)";
+
 std::string call_type(int places) {
   return fmt::format(
       "struct lies {{ float* data; long long step[{0}]; }};\n"

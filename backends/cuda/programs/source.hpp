@@ -1,6 +1,7 @@
 // Parts of translated programs that all kinds of kernels have.
 #pragma once
 #include <alphaform/backends/pointwise.hpp>
+#include <alphaform/view.hpp>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,9 @@ namespace alphaform::cuda {
 inline constexpr std::size_t call_axes = 9;
 /// Declares it, for so many operands.
 std::string call_type(int places);
+/// How a stream's numbers are stored, as a type of C++. What reads them is `wide`, what writes them `put`.
+std::string_view type_of(number_format);
+extern const std::string_view access_to_numbers;
 
 /// The functions that the program uses.
 std::string functions_of(const pointwise&);

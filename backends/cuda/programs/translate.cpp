@@ -11,9 +11,11 @@ namespace {
 using operation = pointwise::operation;
 
 constexpr std::string_view of_fours = R"(
+template <class Number>
 __device__ inline float4 four(const lies& o, long long at) {
-  if (o.step[0] == 1) return *reinterpret_cast<const float4*>(o.data + at);
-  const float v = o.data[at];
+  const Number* const from = reinterpret_cast<const Number*>(o.data) + at;
+  if (o.step[0] == 1) return four(from);
+  const float v = wide(*from);
   return make_float4(v, v, v, v);
 }
 )";
@@ -49,7 +51,7 @@ extern "C" __global__ void __launch_bounds__({warps} * 32) scan(const call c, un
   const bool exists = lane < c.entries;
   long long at[{places}];
   move(c, exists ? (unsigned long long)lane : 0, at);
-{operands}  float* __restrict__ to = c.of[{y}].data + at[{y}];
+{operands}  {result_type}* __restrict__ to = reinterpret_cast<{result_type}*>(c.of[{y}].data) + at[{y}];
   const long long first = (long long)tile * ({warps} * {run}) + warp * {run};
   const int count = (int)(c.tokens - first < 0 ? 0 : c.tokens - first < {run} ? c.tokens - first : {run});
   float2* const own_kept = kept + warp * {run} * 32 + thread;
@@ -117,7 +119,7 @@ extern "C" __global__ void __launch_bounds__({warps} * 32) scan(const call c, un
 {registers}{before}      const float a = own_kept[(j0 + u) * 32].x, b = own_kept[(j0 + u) * 32].y;
       {advance}
       r{to} = now;
-{after}      to[t * c.of[{y}].step[8]] = r{result};
+{after}      put(to + t * c.of[{y}].step[8], r{result});
     }}
   }}
 }}
@@ -125,16 +127,17 @@ extern "C" __global__ void __launch_bounds__({warps} * 32) scan(const call c, un
 
 }  // namespace
 
-std::string translated(const pointwise& p, int at_once) {
+std::string translated(const pointwise& p, int at_once, const std::vector<number_format>& formats) {
   const int y = p.operands, places = y + 1;
   std::string parameters, fours, ones;
+  const auto type = [&](int k) { return type_of(formats[static_cast<std::size_t>(k)]); };
   for (int k = 0; k < y; ++k) {
     const char* const comma = k == 0 ? "" : ", ";
     parameters += fmt::format("{}float v{}", comma, k);
     fours += fmt::format("{}v{}.#", comma, k);
-    ones += fmt::format("{0}c.of[{1}].data[at[{1}]]", comma, k);
+    ones += fmt::format("{0}wide(reinterpret_cast<const {2}*>(c.of[{1}].data)[at[{1}]])", comma, k, type(k));
   }
-  std::string text = functions_of(p) + call_type(places);
+  std::string text = functions_of(p) + call_type(places) + std::string(access_to_numbers);
   text += "__device__ inline float value(" + parameters + ") {\n" + registers(p);
   for (const auto& n : p.instructions) text += statement(n, "v{}");
   text += fmt::format("      return r{};\n}}\n", int{p.instructions.back().to});
@@ -148,21 +151,21 @@ std::string translated(const pointwise& p, int at_once) {
       "    move(c, i * {0}, at);\n",
       at_once, places);
   if (at_once == 4) {
-    for (int k = 0; k < y; ++k) text += fmt::format("    const float4 v{0} = four(c.of[{0}], at[{0}]);\n", k);
+    for (int k = 0; k < y; ++k) text += fmt::format("    const float4 v{0} = four<{1}>(c.of[{0}], at[{0}]);\n", k, type(k));
     text += "    float4 to;\n";
     for (const char part : {'x', 'y', 'z', 'w'}) {
       std::string of_part = fours;
       std::replace(of_part.begin(), of_part.end(), '#', part);
       text += fmt::format("    to.{} = value({});\n", part, of_part);
     }
-    text += fmt::format("    *reinterpret_cast<float4*>(c.of[{0}].data + at[{0}]) = to;\n", y);
+    text += fmt::format("    put(reinterpret_cast<{1}*>(c.of[{0}].data) + at[{0}], to);\n", y, type(y));
   } else {
-    text += fmt::format("    c.of[{0}].data[at[{0}]] = value({1});\n", y, ones);
+    text += fmt::format("    put(reinterpret_cast<{2}*>(c.of[{0}].data) + at[{0}], value({1}));\n", y, ones, type(y));
   }
   return text + "  }\n}\n";
 }
 
-std::string translated_scan(const pointwise& p) {
+std::string translated_scan(const pointwise& p, const std::vector<number_format>& formats) {
   const int h = p.operands, y = h + 1;
   const bool back = p.scan() == operation::scan_back;
   // A token decays and adds in one order or the other; in between its state is read.
@@ -182,18 +185,20 @@ std::string translated_scan(const pointwise& p) {
   const std::string_view t = back ? "c.tokens - 1 - i" : "i";
   std::string operands, arrays, loads;
   for (int k = 0; k < h; ++k) {
-    operands += fmt::format("  const float* __restrict__ p{0} = c.of[{0}].data + at[{0}];\n", k);
+    operands += fmt::format("  const {1}* __restrict__ p{0} = reinterpret_cast<const {1}*>(c.of[{0}].data) + at[{0}];\n", k,
+                            type_of(formats[static_cast<std::size_t>(k)]));
     arrays += fmt::format("      float v{}[some];\n", k);
-    loads += fmt::format("        v{0}[u] = p{0}[t * c.of[{0}].step[8]];\n", k);
+    loads += fmt::format("        v{0}[u] = wide(p{0}[t * c.of[{0}].step[8]]);\n", k);
   }
   loads = fmt::format(
       "{}#pragma unroll\n"
       "      for (int u = 0; u < some; ++u) {{\n"
       "        const long long i = first + min(j0 + u, count - 1), t = {};\n{}      }}\n",
       arrays, t, loads);
-  return functions_of(p) + call_type(y + 1) +
+  return functions_of(p) + call_type(y + 1) + std::string(access_to_numbers) +
          fmt::format(of_scans, fmt::arg("warps", scan_warps), fmt::arg("run", scan_run), fmt::arg("places", y + 1),
                      fmt::arg("h", h), fmt::arg("y", y), fmt::arg("operands", operands), fmt::arg("loads", loads),
+                     fmt::arg("result_type", type_of(formats[static_cast<std::size_t>(y)])),
                      fmt::arg("t", t), fmt::arg("registers", registers(p)), fmt::arg("before", before),
                      fmt::arg("a", a), fmt::arg("b", b), fmt::arg("advance", advance), fmt::arg("to", to),
                      fmt::arg("after", after), fmt::arg("result", int{p.instructions.back().to}));

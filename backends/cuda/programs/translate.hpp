@@ -1,22 +1,24 @@
 // Pointwise programs as CUDA C++: what the compiler for the card gets.
 #pragma once
 #include <alphaform/backends/pointwise.hpp>
+#include <alphaform/view.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 namespace alphaform::cuda {
 
-// Operands of their calls are those of the program and then y, with h before y if there are states.
+// Operands of their calls are those of the program and then y, with h before y if there are states; each is stored in
+// its format, h as float.
 
 /// Every entry on its own, `at_once` (1 or 4) neighbours a thread: 4 where each operand has neighbours one after the
 /// other, on addresses of 16 bytes, or repeats one number. The kernel's name is "evaluate".
-std::string translated(const pointwise&, int at_once);
+std::string translated(const pointwise&, int at_once, const std::vector<number_format>&);
 inline constexpr int scan_warps = 8, scan_run = 32;
 /// A scan, kernel "scan": a block of scan_warps warps for every 32 lanes (entries of the axes) and scan_warps *
 /// scan_run tokens, with two numbers of shared memory for each. Behind the first argument comes
 /// memory for one number of 64 bits and two for each lane, 0 at first.
-std::string translated_scan(const pointwise&);
+std::string translated_scan(const pointwise&, const std::vector<number_format>&);
 
 /// How the states of a pass are divided among the warps of a block.
 struct states_layout final {

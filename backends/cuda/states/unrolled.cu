@@ -4,6 +4,7 @@
 #include <alphaform/backends/cuda/heads/heads.hpp>
 #include <alphaform/backends/cuda/states/carry.cuh>
 #include <alphaform/backends/cuda/states/plainly.hpp>
+#include <alphaform/backends/cuda/widened.hpp>
 
 namespace alphaform::cuda {
 namespace {
@@ -155,9 +156,7 @@ void run(const plan& how, const chunked_recurrence& s) {
   }
 }
 
-void scan_chunks(product_precision precision, bool adjoint, const recurrence<float>& r, in x, out h, out y) {
-  if (volume(y.size) == 0 || volume(h.size) == 0) return;
-  if (fits_heads(r, x, h, y)) return unrolled_heads(precision, adjoint, r, x, h, y);
+void scan_chunks(bool adjoint, const recurrence<float>& r, in x, out h, out y) {
   if (!is_regular(r, x, h, y) || !is_near(r, x, h, y)) return unrolled_plainly(adjoint, r, x, h, y);
   const factored<float>&write = adjoint ? r.read : r.write, &read = adjoint ? r.write : r.read;
   const scan_streams streams{{r.decay.u, r.decay.v, write.u, write.v, read.u, read.v, x}, adjoint, y.of(time)};
@@ -172,15 +171,21 @@ void scan_chunks(product_precision precision, bool adjoint, const recurrence<flo
   if (r.bonus) add_bonus(r, x, h.of(axis::state), y);
 }
 
+void scan(product_precision precision, bool adjoint, const recurrence<float>& r, in x, out h, out y) {
+  if (volume(y.size) == 0 || volume(h.size) == 0) return;
+  if (fits_heads(r, x, h, y)) return unrolled_heads(precision, adjoint, r, x, h, y);
+  widened<scan_chunks>(adjoint, r, x, h, y);
+}
+
 }  // namespace
 
 template <product_precision P>
 void unrolled(const recurrence<float>& r, in x, out h, out y) {
-  scan_chunks(P, false, r, x, h, y);
+  scan(P, false, r, x, h, y);
 }
 template <product_precision P>
 void unrolled_adjoint(const recurrence<float>& r, in g, out h, out y) {
-  scan_chunks(P, true, r, g, h, y);
+  scan(P, true, r, g, h, y);
 }
 template void unrolled<product_precision::float32>(const recurrence<float>&, in, out, out);
 template void unrolled<product_precision::bfloat16>(const recurrence<float>&, in, out, out);

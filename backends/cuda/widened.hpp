@@ -1,0 +1,81 @@
+// Kernels of float32 alone, given streams of bfloat16: copies of what they read, and of what they write until it is
+// rounded.
+#pragma once
+#include <alphaform/backends/cuda/device.hpp>
+#include <alphaform/backends/cuda/functions.hpp>
+#include <deque>
+#include <utility>
+#include <vector>
+
+namespace alphaform::cuda {
+
+/// The copies of one call.
+class float32_copies final {
+ public:
+  in operator()(const in& v) { return v.format == number_format::whole ? v : in(copied(v)); }
+  out operator()(const out& v) {
+    if (v.format == number_format::whole) return v;
+    results_.push_back({copied(v), v});
+    return results_.back().first;
+  }
+  factored<float> operator()(const factored<float>& f) { return {(*this)(f.u), (*this)(f.v)}; }
+  recurrence<float> operator()(recurrence<float> r) {
+    r.decay = (*this)(r.decay), r.write = (*this)(r.write), r.read = (*this)(r.read);
+    if (r.bonus) r.bonus = (*this)(*r.bonus);
+    return r;
+  }
+  rank_one_recurrence<float> operator()(const rank_one_recurrence<float>& r) {
+    return {(*this)(r.diagonal), (*this)(r.p), (*this)(r.q)};
+  }
+  channel_matrices<float> operator()(const channel_matrices<float>& m) {
+    return {(*this)(m.core), (*this)(m.skip), (*this)(m.taps), (*this)(m.weight)};
+  }
+  state_factors<float> operator()(const state_factors<float>& f) {
+    return {(*this)(f.log_decay), (*this)(f.write), (*this)(f.read)};
+  }
+  std::vector<in> operator()(std::span<const in> operands) {
+    std::vector<in> all;
+    for (const in& v : operands) all.push_back((*this)(v));
+    return all;
+  }
+  std::vector<state_sum<float>> operator()(std::span<const state_sum<float>> sums) {
+    std::vector<state_sum<float>> all;
+    for (const state_sum<float>& s : sums) all.push_back({s.of, (*this)(s.weight), (*this)(s.to)});
+    return all;
+  }
+  template <class Other>
+  const Other& operator()(const Other& other) {
+    return other;
+  }
+  /// Rounds what was written.
+  void give_back() {
+    for (const auto& [from, to] : results_) copy(from, to);
+  }
+
+ private:
+  out copied(const in& v) {
+    const scratch<float>& numbers = numbers_.emplace_back(volume(v.size));
+    const out to{numbers.data(), v.size, contiguous(v.size)};
+    copy(v, to);
+    return to;
+  }
+
+  std::deque<scratch<float>> numbers_;
+  std::vector<std::pair<out, out>> results_;
+};
+
+template <auto Kernel>
+struct widened_call;
+template <class... A, void (*Kernel)(A...)>
+struct widened_call<Kernel> final {
+  static void run(A... a) {
+    float32_copies whole;
+    Kernel(whole(a)...);
+    whole.give_back();
+  }
+};
+/// A kernel that takes streams of either format.
+template <auto Kernel>
+inline constexpr auto widened = widened_call<Kernel>::run;
+
+}  // namespace alphaform::cuda
