@@ -77,7 +77,12 @@ void eye(out y) {
   fill(1, diagonal);
 }
 
-void copy(in x, out y) { each(y.size, same{}, x, y); }
+void copy(in x, out y) {
+  const auto to = [&](const auto& from) {
+    is_bfloat16(y) ? each(y.size, same{}, from, as_bfloat16(y)) : each(y.size, same{}, from, y);
+  };
+  is_bfloat16(x) ? to(as_bfloat16(x)) : to(x);
+}
 void times(in a, in b, out y) { each(y.size, product{}, a, b, y); }
 void plus(in a, in b, out y) { each(y.size, sum{}, a, b, y); }
 void larger(in a, in b, out y) { each(y.size, maximum{}, a, b, y); }

@@ -29,6 +29,26 @@ using tile_of = typename on_cores<Number>::template tile<Tall, Wide>;
 template <class Number>
 constexpr unsigned in_16_bytes = 16 / sizeof(Number);
 
+/// Two columns of four numbers each lie side by side over four lanes, as fragments have two of 16 x 8 entries: afterwards
+/// each lane has four numbers that lie together. Lanes that are odd have those of the second.
+struct four_of_row final {
+  uint2 numbers;
+  unsigned column;
+  __device__ four_of_row(float x0, float y0, float x1, float y1) {
+    const unsigned t = threadIdx.x % 4;
+    const bool odd = t % 2 != 0;
+    const unsigned first = pair(x0, y0), second = pair(x1, y1), other = __shfl_xor_sync(0xffffffffu, odd ? first : second, 1);
+    numbers = odd ? uint2{other, second} : uint2{first, other};
+    column = odd ? 8 + 2 * (t - 1) : 2 * t;
+  }
+  __device__ static unsigned pair(float x, float y) {
+    const __nv_bfloat162 both = __floats2bfloat162_rn(x, y);
+    unsigned bits;
+    memcpy(&bits, &both, sizeof bits);
+    return bits;
+  }
+};
+
 /// Two numbers that lie together.
 __device__ inline void put(float* to, float x, float y) { *reinterpret_cast<float2*>(to) = {x, y}; }
 __device__ inline void put(bf16::number* to, float x, float y) {

@@ -161,8 +161,9 @@ __device__ void add_step_by_step(const chunked_heads<Number>& s, const streams_o
   for (unsigned i = 0; i < block_tokens; ++i) in.followed[quarter][i][j] += scores[i];
 }
 
+/// @param parts  null, or where each slice of the states, which has blocks of its own, leaves its part of all scores
 template <class Number, bool Logarithmic>
-__global__ void __launch_bounds__(prepare_threads, 2) prepare(const chunked_heads<Number> s) {
+__global__ void __launch_bounds__(prepare_threads, 2) prepare(const chunked_heads<Number> s, float* parts) {
   auto& shared = *shared_memory<shared_rows<Number>>();
   const unsigned chunk = blockIdx.x;
   const streams_of_heads<Number> of = streams_of(s, blockIdx.y);
@@ -173,7 +174,9 @@ __global__ void __launch_bounds__(prepare_threads, 2) prepare(const chunked_head
 #pragma unroll
   for (unsigned i = 0; i < block_tokens; ++i) shared.followed[quarter][i][j] = 0;
   pair_scores<Number> sums;
-  for (unsigned first = 0; first < s.wide_states; first += head_slice) {
+  const unsigned begin = blockIdx.z * head_slice,
+                 end = parts != nullptr ? min(begin + head_slice, s.wide_states) : s.wide_states;
+  for (unsigned first = begin; first < end; first += head_slice) {
     const column_of_block at(s, chunk, first);
     __syncthreads();
     const prepared_column<Number, Logarithmic> column(s, of, at, shared);
@@ -194,8 +197,25 @@ __global__ void __launch_bounds__(prepare_threads, 2) prepare(const chunked_head
       const auto part = [&](unsigned q) { return shared.followed[q][i % block_tokens][j]; };
       score += (part(0) + part(1)) + (part(2) + part(3));
     }
-    to[e] = Number(i == j ? score + shared.bonus(i) : score);
+    if (i == j) score += shared.bonus(i);
+    if (parts != nullptr)
+      parts[(blockIdx.z * s.heads.entries * s.chunks + place) * head_tokens * head_tokens + e] = score;
+    else
+      to[e] = Number(score);
   }
+}
+
+/// Adds up what slices of the states have left.
+template <class Number>
+__global__ void join(const float* parts, unsigned slices, std::size_t scores, Number* to) {
+  const std::size_t e = (static_cast<std::size_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 2;
+  if (e >= scores) return;
+  float2 sum{};
+  for (unsigned k = 0; k < slices; ++k) {
+    const float2 part = *reinterpret_cast<const float2*>(parts + k * scores + e);
+    sum.x += part.x, sum.y += part.y;
+  }
+  put(to + e, sum.x, sum.y);
 }
 
 }  // namespace
@@ -205,7 +225,15 @@ void prepare_by_state(const chunked_heads<Number>& s) {
   const auto kernel = s.logarithmic ? prepare<Number, true> : prepare<Number, false>;
   constexpr std::size_t bytes = sizeof(shared_rows<Number>);
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), "share memory in blocks");
-  launch(kernel, dim3(s.chunks, static_cast<unsigned>(s.heads.entries)), dim3(prepare_threads), bytes, s);
+  const auto heads = static_cast<unsigned>(s.heads.entries);
+  const unsigned slices = (s.wide_states + head_slice - 1) / head_slice;
+  // Slices have blocks of their own where there are few.
+  if (s.only != nullptr || slices == 1 || heads * s.chunks >= 4 * static_cast<unsigned>(processors()))
+    return launch(kernel, dim3(s.chunks, heads), dim3(prepare_threads), bytes, s, nullptr);
+  const std::size_t scores = std::size_t{heads} * s.chunks * head_tokens * head_tokens;
+  const scratch<float> parts(slices * scores);
+  launch(kernel, dim3(s.chunks, heads, slices), dim3(prepare_threads), bytes, s, parts.data());
+  launch(join<Number>, blocks_for(scores / 2, 256), dim3(256), 0, parts.data(), slices, scores, s.scores);
 }
 
 template void prepare_by_state(const chunked_heads<float>&);

@@ -1,9 +1,13 @@
 // y of every chunk: the scores times its tokens, and what reads the state before it.
 #include <alphaform/backends/cuda/heads/panels.cuh>
+#include <alphaform/backends/cuda/shared_memory.cuh>
 
 namespace alphaform::cuda {
 namespace {
 
+/// That are read ahead, and multiplied.
+template <class Number>
+constexpr unsigned stages_of = sizeof(Number) == 2 ? 3 : 2;
 template <class Number>
 struct factors final {
   Number rows[panel][row_of_depth<Number>];
@@ -14,7 +18,8 @@ struct factors final {
 template <class Number>
 __global__ void __launch_bounds__(panel_threads) read(const chunked_heads<Number> s) {
   constexpr unsigned depth = cuda::depth<Number>;
-  __shared__ alignas(16) factors<Number> ahead[2];
+  constexpr unsigned stages = stages_of<Number>;
+  auto* const ahead = shared_memory<factors<Number>>();
   const unsigned channel = blockIdx.x * panel, chunk = blockIdx.y;
   const auto at = places_of(s.heads, blockIdx.z);
   const std::size_t place = s.place(blockIdx.z, chunk);
@@ -23,7 +28,7 @@ __global__ void __launch_bounds__(panel_threads) read(const chunked_heads<Number
   const head_rows<Number> reads = s.rows_that_read(place, chunk, at.at[read_v]);
   const unsigned count = s.count(chunk), of_states = (s.wide_states + depth - 1) / depth;
   const auto begin = [&](unsigned step) {
-    factors<Number>& to = ahead[step % 2];
+    factors<Number>& to = ahead[step % stages];
     if (step < of_states) {
       const unsigned n = step * depth;
       fetch<depth>(to.rows, reads.at + n, reads.token, reads.weights == nullptr ? panel : count,
@@ -38,20 +43,23 @@ __global__ void __launch_bounds__(panel_threads) read(const chunked_heads<Number
   };
   const warp_place warp = place_of_warp();
   tile_of<Number, 2, 4> sums;
-  begin(0);
+  for (unsigned step = 0; step + 1 < stages; ++step) begin(step);
   for (unsigned step = 0; step < of_states + head_tokens / depth; ++step) {
-    begin(step + 1);
-    __pipeline_wait_prior(1);
+    // With more than two stages, the one that is read into next was last read before the barrier.
+    constexpr bool one_barrier = stages > 2;
+    if (!one_barrier) begin(step + stages - 1);
+    __pipeline_wait_prior(one_barrier ? stages - 2 : stages - 1);
     __syncthreads();
+    if (one_barrier) begin(step + stages - 1);
     if (step == of_states && reads.weights != nullptr)
       sums.pairs([&](unsigned i, unsigned, float& y, float& next) {
         const float weight = reads.weights[warp.row + i];
         y *= weight, next *= weight;
       });
-    const factors<Number>& here = ahead[step % 2];
+    const factors<Number>& here = ahead[step % stages];
     sums.template add<depth>(by_rows<row_of_depth<Number>>(here.rows[warp.row]),
                              by_rows<row_of_panel>(&here.columns[0][warp.column]));
-    __syncthreads();
+    if (!one_barrier) __syncthreads();
   }
   const auto store = [&]<class Result>(Result* y) {
     y += at.at[head_y] + static_cast<std::int64_t>(chunk) * head_tokens * s.y_token;
@@ -74,8 +82,11 @@ __global__ void __launch_bounds__(panel_threads) read(const chunked_heads<Number
 
 template <class Number>
 void read_chunks(const chunked_heads<Number>& s) {
+  constexpr std::size_t bytes = stages_of<Number> * sizeof(factors<Number>);
+  check(cudaFuncSetAttribute(read<Number>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes),
+        "share memory in blocks");
   launch(read<Number>, dim3((s.wide_channels + panel - 1) / panel, s.chunks, static_cast<unsigned>(s.heads.entries)),
-         dim3(panel_threads), 0, s);
+         dim3(panel_threads), bytes, s);
 }
 
 template void read_chunks(const chunked_heads<float>&);

@@ -114,8 +114,25 @@ struct followed_chunk final {
   double kept[States];
 };
 
+/// Entries of a tile from a place in the states before a chunk on, of which so many rows and columns exist.
+template <unsigned Tall>
+__device__ inline void keep(const tf32::tile<Tall, 2>& sums, float* to, unsigned row, unsigned rows, unsigned columns) {
+  sums.pairs([&](unsigned i, unsigned k, float sum, float next) {
+    if (i < rows && k < columns) put(to + i * row + k, sum, next);
+  });
+}
+template <unsigned Tall>
+__device__ inline void keep(const bf16::tile<Tall, 2>& sums, bf16::number* to, unsigned row, unsigned rows,
+                            unsigned columns) {
+  sums.sixteens([&](unsigned i, float x0, float y0, float x1, float y1) {
+    const four_of_row four(x0, y0, x1, y1);
+    if (i < rows && four.column < columns) *reinterpret_cast<uint2*>(to + i * row + four.column) = four.numbers;
+  });
+}
+
 /// Some states of 64 channels through all chunks, without what chunks add by themselves.
-template <class Number, unsigned States, unsigned Stages>
+/// @tparam Weighted  rows are those of a stream, to be weighted
+template <class Number, unsigned States, unsigned Stages, bool Weighted>
 __global__ void __launch_bounds__(follow_threads) follow(const chunked_heads<Number> s) {
   using brought = followed_chunk<Number, States>;
   auto* const ahead = shared_memory<brought>();
@@ -128,14 +145,11 @@ __global__ void __launch_bounds__(follow_threads) follow(const chunked_heads<Num
       const std::size_t place = s.place(blockIdx.z, chunk);
       const head_rows<Number> rows = s.rows_that_write(place, chunk, at.at[write_v]);
       fetch<States, follow_threads>(to.writes, rows.at + state, rows.token,
-                                   rows.weights == nullptr ? head_tokens : s.count(chunk),
+                                   Weighted ? s.count(chunk) : head_tokens,
                                    rows.states - min(rows.states, state));
       fetch_tokens<follow_threads>(to.x, s, s.x + at.at[head_x], chunk, 0, channel);
       if (const unsigned i = threadIdx.x; i < head_tokens) {
-        if (rows.weights == nullptr)
-          to.weights[i] = 1;
-        else
-          __pipeline_memcpy_async(&to.weights[i], rows.weights + i, sizeof(float));
+        if (Weighted) __pipeline_memcpy_async(&to.weights[i], rows.weights + i, sizeof(float));
         if (i < States && state + i < s.wide_states)
           __pipeline_memcpy_async(&to.kept[i], s.kept + place * s.wide_states + state + i, sizeof(double));
       }
@@ -157,25 +171,33 @@ __global__ void __launch_bounds__(follow_threads) follow(const chunked_heads<Num
     if (exists(i, k)) sum = of_h(i, k);
     if (exists(i, k + 1)) next = of_h(i, k + 1);
   });
+  const auto left = [](unsigned all, unsigned first) { return all > first ? all - first : 0; };
+  const unsigned rows_kept = left(s.wide_states, state + warp.row),
+                 columns_kept = left(s.wide_channels, channel + warp.column);
+  Number* before = s.states_before + s.state_at(s.place(blockIdx.z, 0)) +
+                   static_cast<std::size_t>(state + warp.row) * s.wide_channels + channel + warp.column;
   for (unsigned chunk = 0; chunk < s.chunks; ++chunk) {
-    begin(chunk + Stages - 1);
-    Number* const to = s.states_before + s.state_at(s.place(blockIdx.z, chunk));
-    sums.pairs([&](unsigned i, unsigned k, float sum, float next) {
-      const unsigned n = state + warp.row + i, c = channel + warp.column + k;
-      if (n < s.wide_states && c < s.wide_channels)
-        put(to + static_cast<std::size_t>(n) * s.wide_channels + c, sum, next);
-    });
-    __pipeline_wait_prior(Stages - 1);
+    // With more than two stages, the one that is read into next was last read before the barrier.
+    constexpr bool one_barrier = Stages > 2;
+    if (!one_barrier) begin(chunk + Stages - 1);
+    keep(sums, before, s.wide_channels, rows_kept, columns_kept);
+    before += static_cast<std::size_t>(s.wide_states) * s.wide_channels;
+    __pipeline_wait_prior(one_barrier ? Stages - 2 : Stages - 1);
     __syncthreads();
+    if (one_barrier) begin(chunk + Stages - 1);
     const brought& here = ahead[chunk % Stages];
     tile_of<Number, tall, 2> added;
-    added.template add<head_tokens>(by_columns<brought::row>(&here.writes[0][warp.row]),
-                                    by_rows<row_of_panel>(&here.x[0][warp.column]), here.weights);
+    const auto writes = by_columns<brought::row>(&here.writes[0][warp.row]);
+    const auto x = by_rows<row_of_panel>(&here.x[0][warp.column]);
+    if constexpr (Weighted)
+      added.template add<head_tokens>(writes, x, here.weights);
+    else
+      added.template add<head_tokens>(writes, x);
     sums.with(added, [&](unsigned i, float& sum, float more) {
       const auto change = static_cast<float>(here.kept[warp.row + i] - 1);  // a decay near 1 would be rounded each time
       sum += fmaf(change, sum, more);
     });
-    __syncthreads();
+    if (!one_barrier) __syncthreads();
   }
   sums.pairs([&](unsigned i, unsigned k, float sum, float next) {
     if (exists(i, k)) of_h(i, k) = sum;
@@ -200,7 +222,7 @@ std::size_t blocks_of(const chunked_heads<Number>& s, unsigned states) {
 bool fill(std::size_t blocks) { return 4 * blocks >= 3 * static_cast<std::size_t>(processors()); }
 template <unsigned States, unsigned Stages, class Number>
 void follow_chunks(const chunked_heads<Number>& s) {
-  const auto kernel = follow<Number, States, Stages>;
+  const auto kernel = s.writes == nullptr ? follow<Number, States, Stages, true> : follow<Number, States, Stages, false>;
   constexpr std::size_t bytes = Stages * sizeof(followed_chunk<Number, States>);
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), "share memory in blocks");
   launch(
