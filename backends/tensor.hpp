@@ -135,8 +135,8 @@ tensor<T> heads_side_by_side(const tensor<T>& x) {
   return entries == x.v.of(axis::chan) ? x : reshaped(x, stream_extents(tokens, entries));
 }
 
-/// Numbers in row-major order, stored by the backend; on a device rounded to bfloat16 if that is asked for. What is
-/// computed of a stream is stored like it.
+/// Numbers in row-major order, stored by the backend; on a device rounded to bfloat16 if that is asked for. What an
+/// operator makes of a stream is stored like it; all else is whole.
 /// @throws user_error for bfloat16 on this processor
 template <class T>
 tensor<T> stored(const std::vector<T>& numbers, const extents& size, const kernels<T>& k,

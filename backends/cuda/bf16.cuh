@@ -32,12 +32,31 @@ __device__ inline void read_four(unsigned (&to)[4], const number* row) {
                  : "memory");
 }
 
-__device__ inline unsigned scaled(unsigned pair, float first, float second) {
-  const float x = __uint_as_float(pair << 16), y = __uint_as_float(pair & 0xffff0000u);
-  unsigned to;
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(to) : "f"(y * second), "f"(x * first));
-  return to;
+__device__ inline unsigned bits(__nv_bfloat162 pair) {
+  unsigned both;
+  memcpy(&both, &pair, sizeof both);
+  return both;
 }
+__device__ inline __nv_bfloat162 pair_of_bits(unsigned both) {
+  __nv_bfloat162 pair;
+  memcpy(&pair, &both, sizeof both);
+  return pair;
+}
+__device__ inline unsigned rounded(float2 pair) { return bits(__floats2bfloat162_rn(pair.x, pair.y)); }
+
+/// Pairs of a fragment's row, which lie over four lanes and eight columns apart, as four that lie together: even lanes
+/// have those of the first eight columns.
+struct four_of_row final {
+  uint2 numbers;
+  int further;  ///< than the column of the first pair
+  __device__ four_of_row(float2 first, float2 second) {
+    const bool odd = threadIdx.x % 2 != 0;
+    const unsigned left = rounded(first), right = rounded(second),
+                   other = __shfl_xor_sync(0xffffffffu, odd ? left : right, 1);
+    numbers = odd ? uint2{other, right} : uint2{left, other};
+    further = odd ? 6 : 0;
+  }
+};
 
 /// Entries of one warp: an even number of 16 x 8 side by side.
 template <unsigned Tall, unsigned Wide>
@@ -47,7 +66,7 @@ class tile final : public fragments<Tall, Wide> {
  public:
   /// Adds a b for so many columns of a and rows of b. @param scale  of these; null: 1
   template <unsigned Depth, bool RowsOfA, bool RowsOfB, unsigned A, unsigned B>
-  __device__ void add(factor<number, RowsOfA, A> a, factor<number, RowsOfB, B> b, const float* scale = nullptr) {
+  __device__ void add(factor<number, RowsOfA, A> a, factor<number, RowsOfB, B> b, const number* scale = nullptr) {
     static_assert(Depth % 16 == 0 && A % 8 == 0 && B % 8 == 0);
     const unsigned lane = threadIdx.x % 32, row = lane % 8, odd = lane / 8 % 2 * 8, upper = lane / 16 * 8;
     a.at += RowsOfA ? a.place(row + odd, upper) : a.place(odd, row + upper);
@@ -57,14 +76,19 @@ class tile final : public fragments<Tall, Wide> {
       unsigned rows[Tall][4];
 #pragma unroll
       for (unsigned i = 0; i < Tall; ++i) read_four<!RowsOfA>(rows[i], a.at + a.place(16 * i, k));
+      __nv_bfloat162 by[2];
+      if (scale != nullptr) {
+        const auto* const own = reinterpret_cast<const __nv_bfloat162*>(scale + k + lane % 4 * 2);
+        by[0] = own[0], by[1] = own[4];
+      }
 #pragma unroll
       for (unsigned j = 0; j < Wide; j += 2) {
         unsigned columns[4];
         read_four<RowsOfB>(columns, b.at + b.place(k, 8 * j));
         if (scale != nullptr) {
-          const float* const own = scale + k + lane % 4 * 2;
 #pragma unroll
-          for (unsigned e = 0; e < 4; ++e) columns[e] = scaled(columns[e], own[e % 2 * 8], own[e % 2 * 8 + 1]);
+          for (unsigned e = 0; e < 4; ++e)
+            columns[e] = bits(__hmul2(pair_of_bits(columns[e]), by[e % 2]));
         }
 #pragma unroll
         for (unsigned i = 0; i < Tall; ++i) {

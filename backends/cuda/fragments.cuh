@@ -44,20 +44,20 @@ class fragments {
 #pragma unroll
         for (unsigned e = 0; e < 4; e += 2) f(16 * i + g + e * 4, 8 * j + 2 * t, at_[i][j][e], at_[i][j][e + 1]);
   }
+  /// Calls f(row, column, two entries from there on, the two that lie eight columns further on).
   template <class F>
-  __device__ void pairs(F f) const {
-    const_cast<fragments*>(this)->pairs([&](unsigned i, unsigned j, float& x, float& y) { f(i, j, float(x), float(y)); });
-  }
-  /// Calls f(row, two columns of the first 16 x 8 entries, as many of those beside them) for every row.
-  template <class F>
-  __device__ void sixteens(F f) const {
-    static_assert(Wide == 2);
-    const unsigned g = threadIdx.x % 32 / 4;
+  __device__ void two_pairs(F f) const {
+    static_assert(Wide % 2 == 0);
+    const unsigned g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
 #pragma unroll
     for (unsigned i = 0; i < Tall; ++i)
 #pragma unroll
-      for (unsigned e = 0; e < 4; e += 2)
-        f(16 * i + g + e * 4, at_[i][0][e], at_[i][0][e + 1], at_[i][1][e], at_[i][1][e + 1]);
+      for (unsigned j = 0; j < Wide; j += 2)
+#pragma unroll
+        for (unsigned e = 0; e < 4; e += 2) {
+          const auto &first = at_[i][j], &second = at_[i][j + 1];
+          f(16 * i + g + e * 4, 8 * j + 2 * t, float2{first[e], first[e + 1]}, float2{second[e], second[e + 1]});
+        }
   }
   /// Calls f(entry, its number): in pairs of rows by 16 x 8 entries.
   template <class F>

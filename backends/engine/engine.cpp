@@ -250,14 +250,6 @@ typename engine<T>::source engine<T>::source_of(const tensor<T>& x) const {
   return {x};
 }
 
-/// How what is asked of it is stored: as itself.
-template <class T>
-number_format engine<T>::format_of(const source& s) const {
-  if (s.stream == absent) return s.x.v.format;
-  if (!g_[s.stream].template is<terms::input>()) return number_format::whole;
-  return env_.inputs.find(g_[s.stream].id)->second.v.format;
-}
-
 /// Task after task: side by side, but for kernels that only count, where each leaves something for the next, and where
 /// there is too little to do for threads to pay.
 template <class T>
@@ -322,11 +314,12 @@ extents engine<T>::result_of(node_index p, const source& from, bool transposed) 
 }
 
 template <class T>
-tensor<T> engine<T>::pass(node_index p, const source& from, bool transposed, carried_lanes<T>* states) {
+tensor<T> engine<T>::pass(node_index p, const source& from, bool transposed, number_format as,
+                          carried_lanes<T>* states) {
   const extents size = result_of(p, from, transposed);
   const division d = divided(p, size, from.stream != absent ? shapes_.of(from.stream) : from.x.v.size, transposed,
                              is_one_pass(p) ? std::max<std::size_t>(2, threads()) : 2);
-  const tensor<T> y = arena_.make(size, format_of(from));
+  const tensor<T> y = arena_.make(size, as);
   each_window(p, from, transposed, d, &y, states, [&](std::size_t, const window& w, const tensor<T>& part) {
     if (!same_owner(part, y)) k_.copy(part, w.of(y));
   });
@@ -405,7 +398,7 @@ const tensor<T>& engine<T>::kept(node_index i) {
     y = moved_here(e, e.peaks(n));
   } else {
     if (states != nullptr) needs_stretches(n.a, false);
-    y = pass(n.a, {.stream = n.b}, false, states);
+    y = pass(n.a, {.stream = n.b}, false, number_format::whole, states);
   }
   const std::lock_guard lock(keeping_);
   return kept_.emplace(i, std::move(y)).first->second;
@@ -429,11 +422,11 @@ tensor<T> engine<T>::value(node_index i, const window& w) {
 
 template <class T>
 tensor<T> engine<T>::apply(node_index p, const tensor<T>& x) {
-  return pass(p, source_of(x), false);
+  return pass(p, source_of(x), false, x.v.format);
 }
 template <class T>
 tensor<T> engine<T>::adjoint(node_index p, const tensor<T>& g) {
-  return needs_stages(p) ? adjoint_in_stages(p, g) : pass(p, {g}, true);
+  return needs_stages(p) ? adjoint_in_stages(p, g) : pass(p, {g}, true, g.v.format);
 }
 
 /// The extents of P' x and of what is carried between windows.

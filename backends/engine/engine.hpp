@@ -101,9 +101,9 @@ class engine final {
   static std::size_t even_parts(std::size_t all, std::size_t at_once);
   tensor<T> within(evaluation<T>&, node_index p, const source&, bool transposed, const window&, const tensor<T>* to);
   source source_of(const tensor<T>& x) const;
-  number_format format_of(const source&) const;
   extents result_of(node_index p, const source&, bool transposed);
-  tensor<T> pass(node_index p, const source&, bool transposed, carried_lanes<T>* states = nullptr);
+  tensor<T> pass(node_index p, const source&, bool transposed, number_format as = number_format::whole,
+                 carried_lanes<T>* states = nullptr);
   tensor<T> moved_here(evaluation<T>&, const tensor<T>& part);
   tensor<T> in_windows(node_index pointwise);
   bool within_tokens(node_index p) const;

@@ -29,26 +29,6 @@ using tile_of = typename on_cores<Number>::template tile<Tall, Wide>;
 template <class Number>
 constexpr unsigned in_16_bytes = 16 / sizeof(Number);
 
-/// Two columns of four numbers each lie side by side over four lanes, as fragments have two of 16 x 8 entries: afterwards
-/// each lane has four numbers that lie together. Lanes that are odd have those of the second.
-struct four_of_row final {
-  uint2 numbers;
-  unsigned column;
-  __device__ four_of_row(float x0, float y0, float x1, float y1) {
-    const unsigned t = threadIdx.x % 4;
-    const bool odd = t % 2 != 0;
-    const unsigned first = pair(x0, y0), second = pair(x1, y1), other = __shfl_xor_sync(0xffffffffu, odd ? first : second, 1);
-    numbers = odd ? uint2{other, second} : uint2{first, other};
-    column = odd ? 8 + 2 * (t - 1) : 2 * t;
-  }
-  __device__ static unsigned pair(float x, float y) {
-    const __nv_bfloat162 both = __floats2bfloat162_rn(x, y);
-    unsigned bits;
-    memcpy(&bits, &both, sizeof bits);
-    return bits;
-  }
-};
-
 /// Two numbers that lie together.
 __device__ inline void put(float* to, float x, float y) { *reinterpret_cast<float2*>(to) = {x, y}; }
 __device__ inline void put(bf16::number* to, float x, float y) {
@@ -73,9 +53,9 @@ struct head_factors final {
 template <class Number>
 struct head_rows final {
   const Number* at;
-  std::int64_t token;    ///< from one to the next
-  unsigned states;       ///< that there are
-  const float* weights;  ///< of each token; null: 1
+  std::int64_t token;  ///< from one to the next
+  unsigned states;     ///< that there are
+  bool weighted;       ///< those of a stream: each token's are to be multiplied by its weight
 };
 
 template <class Number>
@@ -100,6 +80,14 @@ enum head_place : int {
   head_places
 };
 
+/// A chunk's score (i, j) is a product times read[i] write[j] 2^(decay_read[i] - decay_written[j]).
+struct score_factors final {
+  float read[head_tokens], decay_read[head_tokens], write[head_tokens], decay_written[head_tokens];
+  __device__ void set(unsigned i, float reads, float before_read, float writes, float before_written) {
+    read[i] = reads, decay_read[i] = before_read, write[i] = writes, decay_written[i] = before_written;
+  }
+};
+
 template <class Number>
 struct chunked_heads final {
   layout<head_places> heads;
@@ -120,9 +108,11 @@ struct chunked_heads final {
 
   // Scratch, one after the other for [head, chunk].
   Number *reads, *writes;  ///< [64, wide states]: decayed from the chunk's beginning, to its end; or null, and
-  float *read_weights, *write_weights;  ///< [64]: what the streams are to be multiplied by instead
+  float* read_weights;                  ///< [64]: what the streams are to be multiplied by instead, and
+  Number* write_weights;                ///< [64]
   Number* scores;                       ///< [64, 64], 0 above the diagonal
-  float* products;                      ///< [64, 64] of [stream, chunk]: scores without decays and factors u
+  Number* products;                     ///< [64, 64] of [stream, chunk]: scores without decays and factors u
+  score_factors* weights_of_scores;     ///< of bfloat16, instead of scores: what their products are to be multiplied by
   Number* states_before;                ///< [wide states, wide channels]: the state before a chunk
   double* kept;                         ///< [wide states]: the product of the chunk's decays
   const bool* only;                     ///< prepare_by_state does those alone; null: all
@@ -134,20 +124,19 @@ struct chunked_heads final {
   __device__ std::size_t state_at(std::size_t place) const { return place * wide_states * wide_channels; }
   /// The rows that read the state before a chunk, and those that write to the one after it.
   __device__ head_rows<Number> rows_that_read(std::size_t place, unsigned chunk, std::int64_t offset) const {
-    return rows_of(place, chunk, of.read, offset, reads, read_weights);
+    return rows_of(place, chunk, of.read, offset, reads);
   }
   __device__ head_rows<Number> rows_that_write(std::size_t place, unsigned chunk, std::int64_t offset) const {
-    return rows_of(place, chunk, of.write, offset, writes, write_weights);
+    return rows_of(place, chunk, of.write, offset, writes);
   }
   /// Of those of a chunk.
   __device__ unsigned count(unsigned chunk) const { return min(head_tokens, tokens - chunk * head_tokens); }
 
  private:
   __device__ head_rows<Number> rows_of(std::size_t place, unsigned chunk, const head_factors<Number>& f,
-                                       std::int64_t offset, const Number* prepared, const float* weights) const {
-    if (prepared != nullptr) return {prepared + rows_at(place), wide_states, wide_states, nullptr};
-    return {f.v + offset + static_cast<std::int64_t>(chunk) * head_tokens * f.v_token, f.v_token, states,
-            weights + place * head_tokens};
+                                       std::int64_t offset, const Number* prepared) const {
+    if (prepared != nullptr) return {prepared + rows_at(place), wide_states, wide_states, false};
+    return {f.v + offset + static_cast<std::int64_t>(chunk) * head_tokens * f.v_token, f.v_token, states, true};
   }
 };
 

@@ -29,15 +29,15 @@ __device__ inline void fetch(Number (&to)[Rows][Row], const Number* from, std::i
   }
 }
 /// The same of x: tokens of a chunk from `token` on, channels from `channel` on.
-template <unsigned Threads = panel_threads, class Number, unsigned Rows>
-__device__ inline void fetch_tokens(Number (&to)[Rows][row_of_panel], const chunked_heads<Number>& s, const Number* x,
+template <unsigned Threads = panel_threads, unsigned Columns = panel, class Number, unsigned Rows, unsigned Row>
+__device__ inline void fetch_tokens(Number (&to)[Rows][Row], const chunked_heads<Number>& s, const Number* x,
                                     unsigned chunk, unsigned token, unsigned channel) {
   const unsigned count = s.count(chunk), rows = count > token ? count - token : 0;
   const Number* const from = x + (static_cast<std::int64_t>(chunk) * head_tokens + token) * s.x_token;
   if (s.x_lies_together)
-    return fetch<panel, Threads>(to, rows > 0 ? from + channel : x, s.x_token, rows, s.channels - channel);
-  for (unsigned e = threadIdx.x; e < Rows * panel; e += Threads) {
-    const unsigned i = e / panel, k = e % panel;
+    return fetch<Columns, Threads>(to, rows > 0 ? from + channel : x, s.x_token, rows, s.channels - channel);
+  for (unsigned e = threadIdx.x; e < Rows * Columns; e += Threads) {
+    const unsigned i = e / Columns, k = e % Columns;
     to[i][k] = i < rows && channel + k < s.channels
                    ? from[i * s.x_token + static_cast<std::int64_t>(channel + k) * s.x_chan]
                    : Number(0.0f);
@@ -48,9 +48,9 @@ __device__ inline void fetch_tokens(Number (&to)[Rows][row_of_panel], const chun
 struct warp_place final {
   unsigned row, column;
 };
-template <unsigned Columns = 32>
+template <unsigned Columns = 32, unsigned Panel = panel>
 __device__ inline warp_place place_of_warp() {
-  constexpr unsigned across = panel / Columns;
+  constexpr unsigned across = Panel / Columns;
   const unsigned warp = threadIdx.x / 32;
   return {warp / across * 32, warp % across * Columns};
 }

@@ -45,6 +45,11 @@ struct log_sums final {
   __device__ float between(unsigned from, unsigned to) const {
     return resets[from] == resets[to] ? sign(from, to) * expf(static_cast<float>(sum[to] - sum[from])) : 0;
   }
+  /// The power of 2 that the decays before a place are, so that differences of float are good for bfloat16: a decay that
+  /// is 0 counts as one that float rounds to 0.
+  __device__ float of_2(unsigned to) const {
+    return static_cast<float>((sum[to] - 200.0 * resets[to]) * 1.4426950408889634);
+  }
   __device__ double of_all() const {
     return resets[head_tokens] == 0 ? sign(0, head_tokens) * exp(sum[head_tokens]) : 0;
   }
@@ -87,9 +92,23 @@ __global__ void __launch_bounds__(prepare_threads) multiply(const chunked_heads<
   __syncthreads();
   sums.store(shared.products);
   __syncthreads();
-  float* const to = s.products + s.place(blockIdx.y, chunk) * head_tokens * head_tokens;
+  Number* const to = s.products + s.place(blockIdx.y, chunk) * head_tokens * head_tokens;
   for (unsigned e = threadIdx.x; e < head_tokens * head_tokens; e += prepare_threads)
-    to[e] = shared.products[e / head_tokens][e % head_tokens];
+    to[e] = Number(shared.products[e / head_tokens][e % head_tokens]);
+}
+
+/// Scores of one head, by all threads of a block.
+__device__ void weigh_products(const chunked_heads<float>& s, unsigned chunk, const float (&reads)[head_tokens],
+                               const float (&writes)[head_tokens], const log_sums& decays) {
+  const std::int64_t shared_by = places_of(s.heads, blockIdx.y).at[head_product];
+  const float* const from = s.products + s.place(static_cast<unsigned>(shared_by), chunk) * head_tokens * head_tokens;
+  float* const to = s.scores + s.place(blockIdx.y, chunk) * head_tokens * head_tokens;
+#pragma unroll 4
+  for (unsigned e = threadIdx.x; e < head_tokens * head_tokens; e += prepare_threads) {
+    const unsigned k = e / head_tokens, j = e % head_tokens;
+    const float product = from[e] * (reads[k] * writes[j]);
+    to[e] = k >= j + s.strict ? product * decays.between(j + s.written, k + s.read) : 0;
+  }
 }
 
 /// The weights of one head's tokens and of their products.
@@ -120,18 +139,14 @@ __global__ void __launch_bounds__(prepare_threads) weigh(const chunked_heads<Num
   __syncthreads();
   if (i < head_tokens) {
     s.read_weights[place * head_tokens + i] = reads[i] * decays.between(0, i + s.read);
-    s.write_weights[place * head_tokens + i] = writes[i] * decays.between(i + s.written, head_tokens);
+    s.write_weights[place * head_tokens + i] = Number(writes[i] * decays.between(i + s.written, head_tokens));
   }
   for (unsigned n = i; n < s.wide_states; n += prepare_threads) s.kept[place * s.wide_states + n] = decays.of_all();
-  const std::int64_t shared_by = places_of(s.heads, blockIdx.y).at[head_product];
-  const float* const from = s.products + s.place(static_cast<unsigned>(shared_by), chunk) * head_tokens * head_tokens;
-  Number* const to = s.scores + place * head_tokens * head_tokens;
-#pragma unroll 4
-  for (unsigned e = i; e < head_tokens * head_tokens; e += prepare_threads) {
-    const unsigned k = e / head_tokens, j = e % head_tokens;
-    const float product = from[e] * (reads[k] * writes[j]);
-    to[e] = Number(k >= j + s.strict ? product * decays.between(j + s.written, k + s.read) : 0.0f);
-  }
+  if constexpr (std::is_same_v<Number, float>)
+    weigh_products(s, chunk, reads, writes, decays);
+  else if (i < head_tokens)
+    s.weights_of_scores[place].set(i, reads[i] * decays.sign(0, i + s.read), decays.of_2(i + s.read),
+                                   writes[i] * decays.sign(0, i + s.written), decays.of_2(i + s.written));
 }
 
 }  // namespace

@@ -23,9 +23,9 @@ __global__ void __launch_bounds__(panel_threads) add(const chunked_heads<float> 
       fetch_tokens(ahead[step % 2], s, s.x + at.at[head_x], chunk, step % steps * depth, step / steps * panel);
     __pipeline_commit();
   };
-  fetch<panel>(writes, rows.at + state, rows.token, rows.weights == nullptr ? head_tokens : s.count(chunk),
+  fetch<panel>(writes, rows.at + state, rows.token, !rows.weighted ? head_tokens : s.count(chunk),
                rows.states - min(rows.states, state));
-  if (threadIdx.x < head_tokens) weights[threadIdx.x] = rows.weights == nullptr ? 1 : rows.weights[threadIdx.x];
+  if (threadIdx.x < head_tokens) weights[threadIdx.x] = !rows.weighted ? 1 : s.write_weights[place * head_tokens + threadIdx.x];
   begin(0);
   tf32::tile<2, 4> sums;
   for (unsigned step = 0; step < panels * steps; ++step) {
@@ -105,59 +105,40 @@ __global__ void __launch_bounds__(carry_threads) carry(const chunked_heads<float
 
 constexpr unsigned follow_threads = 256;
 
-/// What a chunk brings for some states and 64 channels.
-template <class Number, unsigned States>
+/// What a chunk brings for 64 states and 64 channels.
 struct followed_chunk final {
-  static constexpr unsigned row = States + 8;
-  Number writes[head_tokens][row], x[head_tokens][row_of_panel];
+  float writes[head_tokens][row_of_panel], x[head_tokens][row_of_panel];
   float weights[head_tokens];
-  double kept[States];
+  double kept[panel];
 };
 
-/// Entries of a tile from a place in the states before a chunk on, of which so many rows and columns exist.
-template <unsigned Tall>
-__device__ inline void keep(const tf32::tile<Tall, 2>& sums, float* to, unsigned row, unsigned rows, unsigned columns) {
-  sums.pairs([&](unsigned i, unsigned k, float sum, float next) {
-    if (i < rows && k < columns) put(to + i * row + k, sum, next);
-  });
-}
-template <unsigned Tall>
-__device__ inline void keep(const bf16::tile<Tall, 2>& sums, bf16::number* to, unsigned row, unsigned rows,
-                            unsigned columns) {
-  sums.sixteens([&](unsigned i, float x0, float y0, float x1, float y1) {
-    const four_of_row four(x0, y0, x1, y1);
-    if (i < rows && four.column < columns) *reinterpret_cast<uint2*>(to + i * row + four.column) = four.numbers;
-  });
-}
-
-/// Some states of 64 channels through all chunks, without what chunks add by themselves.
-/// @tparam Weighted  rows are those of a stream, to be weighted
-template <class Number, unsigned States, unsigned Stages, bool Weighted>
-__global__ void __launch_bounds__(follow_threads) follow(const chunked_heads<Number> s) {
-  using brought = followed_chunk<Number, States>;
-  auto* const ahead = shared_memory<brought>();
-  constexpr unsigned tall = States / 32;
-  const unsigned state = blockIdx.x * States, channel = blockIdx.y * panel;
+/// 64 states of 64 channels through all chunks, without what chunks add by themselves.
+__global__ void __launch_bounds__(follow_threads) follow(const chunked_heads<float> s) {
+  auto* const ahead = shared_memory<followed_chunk>();
+  const unsigned state = blockIdx.x * panel, channel = blockIdx.y * panel;
   const auto at = places_of(s.heads, blockIdx.z);
   const auto begin = [&](unsigned chunk) {
     if (chunk < s.chunks) {
-      brought& to = ahead[chunk % Stages];
+      followed_chunk& to = ahead[chunk % 2];
       const std::size_t place = s.place(blockIdx.z, chunk);
-      const head_rows<Number> rows = s.rows_that_write(place, chunk, at.at[write_v]);
-      fetch<States, follow_threads>(to.writes, rows.at + state, rows.token,
-                                   Weighted ? s.count(chunk) : head_tokens,
+      const head_rows<float> rows = s.rows_that_write(place, chunk, at.at[write_v]);
+      fetch<panel, follow_threads>(to.writes, rows.at + state, rows.token,
+                                   !rows.weighted ? head_tokens : s.count(chunk),
                                    rows.states - min(rows.states, state));
       fetch_tokens<follow_threads>(to.x, s, s.x + at.at[head_x], chunk, 0, channel);
       if (const unsigned i = threadIdx.x; i < head_tokens) {
-        if (Weighted) __pipeline_memcpy_async(&to.weights[i], rows.weights + i, sizeof(float));
-        if (i < States && state + i < s.wide_states)
+        if (!rows.weighted)
+          to.weights[i] = 1;
+        else
+          __pipeline_memcpy_async(&to.weights[i], s.write_weights + place * head_tokens + i, sizeof(float));
+        if (state + i < s.wide_states)
           __pipeline_memcpy_async(&to.kept[i], s.kept + place * s.wide_states + state + i, sizeof(double));
       }
     }
     __pipeline_commit();
   };
-  for (unsigned chunk = 0; chunk + 1 < Stages; ++chunk) begin(chunk);
-  const warp_place warp{threadIdx.x / 128 * (States / 2), threadIdx.x / 32 % 4 * 16};
+  begin(0);
+  const warp_place warp = place_of_warp<16>();
   const auto exists = [&](unsigned i, unsigned k) {
     return state + warp.row + i < s.states && channel + warp.column + k < s.channels;
   };
@@ -166,38 +147,30 @@ __global__ void __launch_bounds__(follow_threads) follow(const chunked_heads<Num
   const auto of_h = [&](unsigned i, unsigned k) -> float& {
     return h[static_cast<std::int64_t>(i) * s.h_state + static_cast<std::int64_t>(k) * s.h_chan];
   };
-  tile_of<Number, tall, 2> sums;
+  tf32::tile<2, 2> sums;
   sums.pairs([&](unsigned i, unsigned k, float& sum, float& next) {
     if (exists(i, k)) sum = of_h(i, k);
     if (exists(i, k + 1)) next = of_h(i, k + 1);
   });
-  const auto left = [](unsigned all, unsigned first) { return all > first ? all - first : 0; };
-  const unsigned rows_kept = left(s.wide_states, state + warp.row),
-                 columns_kept = left(s.wide_channels, channel + warp.column);
-  Number* before = s.states_before + s.state_at(s.place(blockIdx.z, 0)) +
-                   static_cast<std::size_t>(state + warp.row) * s.wide_channels + channel + warp.column;
   for (unsigned chunk = 0; chunk < s.chunks; ++chunk) {
-    // With more than two stages, the one that is read into next was last read before the barrier.
-    constexpr bool one_barrier = Stages > 2;
-    if (!one_barrier) begin(chunk + Stages - 1);
-    keep(sums, before, s.wide_channels, rows_kept, columns_kept);
-    before += static_cast<std::size_t>(s.wide_states) * s.wide_channels;
-    __pipeline_wait_prior(one_barrier ? Stages - 2 : Stages - 1);
+    begin(chunk + 1);
+    float* const to = s.states_before + s.state_at(s.place(blockIdx.z, chunk));
+    sums.pairs([&](unsigned i, unsigned k, float sum, float next) {
+      const unsigned n = state + warp.row + i, c = channel + warp.column + k;
+      if (n < s.wide_states && c < s.wide_channels)
+        *reinterpret_cast<float2*>(to + static_cast<std::size_t>(n) * s.wide_channels + c) = {sum, next};
+    });
+    __pipeline_wait_prior(1);
     __syncthreads();
-    if (one_barrier) begin(chunk + Stages - 1);
-    const brought& here = ahead[chunk % Stages];
-    tile_of<Number, tall, 2> added;
-    const auto writes = by_columns<brought::row>(&here.writes[0][warp.row]);
-    const auto x = by_rows<row_of_panel>(&here.x[0][warp.column]);
-    if constexpr (Weighted)
-      added.template add<head_tokens>(writes, x, here.weights);
-    else
-      added.template add<head_tokens>(writes, x);
+    const followed_chunk& here = ahead[chunk % 2];
+    tf32::tile<2, 2> added;
+    added.add<head_tokens>(by_columns<row_of_panel>(&here.writes[0][warp.row]),
+                           by_rows<row_of_panel>(&here.x[0][warp.column]), here.weights);
     sums.with(added, [&](unsigned i, float& sum, float more) {
       const auto change = static_cast<float>(here.kept[warp.row + i] - 1);  // a decay near 1 would be rounded each time
       sum += fmaf(change, sum, more);
     });
-    if (!one_barrier) __syncthreads();
+    __syncthreads();
   }
   sums.pairs([&](unsigned i, unsigned k, float sum, float next) {
     if (exists(i, k)) of_h(i, k) = sum;
@@ -214,21 +187,11 @@ void carry_chunks(const chunked_heads<float>& s) {
   const bool fills = blocks.x * blocks.y >= 6 * static_cast<unsigned>(processors());
   launch(fills ? carry<4> : carry<8>, blocks, dim3(carry_threads), 0, s);
 }
-/// Blocks that follow so many states each.
-template <class Number>
-std::size_t blocks_of(const chunked_heads<Number>& s, unsigned states) {
-  return s.heads.entries * ((s.wide_states + states - 1) / states) * panels_of(s.wide_channels);
-}
-bool fill(std::size_t blocks) { return 4 * blocks >= 3 * static_cast<std::size_t>(processors()); }
-template <unsigned States, unsigned Stages, class Number>
-void follow_chunks(const chunked_heads<Number>& s) {
-  const auto kernel = s.writes == nullptr ? follow<Number, States, Stages, true> : follow<Number, States, Stages, false>;
-  constexpr std::size_t bytes = Stages * sizeof(followed_chunk<Number, States>);
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), "share memory in blocks");
-  launch(
-      kernel,
-      dim3((s.wide_states + States - 1) / States, panels_of(s.wide_channels), static_cast<unsigned>(s.heads.entries)),
-      dim3(follow_threads), bytes, s);
+void follow_chunks(const chunked_heads<float>& s) {
+  constexpr std::size_t bytes = 2 * sizeof(followed_chunk);
+  check(cudaFuncSetAttribute(follow, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), "share memory in blocks");
+  launch(follow, dim3(panels_of(s.wide_states), panels_of(s.wide_channels), static_cast<unsigned>(s.heads.entries)),
+         dim3(follow_threads), bytes, s);
 }
 
 }  // namespace
@@ -240,14 +203,10 @@ void add_chunks(const chunked_heads<float>& s) {
 
 template <>
 void find_states(const chunked_heads<float>& s) {
-  if (fill(blocks_of(s, 64))) return follow_chunks<64, 2>(s);
+  const std::size_t blocks = s.heads.entries * panels_of(s.wide_states) * panels_of(s.wide_channels);
+  if (4 * blocks >= 3 * static_cast<std::size_t>(processors())) return follow_chunks(s);
   add_chunks(s);
   carry_chunks(s);
-}
-/// Always from chunk to chunk: what one adds is not rounded.
-template <>
-void find_states(const chunked_heads<bf16::number>& s) {
-  fill(blocks_of(s, 64)) ? follow_chunks<64, 4>(s) : follow_chunks<32, 4>(s);
 }
 
 }  // namespace alphaform::cuda
