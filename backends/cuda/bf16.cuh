@@ -87,8 +87,7 @@ class tile final : public fragments<Tall, Wide> {
         read_four<RowsOfB>(columns, b.at + b.place(k, 8 * j));
         if (scale != nullptr) {
 #pragma unroll
-          for (unsigned e = 0; e < 4; ++e)
-            columns[e] = bits(__hmul2(pair_of_bits(columns[e]), by[e % 2]));
+          for (unsigned e = 0; e < 4; ++e) columns[e] = bits(__hmul2(pair_of_bits(columns[e]), by[e % 2]));
         }
 #pragma unroll
         for (unsigned i = 0; i < Tall; ++i) {

@@ -48,7 +48,7 @@ kernels<float> make_table() {
   k.pass_lanes = lanes_for_a_pass;
   k.pass_states = states_of_a_device_pass;
   k.pass_for_heads = false;  // chunks as products are faster
-  k.unrolled_pass = cuda::widened<cuda::unrolled_pass>;
+  k.unrolled_pass = cuda::unrolled_pass;
   k.unrolled_gradient = cuda::widened<cuda::unrolled_gradient>;
   k.rank_one = cuda::widened<cuda::rank_one>;
   k.rank_one_adjoint = cuda::widened<cuda::rank_one_adjoint>;

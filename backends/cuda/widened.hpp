@@ -33,11 +33,6 @@ class float32_copies final {
   state_factors<float> operator()(const state_factors<float>& f) {
     return {(*this)(f.log_decay), (*this)(f.write), (*this)(f.read)};
   }
-  std::vector<in> operator()(std::span<const in> operands) {
-    std::vector<in> all;
-    for (const in& v : operands) all.push_back((*this)(v));
-    return all;
-  }
   std::vector<state_sum<float>> operator()(std::span<const state_sum<float>> sums) {
     std::vector<state_sum<float>> all;
     for (const state_sum<float>& s : sums) all.push_back({s.of, (*this)(s.weight), (*this)(s.to)});

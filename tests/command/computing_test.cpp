@@ -39,6 +39,12 @@ TEST_CASE("--device cuda gives the numbers of the CPU, or says why there is no d
   CHECK(rounded.err.find("without --device cuda") != std::string::npos);
 }
 
+TEST_CASE("streams of bfloat16 are refused without a device") {
+  const outcome o = run_command({"bench", "hgrn-core/apply-2048", "--streams", "bfloat16"});
+  CHECK(o.status == 2);
+  CHECK(o.out.empty());
+}
+
 TEST_CASE("results do not depend on --threads, before or behind the subcommand, and 0 threads are refused") {
   const temporary_folder folder;
   const std::string one = folder.path() / "one.npy", three = folder.path() / "three.npy";

@@ -15,8 +15,10 @@ template <class Number>
 __device__ inline streams_of_heads<Number> streams_of(const chunked_heads<Number>& s, unsigned head) {
   const auto places = places_of(s.heads, head);
   const auto moved = [&](auto f, head_place u, head_place v) { return f.u += places.at[u], f.v += places.at[v], f; };
+  const auto* const rounded = s.of.rounded_decay;
   return {moved(s.of.decay, decay_u, decay_v), moved(s.of.bonus, bonus_u, bonus_v),
-          moved(s.of.write, write_u, write_v), moved(s.of.read, read_u, read_v)};
+          rounded == nullptr ? nullptr : rounded + places.at[decay_v], moved(s.of.write, write_u, write_v),
+          moved(s.of.read, read_u, read_v)};
 }
 
 /// Products of two blocks of tokens: which read, which wrote, and where the rows of both begin.
@@ -74,6 +76,19 @@ struct column_of_block final {
     for (unsigned i = 0; i < block_tokens; ++i) to[i] = exists && i < count ? finite(to[i]) * finite(factor[i]) : 0;
   }
 };
+
+/// Decays of a column.
+template <bool Logarithmic, class Number>
+__device__ inline void load_decays(const streams_of_heads<Number>& of, const column_of_block& at,
+                                   float (&to)[block_tokens]) {
+  if constexpr (!std::is_same_v<Number, float>)
+    if (of.rounded_decay != nullptr) {
+      const head_factors<float>& f = of.decay;
+      return at.load<Logarithmic>(head_factors<bf16::number>{f.u, of.rounded_decay, f.u_token, f.v_token, f.v_state},
+                                  to);
+    }
+  at.load<Logarithmic>(of.decay, to);
+}
 
 constexpr float most_nats = 16;  ///< of a block's decays: what the rounding of such an exponent does is 1e-6
 

@@ -61,6 +61,7 @@ struct head_rows final {
 template <class Number>
 struct streams_of_heads final {
   head_factors<float> decay, bonus;
+  const bf16::number* rounded_decay;  ///< instead of decay.v, or null
   head_factors<Number> write, read;
 };
 /// Where each head's streams begin: u and v of each, x, h, y; and the number of its products in `products`.
@@ -108,14 +109,14 @@ struct chunked_heads final {
 
   // Scratch, one after the other for [head, chunk].
   Number *reads, *writes;  ///< [64, wide states]: decayed from the chunk's beginning, to its end; or null, and
-  float* read_weights;                  ///< [64]: what the streams are to be multiplied by instead, and
-  Number* write_weights;                ///< [64]
-  Number* scores;                       ///< [64, 64], 0 above the diagonal
-  Number* products;                     ///< [64, 64] of [stream, chunk]: scores without decays and factors u
-  score_factors* weights_of_scores;     ///< of bfloat16, instead of scores: what their products are to be multiplied by
-  Number* states_before;                ///< [wide states, wide channels]: the state before a chunk
-  double* kept;                         ///< [wide states]: the product of the chunk's decays
-  const bool* only;                     ///< prepare_by_state does those alone; null: all
+  float* read_weights;     ///< [64]: what the streams are to be multiplied by instead, and
+  Number* write_weights;   ///< [64]
+  Number* scores;          ///< [64, 64], 0 above the diagonal
+  Number* products;        ///< [64, 64] of [stream, chunk]: scores without decays and factors u
+  score_factors* weights_of_scores;  ///< of bfloat16, instead of scores: what their products are to be multiplied by
+  Number* states_before;             ///< [wide states, wide channels]: the state before a chunk
+  double* kept;                      ///< [wide states]: the product of the chunk's decays
+  const bool* only;                  ///< prepare_by_state does those alone; null: all
 
   __device__ std::size_t place(unsigned head, unsigned chunk) const {
     return static_cast<std::size_t>(head) * chunks + chunk;

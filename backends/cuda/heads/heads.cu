@@ -17,7 +17,8 @@ void run(bool adjoint, const recurrence<float>& r, const head_inputs<Number>& in
   const std::size_t bytes = heads * ((state + 2 * square) * sizeof(Number) + 2 * rows * sizeof(Number));
   const ranges_of_chunks ranges(y.of(axis::token), bytes);
   const std::size_t most = ranges.at_once() * heads;
-  const scratch<Number> reads(by_token ? 1 : most * rows), writes(by_token ? 1 : most * rows), scores(by_token && !is_exact ? 1 : most * square), states(most * state);
+  const scratch<Number> reads(by_token ? 1 : most * rows), writes(by_token ? 1 : most * rows),
+      scores(by_token && !is_exact ? 1 : most * square), states(most * state);
   const scratch<float> read_weights(by_token ? most * head_tokens : 1);
   const scratch<Number> write_weights(by_token ? most * head_tokens : 1),
       products(by_token ? ranges.at_once() * s.streams.entries * square : 1);
@@ -67,7 +68,8 @@ void unrolled_heads(product_precision precision, bool adjoint, const recurrence<
   }
   const rounded inputs(x), write(r.write.v), read(r.read.v);
   recurrence<float> s = r;
-  for (in* v : {&s.decay.u, &s.decay.v, &s.write.u, &s.read.u}) *v = whole(*v);
+  for (in* v : {&s.decay.u, &s.write.u, &s.read.u}) *v = whole(*v);
+  if (s.decay.v.of(axis::state) == 1) s.decay.v = whole(s.decay.v);
   if (s.bonus) s.bonus = whole(*s.bonus);
   run<bf16::number>(adjoint, s, {inputs, write, read}, h, y);
 }

@@ -23,7 +23,9 @@ bool lies_together(const chunked_heads<Of>& s, const Number* data, std::int64_t 
 template <class Number>
 head_factors<Number> placed(bool adjoint, const in& u, const view<const Number>& v, std::size_t tokens) {
   const std::size_t first = adjoint ? tokens - 1 : 0;
-  const auto token = [adjoint](const auto& of) { return (adjoint ? -1 : 1) * static_cast<std::int64_t>(of.step(time)); };
+  const auto token = [adjoint](const auto& of) {
+    return (adjoint ? -1 : 1) * static_cast<std::int64_t>(of.step(time));
+  };
   return {u.data + first * u.step(time), v.data + first * v.step(time), token(u), token(v),
           static_cast<int>(v.step(axis::state))};
 }
@@ -48,17 +50,27 @@ chunked_heads<Number> placed(bool adjoint, const recurrence<float>& r, const hea
   const int way = adjoint ? -1 : 1;
   const in &write_by = adjoint ? r.read.u : r.write.u, &read_by = adjoint ? r.write.u : r.read.u;
   const auto &write = adjoint ? inputs.read : inputs.write, &read = adjoint ? inputs.write : inputs.read;
-  const factored<float>& bonus = r.bonus ? *r.bonus : r.decay;
+  const factored<float> bonus = r.bonus ? *r.bonus : factored<float>{r.decay.u, r.decay.u};
   chunked_heads<Number> s{};
   extents streams = heads_of(h);
   for (const axis a : every_axis)
     if (write.of(a) == 1 && read.of(a) == 1) at(streams, a) = 1;
   const in numbers{nullptr, streams, contiguous(streams)};
-  s.heads = layout_of(heads_of(h), r.decay.u, r.decay.v, bonus.u, bonus.v, write_by, write, read_by, read, x, h, y,
-                      numbers);
+  s.heads =
+      layout_of(heads_of(h), r.decay.u, r.decay.v, bonus.u, bonus.v, write_by, write, read_by, read, x, h, y, numbers);
   s.streams = layout_of(streams, read, write);
-  s.of = {placed(adjoint, r.decay, tokens), placed(adjoint, bonus, tokens), placed(adjoint, write_by, write, tokens),
+  s.of = {{},
+          placed(adjoint, bonus, tokens),
+          nullptr,
+          placed(adjoint, write_by, write, tokens),
           placed(adjoint, read_by, read, tokens)};
+  if (is_bfloat16(r.decay.v)) {
+    const auto decay = placed(adjoint, r.decay.u, as_bfloat16(r.decay.v), tokens);
+    s.of.decay = {decay.u, nullptr, decay.u_token, decay.v_token, decay.v_state};
+    s.of.rounded_decay = decay.v;
+  } else {
+    s.of.decay = placed(adjoint, r.decay, tokens);
+  }
   s.x = x.data + first * x.step(time);
   if (is_bfloat16(y))
     s.rounded_y = as_bfloat16(y).from(first * y.step(time));
@@ -98,6 +110,7 @@ template <class Number>
 chunked_heads<Number> range_of_chunks::of(chunked_heads<Number> s) const {
   const auto way = static_cast<std::int64_t>(first);
   advance(s.of.decay);
+  if (s.of.rounded_decay != nullptr) s.of.rounded_decay += way * s.of.decay.v_token;
   advance(s.of.bonus);
   advance(s.of.write);
   advance(s.of.read);

@@ -34,7 +34,7 @@ struct range_of_chunks final {
   void advance(head_factors<Number>& f) const {
     const auto way = static_cast<std::int64_t>(first);
     f.u += way * f.u_token;
-    f.v += way * f.v_token;
+    if (f.v != nullptr) f.v += way * f.v_token;
   }
 };
 /// Ranges, so that one takes at most 256 MiB of scratch, or is one chunk.

@@ -27,7 +27,7 @@ struct shared_rows final {
     followed_rows followed_rows;
     float scores[head_tokens][head_row<float>];
   };
-  float kept[blocks][head_slice];       ///< by a block of tokens
+  float kept[blocks][head_slice];  ///< by a block of tokens
   double kept_exactly[blocks][head_slice];
   own_inputs bonus;
   float followed[4][block_tokens][head_tokens];  ///< by quarters of the states: the scores of pairs within a block
@@ -43,7 +43,7 @@ class prepared_column final {
     float decay[block_tokens];
     at.load(of.read, reads_);
     at.load(of.write, writes_);
-    at.template load<Logarithmic>(of.decay, decay);
+    load_decays<Logarithmic>(of, at, decay);
     if (s.with_bonus) to.bonus.add(of.bonus, at, reads_, writes_);
     decays<Logarithmic> since, until;
     double exactly = Logarithmic ? 0 : 1;
@@ -137,7 +137,7 @@ __device__ void add_step_by_step(const chunked_heads<Number>& s, const streams_o
   keep(read);
   at.load(of.write, column);
   keep(write);
-  at.template load<Logarithmic>(of.decay, column);
+  load_decays<Logarithmic>(of, at, column);
 #pragma unroll
   for (float& d : column) d = decays<Logarithmic>::of_one(d);
   keep(decay);

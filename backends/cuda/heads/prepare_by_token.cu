@@ -45,8 +45,8 @@ struct log_sums final {
   __device__ float between(unsigned from, unsigned to) const {
     return resets[from] == resets[to] ? sign(from, to) * expf(static_cast<float>(sum[to] - sum[from])) : 0;
   }
-  /// The power of 2 that the decays before a place are, so that differences of float are good for bfloat16: a decay that
-  /// is 0 counts as one that float rounds to 0.
+  /// The power of 2 that the decays before a place are, so that differences of float are good for bfloat16: a decay
+  /// that is 0 counts as one that float rounds to 0.
   __device__ float of_2(unsigned to) const {
     return static_cast<float>((sum[to] - 200.0 * resets[to]) * 1.4426950408889634);
   }
@@ -124,8 +124,8 @@ __global__ void __launch_bounds__(prepare_threads) weigh(const chunked_heads<Num
   if (i < head_tokens) {
     const bool exists = i < s.count(chunk);
     const auto token = static_cast<std::int64_t>(chunk) * head_tokens + (exists ? i : 0);
-    const float u = of.decay.u_at(token), v = of.decay.v_at(token, 0),
-                read = of.read.u_at(token), write = of.write.u_at(token);
+    const float u = of.decay.u_at(token), v = of.decay.v_at(token, 0), read = of.read.u_at(token),
+                write = of.write.u_at(token);
     const double a = 1 + static_cast<double>(u * v);
     log[i] = !exists         ? 0
              : s.logarithmic ? fmaxf(u, -1e30f) * fmaxf(v, -1e30f)  // in place of -infinity what with 0 makes 0

@@ -76,8 +76,8 @@ class column_of_rows final {
   __device__ bool is_weak() const { return is_weak_; }
 
   /// Rows for the states before and after the chunk, and what it keeps of the state.
-  __device__ void store(const chunked_heads<float>& s, const corrected_heads& c, std::size_t place, unsigned first_state,
-                        const rows_of_states& rows) const {
+  __device__ void store(const chunked_heads<float>& s, const corrected_heads& c, std::size_t place,
+                        unsigned first_state, const rows_of_states& rows) const {
     if (first_state + n_ >= s.wide_states) return;
     float before = 1, after = 1;
 #pragma unroll
@@ -104,8 +104,8 @@ class column_of_rows final {
 
  private:
   /// @param later  which of two places a token's factor has
-  __device__ void keep(const column_of_block& at, const head_factors<float>& of, const float (&factor)[block_tokens + 1],
-                       unsigned later, float (*to)[row_of_square]) const {
+  __device__ void keep(const column_of_block& at, const head_factors<float>& of,
+                       const float (&factor)[block_tokens + 1], unsigned later, float (*to)[row_of_square]) const {
     float column[block_tokens];
     at.load(of, column);
 #pragma unroll

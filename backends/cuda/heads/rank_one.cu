@@ -9,7 +9,7 @@ namespace {
 /// Of what reads, the results or for a correction, and what is written, inputs or corrections. Within a token the
 /// adjoint writes and reads before the transition.
 chunked_heads<float> pair_of(bool adjoint, const rank_one_recurrence<float>& r, bool probes, bool corrects, const in& x,
-                      const out& h, const out& y) {
+                             const out& h, const out& y) {
   recurrence<float> pair = r.diagonal;
   if (adjoint ? corrects : probes) pair.read = r.q;
   if (adjoint ? probes : corrects) pair.write = r.p;

@@ -46,7 +46,8 @@ __global__ void __launch_bounds__(2 * Channels) read(const chunked_heads<Number>
   const unsigned channel = blockIdx.x * Channels, chunk = blockIdx.y;
   const auto at = places_of(s.heads, blockIdx.z);
   const std::size_t place = s.place(blockIdx.z, chunk);
-  const std::size_t of_scores = is_exact || !Weighted ? place : s.place(static_cast<unsigned>(at.at[head_product]), chunk);
+  const std::size_t of_scores =
+      is_exact || !Weighted ? place : s.place(static_cast<unsigned>(at.at[head_product]), chunk);
   const Number* const scores = (is_exact || !Weighted ? s.scores : s.products) + of_scores * head_tokens * head_tokens;
   const Number* const states = s.states_before + s.state_at(place) + channel;
   const head_rows<Number> reads = s.rows_that_read(place, chunk, at.at[read_v]);
@@ -103,8 +104,7 @@ __global__ void __launch_bounds__(2 * Channels) read(const chunked_heads<Number>
     sums.two_pairs([&](unsigned i, unsigned k, float2 one, float2 other) {
       const bf16::four_of_row four(one, other);
       k += four.further;
-      if (i < rows && k < columns)
-        *reinterpret_cast<uint2*>(of_y(s.rounded_y) + i * s.y_token + k) = four.numbers;
+      if (i < rows && k < columns) *reinterpret_cast<uint2*>(of_y(s.rounded_y) + i * s.y_token + k) = four.numbers;
     });
     return;
   }
@@ -128,8 +128,7 @@ void read_in_blocks(const chunked_heads<Number>& s) {
   const auto kernel = s.reads == nullptr ? read<Number, Channels, true> : read<Number, Channels, false>;
   constexpr std::size_t bytes = stages_of<Number> * sizeof(factors<Number, Channels>);
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), "share memory in blocks");
-  launch(kernel,
-         dim3((s.wide_channels + Channels - 1) / Channels, s.chunks, static_cast<unsigned>(s.heads.entries)),
+  launch(kernel, dim3((s.wide_channels + Channels - 1) / Channels, s.chunks, static_cast<unsigned>(s.heads.entries)),
          dim3(2 * Channels), bytes, s);
 }
 

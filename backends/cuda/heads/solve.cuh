@@ -54,8 +54,7 @@ __device__ inline void invert(const float (&v)[head_tokens][row_of_panel], float
     __syncthreads();
     if (warp + apart < blocks) {
       block_tile sums;
-      sums.add<block_tokens>(by_rows<row_of_square>(&to[row][row]),
-                             by_rows<row_of_square>(&to[column][row]));
+      sums.add<block_tokens>(by_rows<row_of_square>(&to[row][row]), by_rows<row_of_square>(&to[column][row]));
       keep(sums, row, column);
     }
   }
@@ -84,8 +83,7 @@ __device__ inline void add_rows(warp_tile& sums, const float (&a)[head_tokens][A
 __device__ inline void add_columns(warp_tile& sums, const float (&a)[head_tokens][row_of_panel],
                                    const float (&b)[head_tokens][row_of_panel]) {
   const warp_place warp = place_in_square();
-  sums.add_apart<head_tokens, 2>(by_columns<row_of_panel>(&a[0][warp.row]),
-                                 by_rows<row_of_panel>(&b[0][warp.column]));
+  sums.add_apart<head_tokens, 2>(by_columns<row_of_panel>(&a[0][warp.row]), by_rows<row_of_panel>(&b[0][warp.column]));
 }
 /// Calls f(row, column, two entries side by side).
 template <class F>

@@ -25,7 +25,8 @@ __global__ void __launch_bounds__(panel_threads) add(const chunked_heads<float> 
   };
   fetch<panel>(writes, rows.at + state, rows.token, !rows.weighted ? head_tokens : s.count(chunk),
                rows.states - min(rows.states, state));
-  if (threadIdx.x < head_tokens) weights[threadIdx.x] = !rows.weighted ? 1 : s.write_weights[place * head_tokens + threadIdx.x];
+  if (threadIdx.x < head_tokens)
+    weights[threadIdx.x] = !rows.weighted ? 1 : s.write_weights[place * head_tokens + threadIdx.x];
   begin(0);
   tf32::tile<2, 4> sums;
   for (unsigned step = 0; step < panels * steps; ++step) {

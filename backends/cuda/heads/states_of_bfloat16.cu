@@ -91,12 +91,6 @@ __global__ void __launch_bounds__(threads) follow(const chunked_heads<number> s)
   number* before =
       s.states_before + s.state_at(first) + static_cast<std::size_t>(state + row) * s.wide_channels + channel + column;
   for (unsigned chunk = 0; chunk < s.chunks; ++chunk) {
-    sums.two_pairs([&](unsigned i, unsigned k, float2 one, float2 other) {
-      const bf16::four_of_row four(one, other);
-      if (i < rows_kept && columns_kept > 0)  // 16 of them
-        *reinterpret_cast<uint2*>(before + i * s.wide_channels + k + four.further) = four.numbers;
-    });
-    before += static_cast<std::size_t>(s.wide_states) * s.wide_channels;
     __pipeline_wait_prior(stages - 2);
     __syncthreads();
     begin(chunk + stages - 1);  // into what was last read before this barrier
@@ -104,6 +98,12 @@ __global__ void __launch_bounds__(threads) follow(const chunked_heads<number> s)
     bf16::tile<tall, 2> added;
     added.template add<head_tokens>(by_columns<brought<States>::row>(&here.writes[0][row]),
                                     by_rows<row_of_panel>(&here.x[0][column]), Weighted ? here.weights : nullptr);
+    sums.two_pairs([&](unsigned i, unsigned k, float2 one, float2 other) {  // while products are made
+      const bf16::four_of_row four(one, other);
+      if (i < rows_kept && columns_kept > 0)  // 16 of them
+        *reinterpret_cast<uint2*>(before + i * s.wide_channels + k + four.further) = four.numbers;
+    });
+    before += static_cast<std::size_t>(s.wide_states) * s.wide_channels;
     sums.with(added, [&](unsigned i, float& sum, float more) {
       const auto change = static_cast<float>(here.kept[row + i] - 1);  // a decay near 1 would be rounded each time
       sum += fmaf(change, sum, more);

@@ -50,8 +50,9 @@ __device__ inline double exponential(float x) {
   return (near ? 1.0 : 0.0) + (double)(near ? sum : exp2f(x * log2_e));
 }
 __device__ inline int after_this(int k, int count) { return k + 1 == count ? 0 : k + 1; }
-__device__ inline const float* first_of(const lies& o, long long at, long long tokens) {
-  return o.data + at + (back ? (tokens - 1) * o.step[8] : 0);
+template <class Number>
+__device__ inline const Number* first_of(const lies& o, long long at, long long tokens) {
+  return reinterpret_cast<const Number*>(o.data) + at + (back ? (tokens - 1) * o.step[8] : 0);
 }
 
 /// Lanes of this block: `find` says whether one exists, and where its operands lie; those of a lane that does not are
@@ -77,9 +78,9 @@ __device__ inline void help(const call& c, const steps& n, float* memory) {
   bool exists[4];
   for (int j = 0; j < 4; ++j) exists[j] = of_block.find(quad * 4 + j, at[j]);
   four_lanes operands(c, at, token);
-  float* to[4];
+  to_number* to[4];
   for (int j = 0; j < 4; ++j)
-    to[j] = const_cast<float*>(first_of(c.of[y_index], at[j][y_index], c.tokens)) + token * to_step;
+    to[j] = const_cast<to_number*>(first_of<to_number>(c.of[y_index], at[j][y_index], c.tokens)) + token * to_step;
   // Its tokens of a tile: each 32 after the one before.
   const auto each_token = [&](auto f) {
 #pragma unroll
@@ -91,8 +92,8 @@ __device__ inline void help(const call& c, const steps& n, float* memory) {
   constexpr bool regular = helpers % some_units == 0;
   constexpr int all_units = tile * units;
   const int of_factors = (int)n.states;
-  const float* const writes = first_of(c.of[b_index], at[0][b_index], c.tokens);
-  const float* const reads = first_of(c.of[r_index], at[0][r_index], c.tokens);
+  const float* const writes = first_of<float>(c.of[b_index], at[0][b_index], c.tokens);
+  const float* const reads = first_of<float>(c.of[r_index], at[0][r_index], c.tokens);
   const auto bring_factors = [&](long long i0, int slot, int left) {
     const unsigned line = address(memory + factors_at + slot * tile * token_factors);
 #pragma unroll regular ? 64 : 1
@@ -165,11 +166,11 @@ __device__ inline void help(const call& c, const steps& n, float* memory) {
       const bool is_there = t < left_of(k);
       if (to_fours) {
         const float4 all = make_float4(result[0], result[1], result[2], result[3]);
-        if (is_there && exists[0]) *reinterpret_cast<float4*>(to[0] + further * to_step) = all;
+        if (is_there && exists[0]) put(to[0] + further * to_step, all);
       } else {
 #pragma unroll
         for (int j = 0; j < 4; ++j)
-          if (is_there && exists[j]) to[j][further * to_step] = result[j];
+          if (is_there && exists[j]) put(to[j] + further * to_step, result[j]);
       }
     });
     __syncwarp();

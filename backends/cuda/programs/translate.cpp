@@ -151,7 +151,8 @@ std::string translated(const pointwise& p, int at_once, const std::vector<number
       "    move(c, i * {0}, at);\n",
       at_once, places);
   if (at_once == 4) {
-    for (int k = 0; k < y; ++k) text += fmt::format("    const float4 v{0} = four<{1}>(c.of[{0}], at[{0}]);\n", k, type(k));
+    for (int k = 0; k < y; ++k)
+      text += fmt::format("    const float4 v{0} = four<{1}>(c.of[{0}], at[{0}]);\n", k, type(k));
     text += "    float4 to;\n";
     for (const char part : {'x', 'y', 'z', 'w'}) {
       std::string of_part = fours;
@@ -185,8 +186,9 @@ std::string translated_scan(const pointwise& p, const std::vector<number_format>
   const std::string_view t = back ? "c.tokens - 1 - i" : "i";
   std::string operands, arrays, loads;
   for (int k = 0; k < h; ++k) {
-    operands += fmt::format("  const {1}* __restrict__ p{0} = reinterpret_cast<const {1}*>(c.of[{0}].data) + at[{0}];\n", k,
-                            type_of(formats[static_cast<std::size_t>(k)]));
+    operands +=
+        fmt::format("  const {1}* __restrict__ p{0} = reinterpret_cast<const {1}*>(c.of[{0}].data) + at[{0}];\n", k,
+                    type_of(formats[static_cast<std::size_t>(k)]));
     arrays += fmt::format("      float v{}[some];\n", k);
     loads += fmt::format("        v{0}[u] = wide(p{0}[t * c.of[{0}].step[8]]);\n", k);
   }
@@ -198,10 +200,10 @@ std::string translated_scan(const pointwise& p, const std::vector<number_format>
   return functions_of(p) + call_type(y + 1) + std::string(access_to_numbers) +
          fmt::format(of_scans, fmt::arg("warps", scan_warps), fmt::arg("run", scan_run), fmt::arg("places", y + 1),
                      fmt::arg("h", h), fmt::arg("y", y), fmt::arg("operands", operands), fmt::arg("loads", loads),
-                     fmt::arg("result_type", type_of(formats[static_cast<std::size_t>(y)])),
-                     fmt::arg("t", t), fmt::arg("registers", registers(p)), fmt::arg("before", before),
-                     fmt::arg("a", a), fmt::arg("b", b), fmt::arg("advance", advance), fmt::arg("to", to),
-                     fmt::arg("after", after), fmt::arg("result", int{p.instructions.back().to}));
+                     fmt::arg("result_type", type_of(formats[static_cast<std::size_t>(y)])), fmt::arg("t", t),
+                     fmt::arg("registers", registers(p)), fmt::arg("before", before), fmt::arg("a", a),
+                     fmt::arg("b", b), fmt::arg("advance", advance), fmt::arg("to", to), fmt::arg("after", after),
+                     fmt::arg("result", int{p.instructions.back().to}));
 }
 
 }  // namespace alphaform::cuda

@@ -31,6 +31,8 @@ struct states_layout final {
   bool write_pairs = false, read_pairs = false;
   /// Of all operands of the call: four neighbouring lanes lie on an address of 16 bytes, one after the other.
   std::vector<bool> fours;
+  /// Of all operands of the call: bfloat16 are those alone that lie in fours and change with tokens, and y.
+  std::vector<number_format> formats;
   /// Of all operands of the call, from token to token; 0 where one stays the same. Addresses are made of them when the
   /// kernel is compiled.
   std::vector<std::int64_t> token_steps;

@@ -13,13 +13,13 @@ namespace {
 constexpr std::string_view copies = R"(
 __device__ inline unsigned address(const float* p) { return (unsigned)__cvta_generic_to_shared(p); }
 // Brings so many bytes, and 0 for the rest; `from` is not read if there are none.
-__device__ inline void copy4(unsigned to, const float* from, int bytes) {
+__device__ inline void copy4(unsigned to, const void* from, int bytes) {
   asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(to), "l"(from), "r"(bytes));
 }
-__device__ inline void copy8(unsigned to, const float* from, int bytes) {
+__device__ inline void copy8(unsigned to, const void* from, int bytes) {
   asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(to), "l"(from), "r"(bytes));
 }
-__device__ inline void copy16(unsigned to, const float* from, int bytes) {
+__device__ inline void copy16(unsigned to, const void* from, int bytes) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes));
 }
 __device__ inline float part_of(const float4& v, int j) { return j == 0 ? v.x : j == 1 ? v.y : j == 2 ? v.z : v.w; }
@@ -34,14 +34,15 @@ class four_lanes final {
       if (step == 0)
         add_constant(k);
       else if (s.fours[static_cast<std::size_t>(k)])
-        add_vector(k, step);
+        add_vector(k, step, s.formats[static_cast<std::size_t>(k)]);
       else
         add_lane_by_lane(k, step);
     }
   }
   std::string source() const {
     return fmt::format(
-        "__device__ inline const float* first_of(const lies& o, long long at, long long tokens);\n"
+        "template <class Number> __device__ inline const Number* first_of(const lies& o, long long at, long long "
+        "tokens);\n"
         "struct four_lanes {{\n"
         "{}"
         "  __device__ four_lanes(const call& c, const long long (*at)[places], int token) {{\n{}  }}\n"
@@ -59,20 +60,21 @@ class four_lanes final {
     begin_ += fmt::format("    for (int j = 0; j < 4; ++j) v{0}[j] = c.of[{0}].data[at[j][{0}]];\n", k);
     take_ += fmt::format("    for (int j = 0; j < 4; ++j) v[j][{0}] = v{0}[j];\n", k);
   }
-  void add_vector(int k, std::int64_t step) {
-    members_ += fmt::format("  const float* p{};\n", k);
-    begin_ += fmt::format("    p{0} = first_of(c.of[{0}], at[0][{0}], c.tokens) + token * {1}ll;\n", k, step);
+  void add_vector(int k, std::int64_t step, number_format format) {
+    members_ += fmt::format("  const {}* p{};\n", type_of(format), k);
+    begin_ += fmt::format("    p{0} = first_of<{2}>(c.of[{0}], at[0][{0}], c.tokens) + token * {1}ll;\n", k, step,
+                          type_of(format));
     bring_ +=
-        fmt::format("    copy16(to + {0} * 4 * tile * lanes, p{1} + further * {2}ll, there && exists[0] ? 16 : 0);\n",
-                    rows_, k, step);
+        fmt::format("    copy{3}(to + {0} * 4 * tile * lanes, p{1} + further * {2}ll, there && exists[0] ? {3} : 0);\n",
+                    rows_, k, step, format == number_format::whole ? 16 : 8);
     next_ += fmt::format("    p{} += tile * {}ll;\n", k, step);
-    add_row(k);
+    add_row(k, format);
   }
   void add_lane_by_lane(int k, std::int64_t step) {
     members_ += fmt::format("  const float* p{}[4];\n", k);
     begin_ += fmt::format(
-        "    for (int j = 0; j < 4; ++j) p{0}[j] = first_of(c.of[{0}], at[j][{0}], c.tokens) + token * {1}ll;\n", k,
-        step);
+        "    for (int j = 0; j < 4; ++j) p{0}[j] = first_of<float>(c.of[{0}], at[j][{0}], c.tokens) + token * {1}ll;\n",
+        k, step);
     bring_ += fmt::format(
         "    for (int j = 0; j < 4; ++j)\n"
         "      copy4(to + {0} * 4 * tile * lanes + 4 * j, p{1}[j] + further * {2}ll, there && exists[j] ? 4 : 0);\n",
@@ -80,11 +82,11 @@ class four_lanes final {
     next_ += fmt::format("    for (int j = 0; j < 4; ++j) p{}[j] += tile * {}ll;\n", k, step);
     add_row(k);
   }
-  void add_row(int k) {
+  void add_row(int k, number_format format = number_format::whole) {
     take_ += fmt::format(
-        "    const float4 x{0} = *reinterpret_cast<const float4*>(raw + {1} * tile * lanes);\n"
+        "    const float4 x{0} = four(reinterpret_cast<const {2}*>(raw + {1} * tile * lanes));\n"
         "    for (int j = 0; j < 4; ++j) v[j][{0}] = part_of(x{0}, j);\n",
-        k, rows_);
+        k, rows_, type_of(format));
     ++rows_;
   }
 
@@ -121,7 +123,7 @@ std::string translated_states(const pointwise& p, const states_layout& s) {
   const bool back = states.is == pointwise::operation::states_back;
   const auto step = [&](int k) { return (back ? -1 : 1) * s.token_steps[static_cast<std::size_t>(k)]; };
   const four_lanes operands(p, s, back);
-  std::string text = functions_of(p) + call_type(y + 1) + std::string(copies);
+  std::string text = functions_of(p) + call_type(y + 1) + std::string(access_to_numbers) + std::string(copies);
   const auto number = [&](std::string_view name, std::int64_t value) {
     text += fmt::format("constexpr {} {} = {};\n", name.ends_with("step") ? "long long" : "int", name, value);
   };
@@ -147,7 +149,8 @@ std::string translated_states(const pointwise& p, const states_layout& s) {
   number("write_step", step(b));
   number("read_step", step(r));
   number("to_step", step(y));
-  text += "constexpr int lanes = 4 * quads;\n";
+  text += fmt::format("constexpr int lanes = 4 * quads;\nusing to_number = {};\n",
+                      type_of(s.formats[static_cast<std::size_t>(y)]));
   text += operands.source();
   text += fmt::format(
       "__device__ inline void before(const float* v, float& a, float& w) {{\n{0}{1}      a = r{2};\n      w = "

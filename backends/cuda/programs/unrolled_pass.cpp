@@ -3,6 +3,7 @@
 #include <alphaform/backends/cuda/device.hpp>
 #include <alphaform/backends/cuda/programs/call.hpp>
 #include <alphaform/backends/cuda/programs/translate.hpp>
+#include <alphaform/backends/cuda/widened.hpp>
 #include <array>
 #include <limits>
 #include <vector>
@@ -48,22 +49,30 @@ void divide(states_layout& s, std::int64_t runs, std::int64_t run) {
 
 }  // namespace
 
-void unrolled_pass(const pointwise& p, const state_factors<float>& f, std::span<const in> operands, out h, out y) {
+void unrolled_pass(const pointwise& p, const state_factors<float>& factors, std::span<const in> operands, out h,
+                   out y) {
   if (volume(y.size) == 0 || volume(h.size) == 0) return;
+  float32_copies whole;
+  const state_factors<float> f = whole(factors);
   std::vector<view<float>> all = all_of(operands);
   for (const view<float>& v : all_of(std::array{f.log_decay, f.write, f.read})) all.push_back(v);
   all.push_back(h);
   all.push_back(y);
-  call c(y.size, all, true);
   const bool write_stays = f.write.of(axis::token) == 1, read_stays = f.read.of(axis::token) == 1;
   const in one{};
   const std::int64_t run = run_of(y.size, write_stays ? one : f.write, read_stays ? one : f.read),
-                     runs = c.entries() / run;
+                     runs = call(y.size, all, true).entries() / run;
+  for (const call given(y.size, all, true); view<float> & v : all) {
+    const auto k = static_cast<std::size_t>(&v - all.data());
+    if (run % 4 != 0 || !given.has_fours(k) || v.of(axis::token) == 1) v = whole(v);
+  }
+  call c(y.size, all, true);
   states_layout s;
   s.one_decay = f.log_decay.of(axis::state) == 1;
   s.write_stays = write_stays;
   s.read_stays = read_stays;
   for (const view<float>& v : all) s.token_steps.push_back(static_cast<std::int64_t>(v.step(axis::token)));
+  s.formats = c.formats();
   const std::size_t states = h.of(axis::state);
   s.parts = static_cast<int>((states + 15) / 16);
   const auto step = [](const auto& v) { return static_cast<std::int64_t>(v.step(axis::state)); };
@@ -79,9 +88,11 @@ void unrolled_pass(const pointwise& p, const state_factors<float>& f, std::span<
                                 s.write_stays, s.read_stays, s.write_pairs, s.read_pairs};
   how.insert(how.end(), s.fours.begin(), s.fours.end());
   how.insert(how.end(), s.token_steps.begin(), s.token_steps.end());
+  for (const number_format n : s.formats) how.push_back(static_cast<std::int64_t>(n));
   const cudaKernel_t kernel = kernel_of(p, "states", how, [&] { return translated_states(p, s); });
   launch(kernel, static_cast<unsigned>(runs * ((run + 4 * s.quads - 1) / (4 * s.quads))),
          static_cast<unsigned>(s.threads()), s.shared(), arguments);
+  whole.give_back();
 }
 
 }  // namespace alphaform::cuda
