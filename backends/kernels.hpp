@@ -1,6 +1,7 @@
 // What a backend is: one table of plain functions over views. A backend sees no expressions; the engine sees no data.
 // Sizes: an operand's axis is either as long as the result's or 1. Matrices, states and results of linear and unrolled
-// are contiguous. Token axes run forward in time.
+// are contiguous. Token axes run forward in time. Streams and results may be of bfloat16 where memory is a device's
+// own; states are not.
 #pragma once
 #include <alphaform/backends/pointwise.hpp>
 #include <alphaform/view.hpp>
@@ -182,7 +183,8 @@ class entered final {
 
 const kernels<double>& reference_kernels();  ///< sequential, double, the truth
 const kernels<float>& cpu_kernels();         ///< float32, vector code chosen at run time
-/// What a device multiplies in matrices along an axis: numbers as they are, or rounded to 8 bits. Sums are of float32.
+/// What a device multiplies in matrices along an axis, and in heads: numbers as they are, or rounded to 8 bits. Sums
+/// and states are of float32.
 enum class product_precision { float32, bfloat16 };
 /// float32 on the first CUDA device. @throws user_error where there is none, or where alphaform was built without CUDA
 const kernels<float>& cuda_kernels(product_precision = product_precision::float32);

@@ -9,7 +9,6 @@ namespace alphaform::cuda {
 /// Where a factor's entries lie: its rows, or its columns, so many numbers apart.
 template <class Number, bool ByRows, unsigned Apart>
 struct factor final {
-  static constexpr bool is_by_rows = ByRows;
   const Number* at;
   __device__ static constexpr unsigned place(unsigned row, unsigned column) {
     return ByRows ? row * Apart + column : column * Apart + row;

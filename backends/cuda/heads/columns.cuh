@@ -14,7 +14,11 @@ constexpr unsigned head_row = head_slice + in_16_bytes<Number>;
 template <class Number>
 __device__ inline streams_of_heads<Number> streams_of(const chunked_heads<Number>& s, unsigned head) {
   const auto places = places_of(s.heads, head);
-  const auto moved = [&](auto f, head_place u, head_place v) { return f.u += places.at[u], f.v += places.at[v], f; };
+  const auto moved = [&](auto f, head_place u, head_place v) {
+    f.u += places.at[u];
+    if (f.v != nullptr) f.v += places.at[v];
+    return f;
+  };
   const auto* const rounded = s.of.rounded_decay;
   return {moved(s.of.decay, decay_u, decay_v), moved(s.of.bonus, bonus_u, bonus_v),
           rounded == nullptr ? nullptr : rounded + places.at[decay_v], moved(s.of.write, write_u, write_v),

@@ -40,6 +40,7 @@ template <class Number, unsigned Channels, bool Weighted>
 __global__ void __launch_bounds__(2 * Channels) read(const chunked_heads<Number> s) {
   constexpr unsigned threads = 2 * Channels, depth = cuda::depth<Number>, stages = stages_of<Number>;
   constexpr bool is_exact = std::is_same_v<Number, float>;
+  static_assert(is_exact || depth == head_tokens, "all scores are weighed at once");
   using factors = factors<Number, Channels>;
   auto* const ahead = shared_memory<factors>();
   __shared__ alignas(16) score_factors weights;
