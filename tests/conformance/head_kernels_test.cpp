@@ -188,6 +188,17 @@ sizes random_sizes(std::mt19937& random) {
           below(random() % 2 ? 80 : 12)};
 }
 
+/// With rows of whole vectors, of so many numbers, and others; some with as many heads as fill a card.
+sizes large_sizes(std::mt19937& random, int trial, std::size_t vector) {
+  const auto between = [&](std::size_t low, std::size_t high) { return low + random() % (high - low); };
+  const std::size_t by = trial % 3 == 0 ? 1 : vector;
+  const bool many = trial % 4 == 0;
+  const std::size_t tokens = between(64, many ? 200 : 400), groups = between(1, 3),
+                    heads = many ? between(9, 14) : between(1, 4), channels = between(many ? 100 : 16, 140) / by * by,
+                    states = between(many ? 150 : 16, 200) / by * by;
+  return {tokens, groups, heads, channels, states};
+}
+
 ON_EVERY_DEVICE("heads are what their definition says, forward and adjoint") {
   USE_DEVICE();
   std::mt19937 random(3);
@@ -210,14 +221,10 @@ ON_EVERY_DEVICE("large heads are what their definition says, with and without a 
   USE_DEVICE();
   std::mt19937 random(4);
   const decays strengths[]{{0.01f, 0, 0}, {0.2f, 0, 100}, {0.6f, 2, 0}, {2, 0, 0}, {3, 20, 500}, {60, 10, 0}};
-  const auto between = [&](std::size_t low, std::size_t high) { return low + random() % (high - low); };
   double worst = 0;
   for (int trial = 0; trial < 48; ++trial)
     for (const bool adjoint : {false, true}) {
-      const std::size_t by = trial % 3 == 0 ? 1 : 4;  // rows of whole vectors, and others
-      const bool many = trial % 4 == 0;               // heads, which fill a card
-      const sizes s{between(64, many ? 200 : 400), between(1, 3), many ? between(9, 14) : between(1, 4),
-                    between(many ? 100 : 16, 140) / by * by, between(many ? 150 : 16, 200) / by * by};
+      const sizes s = large_sizes(random, trial, 4);
       const decays& strength = strengths[static_cast<std::size_t>(trial) % std::size(strengths)];
       problem p = random_problem(random, s, strength, random() % 2 == 0, random() % 2 == 0, random() % 2 == 0);
       if (random() % 2 == 0) add_bonus(p, random);
@@ -232,13 +239,9 @@ TEST_CASE("heads by products of bfloat16 are their definition but for 8 bits <cu
   tested = &staged_table::of(cuda_kernels(product_precision::bfloat16));
   std::mt19937 random(6);
   const decays strengths[]{{0.01f, 0, 0}, {0.2f, 0, 100}, {0.6f, 2, 0}, {2, 0, 0}, {3, 20, 500}, {60, 10, 0}};
-  const auto between = [&](std::size_t low, std::size_t high) { return low + random() % (high - low); };
   for (int trial = 0; trial < 48; ++trial)
     for (const bool adjoint : {false, true}) {
-      const std::size_t by = trial % 3 == 0 ? 1 : 8;  // rows of whole vectors, and others
-      const bool many = trial % 4 == 0;               // heads, which fill a card
-      const sizes s{between(64, many ? 200 : 400), between(1, 3), many ? between(9, 14) : between(1, 4),
-                    between(many ? 100 : 16, 140) / by * by, between(many ? 150 : 16, 200) / by * by};
+      const sizes s = large_sizes(random, trial, 8);
       const decays& strength = strengths[static_cast<std::size_t>(trial) % std::size(strengths)];
       problem p = random_problem(random, s, strength, random() % 2 == 0, random() % 2 == 0, random() % 2 == 0);
       if (random() % 2 == 0) add_bonus(p, random);
