@@ -64,7 +64,8 @@ void unrolled_pass(const pointwise& p, const state_factors<float>& factors, std:
                      runs = call(y.size, all, true).entries() / run;
   for (const call given(y.size, all, true); view<float> & v : all) {
     const auto k = static_cast<std::size_t>(&v - all.data());
-    if (run % 4 != 0 || !given.has_fours(k) || v.of(axis::token) == 1) v = whole(v);
+    if (run % 4 == 0 && given.has_fours(k) && v.of(axis::token) > 1) continue;
+    v = k + 1 == all.size() ? whole(v) : all_of(std::array{whole(in(v))}).front();
   }
   call c(y.size, all, true);
   states_layout s;
