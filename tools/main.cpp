@@ -22,10 +22,9 @@ int main(int argc, char** argv) {
   app.add_option("--device", device, "Where to compute: cpu, unless it is given, or cuda, the first CUDA device")
       ->check(CLI::IsMember({"cpu", "cuda"}));
   std::string products = "float32";
-  app.add_option(
-         "--products", products,
-         "What a CUDA device multiplies in matrices of weights and in heads: float32, unless it is given, or "
-         "bfloat16, which is faster and rounds to 8 bits")
+  app.add_option("--products", products,
+                 "What a CUDA device multiplies in matrices of weights and in heads: float32, unless it is given, or "
+                 "bfloat16, which is faster and rounds to 8 bits")
       ->check(CLI::IsMember({"float32", "bfloat16"}));
   app.fallthrough();  // it may stand behind the subcommand too
   const std::vector<tools::subcommand> all{
