@@ -43,6 +43,9 @@ TEST_CASE("streams of bfloat16 are refused without a device") {
   const outcome o = run_command({"bench", "hgrn-core/apply-2048", "--streams", "bfloat16"});
   CHECK(o.status == 2);
   CHECK(o.out.empty());
+  // Without Google Benchmark the command says that first.
+  CHECK((o.err.find("without --device cuda") != std::string::npos ||
+         o.err.find("libbenchmark-dev") != std::string::npos));
 }
 
 TEST_CASE("results do not depend on --threads, before or behind the subcommand, and 0 threads are refused") {

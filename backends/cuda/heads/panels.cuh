@@ -1,4 +1,4 @@
-// Panels of scratch and of x in shared memory, read ahead of the products of a block of four warps. Their rows lie so
+// Panels of scratch and of x in shared memory, read ahead of the products of a block. Their rows lie so
 // far apart that the four tokens or states and eight others that a warp reads at once fall on different banks.
 #pragma once
 #include <cuda_pipeline_primitives.h>

@@ -23,7 +23,7 @@ __global__ void __launch_bounds__(panel_threads) add(const chunked_heads<float> 
       fetch_tokens(ahead[step % 2], s, s.x + at.at[head_x], chunk, step % steps * depth, step / steps * panel);
     __pipeline_commit();
   };
-  fetch<panel>(writes, rows.at + state, rows.token, !rows.weighted ? head_tokens : s.count(chunk),
+  fetch<panel>(writes, rows.at + state, rows.token, rows.weighted ? s.count(chunk) : head_tokens,
                rows.states - min(rows.states, state));
   if (threadIdx.x < head_tokens)
     weights[threadIdx.x] = !rows.weighted ? 1 : s.write_weights[place * head_tokens + threadIdx.x];
@@ -123,8 +123,7 @@ __global__ void __launch_bounds__(follow_threads) follow(const chunked_heads<flo
       followed_chunk& to = ahead[chunk % 2];
       const std::size_t place = s.place(blockIdx.z, chunk);
       const head_rows<float> rows = s.rows_that_write(place, chunk, at.at[write_v]);
-      fetch<panel, follow_threads>(to.writes, rows.at + state, rows.token,
-                                   !rows.weighted ? head_tokens : s.count(chunk),
+      fetch<panel, follow_threads>(to.writes, rows.at + state, rows.token, rows.weighted ? s.count(chunk) : head_tokens,
                                    rows.states - min(rows.states, state));
       fetch_tokens<follow_threads>(to.x, s, s.x + at.at[head_x], chunk, 0, channel);
       if (const unsigned i = threadIdx.x; i < head_tokens) {

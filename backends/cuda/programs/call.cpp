@@ -51,6 +51,11 @@ bool call::lies_on(std::size_t k, std::int64_t numbers, std::size_t first_axis) 
   return lies;
 }
 
+std::vector<std::int64_t> call::and_formats(std::vector<std::int64_t> how) const {
+  for (const number_format f : formats_) how.push_back(static_cast<std::int64_t>(f));
+  return how;
+}
+
 std::vector<view<float>> all_of(std::span<const in> operands) {
   std::vector<view<float>> all;
   for (const in& v : operands) all.push_back({const_cast<float*>(v.data), v.size, v.stride, v.format});

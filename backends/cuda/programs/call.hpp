@@ -23,6 +23,8 @@ class call final {
   bool lies_on(std::size_t k, std::int64_t numbers, std::size_t first_axis = 0) const;
   /// Of each operand.
   const std::vector<number_format>& formats() const { return formats_; }
+  /// `how` and the formats: what tells kernels of one program apart.
+  std::vector<std::int64_t> and_formats(std::vector<std::int64_t> how) const;
   void* argument() { return numbers_.data(); }
 
  private:

@@ -24,9 +24,8 @@ void evaluate(const pointwise& p, std::span<const in> operands, out y) {
   call c(y.size, all, false);
   const int at_once = c.in_fours() ? 4 : 1;
   void* arguments[] = {c.argument()};
-  std::vector<std::int64_t> how{at_once};
-  for (const number_format f : c.formats()) how.push_back(static_cast<std::int64_t>(f));
-  const cudaKernel_t kernel = kernel_of(p, "evaluate", how, [&] { return translated(p, at_once, c.formats()); });
+  const cudaKernel_t kernel =
+      kernel_of(p, "evaluate", c.and_formats({at_once}), [&] { return translated(p, at_once, c.formats()); });
   launch(kernel, blocks_for(c.entries() / at_once), threads, 0, arguments);
 }
 
@@ -51,9 +50,7 @@ void scan(const pointwise& p, std::span<const in> operands, out h, out y) {
   check(cudaMemsetAsync(shared_by_tiles.data(), 0, (1 + 2 * lanes) * sizeof(std::uint64_t), queue()), "clear memory");
   std::uint64_t* between = shared_by_tiles.data();
   void* arguments[] = {c.argument(), &between};
-  std::vector<std::int64_t> how;
-  for (const number_format f : c.formats()) how.push_back(static_cast<std::int64_t>(f));
-  const cudaKernel_t kernel = kernel_of(p, "scan", how, [&] { return translated_scan(p, c.formats()); });
+  const cudaKernel_t kernel = kernel_of(p, "scan", c.and_formats({}), [&] { return translated_scan(p, c.formats()); });
   launch(kernel, static_cast<unsigned>(tiles * groups), scan_warps * 32, tile * 32 * 2 * sizeof(float), arguments);
 }
 

@@ -12,8 +12,9 @@ namespace alphaform::cuda {
 inline constexpr std::size_t call_axes = 9;
 /// Declares it, for so many operands.
 std::string call_type(int places);
-/// How a stream's numbers are stored, as a type of C++. What reads them is `wide`, what writes them `put`.
+/// How a stream's numbers are stored, as a type of C++.
 std::string_view type_of(number_format);
+/// Defines what reads numbers of either type, `wide` one and `four` that lie together, and what writes them, `put`.
 extern const std::string_view access_to_numbers;
 
 /// The functions that the program uses.

@@ -6,6 +6,7 @@
 #include <alphaform/backends/cuda/widened.hpp>
 #include <array>
 #include <limits>
+#include <utility>
 #include <vector>
 
 namespace alphaform::cuda {
@@ -89,8 +90,8 @@ void unrolled_pass(const pointwise& p, const state_factors<float>& factors, std:
                                 s.write_stays, s.read_stays, s.write_pairs, s.read_pairs};
   how.insert(how.end(), s.fours.begin(), s.fours.end());
   how.insert(how.end(), s.token_steps.begin(), s.token_steps.end());
-  for (const number_format n : s.formats) how.push_back(static_cast<std::int64_t>(n));
-  const cudaKernel_t kernel = kernel_of(p, "states", how, [&] { return translated_states(p, s); });
+  const cudaKernel_t kernel =
+      kernel_of(p, "states", c.and_formats(std::move(how)), [&] { return translated_states(p, s); });
   launch(kernel, static_cast<unsigned>(runs * ((run + 4 * s.quads - 1) / (4 * s.quads))),
          static_cast<unsigned>(s.threads()), s.shared(), arguments);
   whole.give_back();
