@@ -327,11 +327,17 @@ tensor<T> implicit_attention<T>::answered(const Ask& ask) {
 template <class T>
 template <class Ask>
 std::size_t implicit_attention<T>::counted(const Ask& ask, std::size_t window) const {
-  engine<T> dry(f_.g, env_, counting_kernels<T>(backend_.has_own_memory));
-  dry.use_windows_of(window);
+  const auto on = [&](const kernels<T>& k) {
+    engine<T> dry(f_.g, env_, k);
+    dry.use_windows_of(window);
+    { const tensor<T> result = ask(dry); }
+    return dry.count().peak;
+  };
+  std::size_t of_device = 0;  // with what its kernels need for themselves
+  if (backend_.rehearse != nullptr) of_device = backend_.rehearse([&] { on(backend_); });
   counted_work() = {};
-  { const tensor<T> result = ask(dry); }
-  return dry.count().peak;
+  const std::size_t of_streams = on(counting_kernels<T>(backend_.has_own_memory));
+  return backend_.rehearse != nullptr ? of_device : of_streams;
 }
 
 template <class T>

@@ -96,6 +96,10 @@ struct kernels final {
 
   T* (*allocate)(std::size_t count);  ///< uninitialised; @throws std::bad_alloc if there is no room
   void (*release)(T*);
+  /// Bytes that were in use at most since the last call, beyond those that were then; and the bytes that `work` would
+  /// have at most at a time, found without doing it: what it reads are zeros. Null on this processor.
+  std::size_t (*most_in_use)() = nullptr;
+  std::size_t (*rehearse)(const std::function<void()>& work) = nullptr;
   void (*upload)(const T* from_host, std::size_t count, T* to);
   void (*download)(const T* from, std::size_t count, T* to_host);  ///< waits for all work before
   /// Remembers what `work` asks of the queue instead of doing it; the pointer keeps it, and is given to `replay`, which

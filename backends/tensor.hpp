@@ -96,7 +96,7 @@ class arena final {
 
   /// @param format  bfloat16 only where kernels have their own memory, and compute in float
   tensor<T> make(const extents& size, number_format format = number_format::whole) const {
-    const std::size_t n = format == number_format::whole ? volume(size) : (volume(size) + 1) / 2;
+    const std::size_t n = (volume(size) * size_of<T>(format) + sizeof(T) - 1) / sizeof(T);
     T* data = storage_->take(n);
     // The counting backend has no storage; the owner must still be something that is released once.
     return {{data, size, contiguous(size), format},

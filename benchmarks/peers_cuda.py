@@ -6,13 +6,16 @@
     alphaform bench --device cuda --replay --peers peers.json
 
 Each job is timed as it is called, and inside a CUDA graph, where the time to launch it does not count; inputs are
-rotated so that no cache holds them. Of several forms of one recurrence the fastest counts. The file holds the times in
-a graph at float32, or as called with --as-called; with --dtype bfloat16, inputs and results have that type.
+rotated so that no cache holds them; slow ones are timed as called alone, three times. Of several forms of one
+recurrence the fastest counts. The file holds the times in a graph at float32, or as called with --as-called; with
+--dtype bfloat16, inputs and results have that type.
 """
 import argparse
 import json
 import math
+import statistics
 import sys
+from unittest import mock
 
 try:
     import torch
@@ -21,6 +24,8 @@ except ImportError as e:
     sys.exit(f"peers_cuda.py: PyTorch cannot be loaded ({e}); 'pip install torch' installs it")
 
 CACHED = 256e6  # bytes; more than any cache holds
+LONG = 10e-3  # seconds of a run; what a cache holds is read in 0.02 ms, which is no matter then
+SLOW = 0.1  # seconds of a run that is timed three times, and in no graph
 
 
 def normal(*shape, dtype, scale=1.0):
@@ -38,6 +43,93 @@ def mamba(T, batch=1, channels=1536, states=16):
         D = torch.ones(channels, device="cuda")
         bias = torch.log(torch.expm1(0.001 * 100 ** torch.rand(channels, device="cuda")))
         return lambda: selective_scan_cuda.fwd(u, dt, A, B, C, D, z, bias, True)
+
+    return make
+
+
+def refuse_all_but_float32(dtype):
+    if dtype != torch.float32:
+        raise ValueError("float32 alone")
+
+
+def mamba_mean_map(T, compiled=False, channels=1536, states=16, width=4):
+    """The mean over channels of H as a user would write it: differences of cumulative steps, in blocks of channels."""
+    block = min(channels, 8 * 2**30 // (4 * T * T * states))  # whose decays take 8 GiB
+
+    def of_block(passed, step, share, gate, A, D, taps, read_write, same):
+        """The sum over these channels for each tap, [taps, T, T]."""
+        between = (passed[:, :, None] - passed[:, None, :]).clamp_(min=0)
+        decay = (between[..., None] * A[:, None, None]).exp_()
+        H = decay.mul_(read_write).sum(-1).tril_().mul_(step[:, None])
+        H.addcmul_(same, D[:, None, None]).mul_(share[:, None]).mul_(gate[..., None])
+        return (taps.T @ H.flatten(1)).unflatten(1, (T, T))
+
+    def make(dtype):
+        refuse_all_but_float32(dtype)
+        filtered, delta, z = (normal(channels, T, dtype=dtype) for _ in range(3))
+        B, C = (normal(T, states, dtype=dtype) for _ in range(2))
+        A = -torch.arange(1, states + 1, device="cuda", dtype=dtype).repeat(channels, 1)
+        bias = torch.log(torch.expm1(0.001 * 100 ** torch.rand(channels, 1, device="cuda")))
+        D, taps = torch.ones(channels, device="cuda"), normal(channels, width, dtype=dtype, scale=0.5)
+        same = torch.eye(T, device="cuda")
+        sum_of = torch.compile(of_block) if compiled else of_block
+
+        def run():
+            step = F.softplus(delta + bias)
+            by_channel = step.cumsum(1), step, filtered.sigmoid(), F.silu(z), A, D, taps
+            read_write = C[:, None] * B
+            by_tap = 0
+            for blocks in zip(*(x.split(block) for x in by_channel)):
+                by_tap = by_tap + sum_of(*blocks, read_write, same)
+            mean = by_tap[width - 1]
+            for lag in range(1, width):
+                mean[:, : T - lag] += by_tap[width - 1 - lag, :, lag:]
+            return mean / channels
+
+        return run
+
+    return make
+
+
+def product_by_steps(decay, token):
+    """Of the decays after a token, factor by factor from the last."""
+    product = torch.ones_like(decay[:, 0])
+    for t in range(decay.shape[1] - 1, token, -1):
+        product = product * decay[:, t]
+    return product
+
+
+def product_by_cumprod(decay, token):
+    """Of the decays after a token, the last of all their products."""
+    later = decay[:, token + 1 :]
+    return torch.cumprod(later, 1)[:, -1] if later.shape[1] else torch.ones_like(decay[:, 0])
+
+
+def mamba_row(T, product, channels=1536, states=16, width=4):
+    """The last row of every channel, by the operations of the paper's released code; it leaves the skip out.
+
+    For each token the decays after it are multiplied anew: by steps for language, by cumprod for images.
+    """
+
+    def make(dtype):
+        refuse_all_but_float32(dtype)
+        filtered, delta, z = (normal(1, channels, T, dtype=dtype) for _ in range(3))
+        B, C = (normal(1, 1, states, T, dtype=dtype) for _ in range(2))
+        A = -torch.arange(1, states + 1, device="cuda", dtype=dtype).repeat(channels, 1)
+        bias = torch.log(torch.expm1(0.001 * 100 ** torch.rand(channels, 1, device="cuda")))
+        taps = normal(channels, 1, width, dtype=dtype, scale=0.5)
+
+        def run():
+            step = F.softplus(delta + bias)
+            decay = torch.einsum("bdt,dn->btdn", step, A).exp()
+            write = torch.einsum("bdt,bnt->btdn", step, B[:, 0])
+            row = torch.zeros_like(step)
+            for token in range(T):
+                row[..., token] = (C[..., -1] * product(decay, token) * write[:, token]).sum(-1)
+            shared = F.pad(row * filtered.sigmoid(), (0, width - 1))
+            return F.silu(z[..., -1:]) * F.conv1d(shared, taps.flip(-1), groups=channels)
+
+        return run
 
     return make
 
@@ -125,27 +217,52 @@ def gated_delta(T):
     return delta(T, 24, 64, 64, "head", lambda q, k, v, g, kk, b: chunk_gated_delta_rule(q, kk, v, g, b))
 
 
+def runs_compiled_kernels(run):
+    """Whether it calls the compiled scan and filter, without which transformers goes through the tokens in Python."""
+    try:
+        import causal_conv1d_cuda
+        import selective_scan_cuda
+    except ImportError:
+        return False
+    called = [(selective_scan_cuda, "fwd"), (causal_conv1d_cuda, "causal_conv1d_fwd")]
+    spies = [mock.patch.object(module, name, wraps=getattr(module, name)) for module, name in called]
+    with spies[0] as scan, spies[1] as causal_filter:
+        run()
+    return scan.called and causal_filter.called
+
+
 def mamba_model(T):
-    """A Mamba 130m with random weights, every logit; by compiled kernels where mamba_ssm and causal_conv1d are there."""
+    """A Mamba 130m with random weights, every logit; by compiled kernels where they are there, which is said."""
     from transformers import MambaConfig, MambaForCausalLM
 
     config = MambaConfig(vocab_size=50280, hidden_size=768, num_hidden_layers=24, state_size=16)
 
-    def make(dtype):
-        model = MambaForCausalLM(config).to("cuda", dtype).eval()
-        ids = torch.randint(50280, (1, T), device="cuda")
-        return lambda: model(ids, use_cache=False).logits
+    def of(training):  # a mixer is one call then; nothing is left out at random
+        def make(dtype):
+            model = MambaForCausalLM(config).to("cuda", dtype).train(training)
+            ids = torch.randint(50280, (1, T), device="cuda")
+            by = "by compiled kernels" if runs_compiled_kernels(lambda: model(ids[:, :8], use_cache=False)) else (
+                "WITHOUT compiled kernels, token by token in Python")
+            print(f"Mamba 130m of transformers, mixers {'in one call' if training else 'in parts'}: {by}", flush=True)
+            return lambda: model(ids, use_cache=False).logits
 
-    return make
+        return make
+
+    return [of(training=False), of(training=True)]
 
 
 JOBS = [
     ("mamba-core/apply", lambda: [mamba(2048)]),
     ("mamba-core/apply-65536", lambda: [mamba(65536)]),
     ("mamba-core/apply-batch", lambda: [mamba(2048, batch=8)]),
+    ("mamba/map", lambda: [mamba_mean_map(1024)]),
+    ("mamba/map-compiled", lambda: [mamba_mean_map(1024, compiled=True)]),
+    ("mamba/row", lambda: [mamba_row(2048, product_by_cumprod)]),
+    ("mamba/row-1024", lambda: [mamba_row(1024, product_by_cumprod)]),
+    ("mamba/row-1024-by-steps", lambda: [mamba_row(1024, product_by_steps)]),
     ("hgrn-core/apply", lambda: hgrn(65536)),
     ("hgrn-core/apply-2048", lambda: hgrn(2048)),
-    ("model/130m-2048", lambda: [mamba_model(2048)]),
+    ("model/130m-2048", lambda: mamba_model(2048)),
 ] + [
     (f"{group}/apply{suffix}", lambda of=of, T=T: [of(T)])
     for suffix, T in (("", 4096), ("-2048", 2048), ("-16384", 16384))
@@ -160,34 +277,38 @@ JOBS = [
 ]
 
 
+def seconds_of(run, times=1):
+    """Of one run, the mean of so many behind each other."""
+    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    start.record()
+    for _ in range(times):
+        run()
+    end.record()
+    torch.cuda.synchronize()
+    return 1e-3 * start.elapsed_time(end) / times
+
+
 def median_seconds(run, times=20):
     """Of so many measurements, each of a few runs behind each other."""
     for _ in range(3):
         run()
     torch.cuda.synchronize()
-    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    start.record()
-    run()
-    end.record()
-    torch.cuda.synchronize()
-    together = max(1, math.ceil(2 / max(start.elapsed_time(end), 1e-3)))
-    found = []
-    for _ in range(times):
-        start.record()
-        for _ in range(together):
-            run()
-        end.record()
-        torch.cuda.synchronize()
-        found.append(start.elapsed_time(end) / together)
-    return sorted(found)[len(found) // 2] * 1e-3
+    together = max(1, math.ceil(2e-3 / max(seconds_of(run), 1e-6)))
+    return statistics.median_high(seconds_of(run, together) for _ in range(times))
 
 
 def timed(make, dtype):
-    """Seconds as called, and in a CUDA graph."""
+    """Seconds as called, and in a CUDA graph, which is infinity for a slow job."""
     before = torch.cuda.memory_allocated()
     jobs = [make(dtype)]
     each = max(torch.cuda.memory_allocated() - before, 1)
-    jobs += [make(dtype) for _ in range(min(8, math.ceil(CACHED / each)) - 1)]
+    jobs[0]()  # compiles it, where that is due
+    torch.cuda.synchronize()
+    once = seconds_of(jobs[0])
+    if once > SLOW:
+        return statistics.median([once, seconds_of(jobs[0]), seconds_of(jobs[0])]), math.inf
+    if once < LONG:
+        jobs += [make(dtype) for _ in range(min(8, math.ceil(CACHED / each)) - 1)]
 
     def run():
         for job in jobs:
@@ -219,9 +340,10 @@ def main():
                 print(f"{name}: left out ({type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''})", file=sys.stderr)
                 continue
             called, in_graph = (min(times) for times in zip(*both))
-            seconds[name] = called if options.as_called else in_graph
-            print(f"{name:<28} {options.dtype:<9} as called {1e3 * called:9.4f} ms, in a graph {1e3 * in_graph:9.4f} ms",
-                  flush=True)
+            slow = math.isinf(in_graph)
+            seconds[name] = called if options.as_called or slow else in_graph
+            print(f"{name:<28} {options.dtype:<9} as called {1e3 * called:9.4f} ms, "
+                  + ("too slow for a graph" if slow else f"in a graph {1e3 * in_graph:9.4f} ms"), flush=True)
     by = f"PyTorch {torch.__version__} on {torch.cuda.get_device_name()}, {options.dtype}"
     with open(options.output, "w") as file:
         json.dump({"by": by, "threads": 1, "seconds": seconds}, file, indent=2)

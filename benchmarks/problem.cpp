@@ -181,7 +181,7 @@ std::size_t problem::length(axes one, std::string_view name) const {
 double problem::stream_bytes() const {
   double numbers = static_cast<double>(volume(attention().stream()));
   for (const auto& [name, x] : env_.inputs) numbers += static_cast<double>(volume(x.v.size));
-  return numbers * (format_of_inputs() == number_format::whole ? 4 : 2);
+  return numbers * static_cast<double>(size_of<float>(format_of_inputs()));
 }
 
 }  // namespace alphaform::benchmarks

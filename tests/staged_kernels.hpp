@@ -99,6 +99,7 @@ class staged_table final {
     static const kernels<float> table = [] {
       kernels<float> t = *device;
       t.has_own_memory = false;
+      t.most_in_use = nullptr, t.rehearse = nullptr;
       t.allocate = [](std::size_t n) { return new float[n]; };
       t.release = [](float* p) { delete[] p; };
       t.upload = [](const float* from, std::size_t n, float* to) { std::copy_n(from, n, to); };

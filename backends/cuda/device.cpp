@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <alphaform/backends/cuda/device.hpp>
+#include <alphaform/backends/cuda/rehearsal.hpp>
 #include <alphaform/error.hpp>
 #include <cstdint>
 #include <limits>
@@ -35,12 +36,20 @@ bool is_recording() {
   return cudaStreamIsCapturing(queue(), &status) != cudaSuccess || status != cudaStreamCaptureStatusNone;
 }
 
+cudaMemPool_t pool() {
+  cudaMemPool_t p = nullptr;
+  check(cudaDeviceGetDefaultMemPool(&p, 0), "find the memory pool");
+  return p;
+}
 /// What the pool keeps for later, once all work is done.
 void give_pool_back() {
-  cudaMemPool_t pool = nullptr;
   check(cudaStreamSynchronize(queue()), "finish its work");
-  check(cudaDeviceGetDefaultMemPool(&pool, 0), "find the memory pool");
-  check(cudaMemPoolTrimTo(pool, 0), "give memory back");
+  check(cudaMemPoolTrimTo(pool(), 0), "give memory back");
+}
+std::size_t of_the_pool(cudaMemPoolAttr asked) {
+  std::uint64_t bytes = 0;
+  check(cudaMemPoolGetAttribute(pool(), asked, &bytes), "tell what its pool has given out");
+  return bytes;
 }
 
 out_of_memory no_room(std::size_t bytes) {
@@ -84,6 +93,7 @@ std::size_t shared_memory() {
 
 float* allocate(std::size_t count) {
   if (count == 0) return nullptr;
+  if (is_rehearsing()) return take_rehearsed(count * sizeof(float));
   void* p = nullptr;
   cudaError_t e = cudaMallocAsync(&p, count * sizeof(float), queue());
   if (e == cudaErrorMemoryAllocation && !is_recording()) {
@@ -100,14 +110,32 @@ float* allocate(std::size_t count) {
 }
 
 void release(float* p) {
-  if (p != nullptr) cudaFreeAsync(p, queue());
+  if (p == nullptr) return;
+  if (is_rehearsing()) return release_rehearsed(p);
+  cudaFreeAsync(p, queue());
+}
+
+std::size_t most_in_use() {
+  static std::size_t before = 0;
+  const std::size_t most = of_the_pool(cudaMemPoolAttrUsedMemHigh) - before;
+  std::uint64_t none = 0;
+  check(cudaMemPoolSetAttribute(pool(), cudaMemPoolAttrUsedMemHigh, &none), "count its memory anew");
+  before = of_the_pool(cudaMemPoolAttrUsedMemCurrent);
+  return most;
+}
+
+void clear(void* at, std::size_t bytes) {
+  if (is_rehearsing()) return;
+  check(cudaMemsetAsync(at, 0, bytes, queue()), "clear memory");
 }
 
 void upload(const float* from_host, std::size_t count, float* to) {
+  if (is_rehearsing()) return;
   check(cudaMemcpyAsync(to, from_host, count * sizeof(float), cudaMemcpyHostToDevice, queue()), "take numbers");
 }
 
 void download(const float* from, std::size_t count, float* to_host) {
+  if (is_rehearsing()) return std::fill_n(to_host, count, 0.0f), void();
   check(cudaMemcpyAsync(to_host, from, count * sizeof(float), cudaMemcpyDeviceToHost, queue()), "give numbers back");
   check(cudaStreamSynchronize(queue()), "finish its work");
 }

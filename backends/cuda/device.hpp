@@ -21,6 +21,9 @@ std::size_t shared_memory();  ///< bytes that the threads of a block can have
 
 float* allocate(std::size_t count);  ///< uninitialised; @throws out_of_memory with the sizes if there is no room
 void release(float*);
+/// Bytes of the pool that were in use at most since the last call, beyond those that were then.
+std::size_t most_in_use();
+void clear(void* at, std::size_t bytes);  ///< to 0
 void upload(const float* from_host, std::size_t count, float* to);
 void download(const float* from, std::size_t count, float* to_host);  ///< waits for the queue
 

@@ -1,6 +1,7 @@
 // The float32 backend of the first CUDA device.
 #include <alphaform/backends/cuda/device.hpp>
 #include <alphaform/backends/cuda/functions.hpp>
+#include <alphaform/backends/cuda/rehearsal.hpp>
 #include <alphaform/backends/cuda/widened.hpp>
 
 namespace alphaform {
@@ -15,6 +16,8 @@ kernels<float> make_table() {
   k.has_own_memory = true;
   k.allocate = cuda::allocate;
   k.release = cuda::release;
+  k.most_in_use = cuda::most_in_use;
+  k.rehearse = cuda::rehearse;
   k.upload = cuda::upload;
   k.download = cuda::download;
   k.record = cuda::record;

@@ -10,7 +10,7 @@ evaluation<T>::evaluation(engine<T>& whole, const kernels<T>& k, carried<T>* car
       env_(whole.env()),
       k_(k),
       shapes_(whole.sizes()),
-      arena_(k, true),
+      arena_(k, !k.has_own_memory),
       carry_(carry) {}
 
 template <class T>

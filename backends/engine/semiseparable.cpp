@@ -93,14 +93,17 @@ void add_window(engine<T>& e, const semiseparable& form, const window& w, std::s
   std::vector<tensor<T>> keep;
   channel_matrices<T> m;
   m.core = here.controls(form.core, w, keep);
-  tensor<T> skip = here.memory().filled(single, 0);
+  std::optional<tensor<T>> all;
   const auto add = [&](const tensor<T>& own) {
-    const tensor<T> sum = here.memory().make(together(skip.v.size, own.v.size));
-    e.run().plus(skip, own, sum);
-    skip = sum;
+    if (!all) return all = own, void();
+    const tensor<T> sum = here.memory().make(together(all->v.size, own.v.size));
+    e.run().plus(*all, own, sum);
+    all = sum;
   };
   for (const streams& term : form.skip) add(here.product(term, w));
   for (const streams& bonus : form.core.bonus) add(here.read_bonus(form.core, bonus, w));
+  const tensor<T> skip = all ? *all : here.memory().filled(single, 0);
+  all.reset();
   m.skip = skip;
   if (form.taps != absent) m.taps = w.lanes_of(stream_parameter(e.env(), e.graph()[form.taps]));
   // Where nothing tells the channels apart, one stands for all.
@@ -110,6 +113,7 @@ void add_window(engine<T>& e, const semiseparable& form, const window& w, std::s
   const bool sums = over != over_channels::maximum;
   const tensor<T> each = here.memory().filled(single, sums && !apart ? weight * static_cast<T>(channels) : weight);
   m.weight = each;
+  here.next_window();  // streams that only led to others
   e.run().channel_map(m, over, map);
   e.memory().held_beside(here.memory().count().peak);
 }

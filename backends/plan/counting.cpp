@@ -17,31 +17,36 @@ constexpr auto made_of_exp = tabulate(functions_tuple, [](auto f) {
          std::is_same_v<F, functions::sigmoid> || std::is_same_v<F, functions::silu>;
 });
 
+template <class V>
+double entries(const V& v) {
+  return static_cast<double>(volume(v.size));
+}
+template <class T>
+double bytes_of(const view<T>& v) {
+  return entries(v) * static_cast<double>(size_of<T>(v.format));
+}
+
 /// One call of a kernel: so many operations and function values, and the bytes of all operands.
-template <class T, class... V>
+template <class... V>
 void count(std::string_view kernel, double flops, double functions, const V&... v) {
   work& w = counted_work()[kernel];
   ++w.calls;
   w.flops += flops;
   w.functions += functions;
-  w.bytes += (static_cast<double>(volume(v.size)) + ...) * sizeof(T);
-}
-template <class V>
-double entries(const V& v) {
-  return static_cast<double>(volume(v.size));
+  w.bytes += (bytes_of(v) + ...);
 }
 
 template <class T>
 void count_recurrence(std::string_view kernel, const recurrence<T>& r, double per_entry, view<const T> x, view<T> h,
                       view<T> y) {
   const extents decays = together(r.decay.u.size, r.decay.v.size);
-  count<T>(kernel, per_entry * entries(h) * static_cast<double>(y.of(axis::token)),
-           r.logarithmic ? static_cast<double>(volume(decays)) : 0, r.decay.u, r.decay.v, r.write.u, r.write.v,
-           r.read.u, r.read.v, x, y);
+  count(kernel, per_entry * entries(h) * static_cast<double>(y.of(axis::token)),
+        r.logarithmic ? static_cast<double>(volume(decays)) : 0, r.decay.u, r.decay.v, r.write.u, r.write.v, r.read.u,
+        r.read.v, x, y);
   if (!r.bonus) return;
   work& w = counted_work()[kernel];
   w.flops += 4 * entries(h) / static_cast<double>(h.of(axis::chan)) * static_cast<double>(y.of(axis::token));
-  w.bytes += (entries(r.bonus->u) + entries(r.bonus->v)) * sizeof(T);
+  w.bytes += bytes_of(r.bonus->u) + bytes_of(r.bonus->v);
 }
 
 /// States forward twice and backward once.
@@ -50,11 +55,10 @@ void count_gradient(const recurrence<T>& r, view<const T> x, view<const T> g, st
   extents all = single;
   for (const view<const T>& v : {r.decay.u, r.decay.v, r.write.v, r.read.v, x, g}) all = together(all, v.size);
   const auto states = static_cast<double>(volume(all));
-  count<T>("unrolled_gradient", (12 + 3 * static_cast<double>(sums.size())) * states, r.logarithmic ? 2 * states : 0,
-           r.decay.u, r.decay.v, r.write.u, r.write.v, r.read.u, r.read.v, x, g);
+  count("unrolled_gradient", (12 + 3 * static_cast<double>(sums.size())) * states, r.logarithmic ? 2 * states : 0,
+        r.decay.u, r.decay.v, r.write.u, r.write.v, r.read.u, r.read.v, x, g);
   for (const state_sum<T>& s : sums)
-    counted_work()["unrolled_gradient"].bytes +=
-        sizeof(T) * (entries(s.weight.u) + entries(s.weight.v) + entries(s.to));
+    counted_work()["unrolled_gradient"].bytes += bytes_of(s.weight.u) + bytes_of(s.weight.v) + bytes_of(s.to);
 }
 
 template <class T>
@@ -66,7 +70,7 @@ void count_attention(view<const T> q, view<const T> key, std::size_t window, vie
                     pairs = seen * (seen + 1) / 2 + (tokens > seen ? (tokens - seen) * seen : 0);
   const auto weights = static_cast<double>(volume(heads) * pairs),
              values = static_cast<double>(volume(y.size) / tokens) * static_cast<double>(pairs);
-  count<T>("attend", 2 * static_cast<double>(q.of(axis::state)) * weights + 2 * values, weights, q, key, x, y);
+  count("attend", 2 * static_cast<double>(q.of(axis::state)) * weights + 2 * values, weights, q, key, x, y);
 }
 
 /// Products of all pairs of tokens in every state; decays once for each level of a halved triangle.
@@ -78,8 +82,8 @@ void count_map(const channel_matrices<T>& m, view<T> map) {
   at(all, axis::token) = 1;
   const auto tokens = static_cast<double>(map.of(axis::token)), lanes = static_cast<double>(volume(all)),
              levels = std::max(1.0, std::log2(tokens / 32) + 1);
-  count<T>("channel_map", tokens * (tokens + 1) * lanes, m.core.logarithmic ? tokens * lanes * levels : 0,
-           m.core.decay.u, m.core.write.u, m.core.read.u, m.core.write.v, m.core.read.v, map, map);
+  count("channel_map", tokens * (tokens + 1) * lanes, m.core.logarithmic ? tokens * lanes * levels : 0, m.core.decay.u,
+        m.core.write.u, m.core.read.u, m.core.write.v, m.core.read.v, map, map);
 }
 
 template <class T>
@@ -93,8 +97,8 @@ void count_program(std::string_view kernel, const pointwise& p, std::span<const 
     else if (n.is != pointwise::operation::load && n.is != pointwise::operation::number)
       ++operations;
   }
-  count<T>(kernel, operations * entries(y), functions * entries(y), y);
-  for (const view<const T>& x : operands) counted_work()[kernel].bytes += entries(x) * sizeof(T);
+  count(kernel, operations * entries(y), functions * entries(y), y);
+  for (const view<const T>& x : operands) counted_work()[kernel].bytes += bytes_of(x);
 }
 
 /// Six operations and an exponential for every state of a token, beside the program's.
@@ -106,7 +110,7 @@ void count_pass(const pointwise& p, const state_factors<T>& f, std::span<const v
   const double states = entries(h) * static_cast<double>(y.of(axis::token));
   w.flops += 6 * states;
   w.functions += f.log_decay.of(axis::state) == 1 ? entries(y) : states;
-  w.bytes += (entries(f.log_decay) + entries(f.write) + entries(f.read)) * sizeof(T);
+  w.bytes += bytes_of(f.log_decay) + bytes_of(f.write) + bytes_of(f.read);
 }
 
 template <class T>
@@ -122,12 +126,12 @@ kernels<T> make_table(bool has_own_memory) {
   k.enter = [] { return 0u; };
   k.leave = [](unsigned) {};
   k.expect = [](std::span<const in>) {};
-  k.fill = [](T, out y) { count<T>("fill", 0, 0, y); };
-  k.unit = [](std::size_t, out y) { count<T>("unit", 0, 0, y); };
-  k.eye = [](out y) { count<T>("eye", 0, 0, y); };
-  k.copy = [](in x, out y) { count<T>("copy", 0, 0, x, y); };
+  k.fill = [](T, out y) { count("fill", 0, 0, y); };
+  k.unit = [](std::size_t, out y) { count("unit", 0, 0, y); };
+  k.eye = [](out y) { count("eye", 0, 0, y); };
+  k.copy = [](in x, out y) { count("copy", 0, 0, x, y); };
   k.map = [](code f, in x, out y) {
-    count<T>("map", made_of_exp[f] ? 0 : entries(y), made_of_exp[f] ? entries(x) : 0, x, y);
+    count("map", made_of_exp[f] ? 0 : entries(y), made_of_exp[f] ? entries(x) : 0, x, y);
   };
   k.evaluate = [](const pointwise& p, std::span<const in> operands, out y) {
     count_program<T>("evaluate", p, operands, y);
@@ -135,24 +139,24 @@ kernels<T> make_table(bool has_own_memory) {
   k.scan = [](const pointwise& p, std::span<const in> operands, out, out y) {
     count_program<T>("scan", p, operands, y);
   };
-  k.times = [](in a, in b, out y) { count<T>("times", entries(y), 0, a, b, y); };
-  k.plus = [](in a, in b, out y) { count<T>("plus", entries(y), 0, a, b, y); };
-  k.larger = [](in a, in b, out y) { count<T>("larger", entries(y), 0, a, b, y); };
-  k.total = [](T, bool, in x, out y) { count<T>("total", 2 * entries(x), 0, x, y); };
-  k.inverse = [](in x, out y) { count<T>("inverse", entries(y), 0, x, y); };
+  k.times = [](in a, in b, out y) { count("times", entries(y), 0, a, b, y); };
+  k.plus = [](in a, in b, out y) { count("plus", entries(y), 0, a, b, y); };
+  k.larger = [](in a, in b, out y) { count("larger", entries(y), 0, a, b, y); };
+  k.total = [](T, bool, in x, out y) { count("total", 2 * entries(x), 0, x, y); };
+  k.inverse = [](in x, out y) { count("inverse", entries(y), 0, x, y); };
   k.linear = [](in w, axis, axis, in x, out y) {
-    count<T>("linear", 2 * static_cast<double>(w.of(axis::head)) * entries(y), 0, w, x, y);
+    count("linear", 2 * static_cast<double>(w.of(axis::head)) * entries(y), 0, w, x, y);
   };
   k.linear_adjoint = [](in w, axis, axis, in g, out y) {
-    count<T>("linear_adjoint", 2 * static_cast<double>(w.of(axis::token)) * entries(y), 0, w, g, y);
+    count("linear_adjoint", 2 * static_cast<double>(w.of(axis::token)) * entries(y), 0, w, g, y);
   };
-  k.shift = [](std::ptrdiff_t, in x, out y) { count<T>("shift", 0, 0, x, y); };
-  k.reverse = [](in x, out y) { count<T>("reverse", 0, 0, x, y); };
-  k.gather = k.scatter = [](in order, in x, out y) { count<T>("gather", 0, 0, order, x, y); };
+  k.shift = [](std::ptrdiff_t, in x, out y) { count("shift", 0, 0, x, y); };
+  k.reverse = [](in x, out y) { count("reverse", 0, 0, x, y); };
+  k.gather = k.scatter = [](in order, in x, out y) { count("gather", 0, 0, order, x, y); };
   k.fir = k.fir_adjoint = [](in w, in x, out y) {
-    count<T>("fir", 2 * static_cast<double>(w.of(axis::tap)) * entries(y), 0, w, x, y);
+    count("fir", 2 * static_cast<double>(w.of(axis::tap)) * entries(y), 0, w, x, y);
   };
-  k.peak = [](in l, in key, out y) { count<T>("peak", 2 * entries(y), 0, l, key, y); };
+  k.peak = [](in l, in key, out y) { count("peak", 2 * entries(y), 0, l, key, y); };
   k.unrolled = [](const recurrence<T>& r, in x, out h, out y) { count_recurrence<T>("unrolled", r, 6, x, h, y); };
   k.unrolled_adjoint = [](const recurrence<T>& r, in g, out h, out y) {
     count_recurrence<T>("unrolled_adjoint", r, 6, g, h, y);

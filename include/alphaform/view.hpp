@@ -41,6 +41,11 @@ constexpr extents stream_extents(std::size_t tokens, std::size_t channels) {
 /// How numbers of a stream are stored: as what kernels compute in, or on a device rounded to bfloat16, the upper halves
 /// of float32.
 enum class number_format : std::uint8_t { whole, bfloat16 };
+/// Bytes of one, where kernels compute in T.
+template <class T>
+constexpr std::size_t size_of(number_format f) {
+  return f == number_format::whole ? sizeof(T) : 2;
+}
 
 template <class T>
 struct view final {
@@ -58,7 +63,7 @@ struct view final {
     if (data == nullptr) return nullptr;
     if (format == number_format::whole) return data + elements;
     using byte = std::conditional_t<std::is_const_v<T>, const std::byte, std::byte>;
-    return reinterpret_cast<T*>(reinterpret_cast<byte*>(data) + 2 * elements);
+    return reinterpret_cast<T*>(reinterpret_cast<byte*>(data) + size_of<T>(format) * elements);
   }
 
   /// The entries [begin, end) of one axis; an axis of size 1 is the same for every entry and stays as it is.

@@ -25,6 +25,7 @@ class short_memory final {
     allocate_ = device.allocate, release_ = device.release;
     kernels_.allocate = [](std::size_t n) { return now_->allocate(n); };
     kernels_.release = [](float* p) { now_->release(p); };
+    kernels_.rehearse = nullptr;  // what kernels need for themselves is not taken here
   }
   short_memory(const short_memory&) = delete;
   short_memory& operator=(const short_memory&) = delete;

@@ -9,16 +9,25 @@ namespace alphaform::cuda::maps {
 
 constexpr unsigned most_direct_states = 16, most_direct_reach = 3, leaf = 16;
 
+/// Which of 32 tokens have an infinite u, and how many before them.
+struct resets_of_32 final {
+  unsigned before, here;
+  __device__ unsigned until(unsigned token) const { return before + __popc(here & ((1u << token % 32) - 1)); }
+};
+
 /// What a launch works on: some channels.
 struct direct final {
   channels m;
   square map;
   unsigned first_channel, last_channel;
-  double* sums;      ///< of u, [channel][token]: over all tokens before this one, resets left out
-  unsigned* resets;  ///< [channel][token]: how many tokens before this one have an infinite u
-  float* parts;      ///< of sums over channels
+  double* sums;          ///< of u, [channel][token]: over all tokens before this one, resets left out
+  resets_of_32* resets;  ///< [channel][token / 32]
+  float* parts;          ///< of sums over channels
 
   __device__ std::size_t line(unsigned c) const { return static_cast<std::size_t>(c - first_channel) * (m.tokens + 1); }
+  __device__ std::size_t resets_line(unsigned c) const {
+    return static_cast<std::size_t>(c - first_channel) * (m.tokens / 32 + 1);
+  }
 };
 
 /// Magnitudes beyond this make every decay 0; so do resets. Smaller ones are summed: a u of 1e11, which no step size

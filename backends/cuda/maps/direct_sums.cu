@@ -11,7 +11,7 @@ __global__ void __launch_bounds__(32 * warps) sum_channels(const direct d) {
   const unsigned c = d.first_channel + blockIdx.x * warps + threadIdx.x / 32, lane = threadIdx.x % 32;
   if (c >= d.last_channel) return;
   double* const sums = d.sums + d.line(c);
-  unsigned* const resets = d.resets + d.line(c);
+  resets_of_32* const resets = d.resets + d.resets_line(c);
   double before = 0;
   unsigned resets_before = 0;
   for (unsigned begin = 0; begin <= d.m.tokens; begin += 32 * ahead) {
@@ -35,7 +35,7 @@ __global__ void __launch_bounds__(32 * warps) sum_channels(const direct d) {
       const double earlier = __shfl_up_sync(0xffffffffu, sum, 1);
       if (t <= d.m.tokens) {
         sums[t] = before + (lane == 0 ? 0 : earlier);
-        resets[t] = resets_before + __popc(all_resets & ((1u << lane) - 1));
+        if (lane == 0) resets[t / 32] = {resets_before, all_resets};
       }
       before += __shfl_sync(0xffffffffu, sum, 31);
       resets_before += __popc(all_resets);
@@ -58,11 +58,12 @@ bool fits_direct(const channel_matrices<float>& matrices, const channels& m) {
 
 void add_directly(const channels& m, const square& map) {
   constexpr std::size_t budget = 24u << 20;  // bytes of sums
-  const std::size_t each = (std::size_t{m.tokens} + 1) * (sizeof(double) + sizeof(unsigned)),
+  const std::size_t each_sums = std::size_t{m.tokens} + 1, each_resets = std::size_t{m.tokens} / 32 + 1,
+                    each = each_sums * sizeof(double) + each_resets * sizeof(resets_of_32),
                     most = std::max<std::size_t>(1, budget / each), passes = (m.count + most - 1) / most,
-                    at_once = (m.count + passes - 1) / passes, numbers = at_once * (std::size_t{m.tokens} + 1);
-  const scratch<double> sums(numbers);
-  const scratch<unsigned> resets(numbers);
+                    at_once = (m.count + passes - 1) / passes;
+  const scratch<double> sums(at_once * each_sums);
+  const scratch<resets_of_32> resets(at_once * each_resets);
   direct d{m, map, 0, 0, sums.data(), resets.data(), nullptr};
   for (; d.first_channel < m.count; d.first_channel = d.last_channel) {
     d.last_channel = static_cast<unsigned>(std::min<std::size_t>(m.count, d.first_channel + at_once));

@@ -199,7 +199,7 @@ struct kept_in_memory final {
 template <unsigned Loads>
 struct brought final {
   double origin, sum[Loads];
-  unsigned resets_at_origin, resets[Loads];
+  resets_of_32 resets_at_origin, resets[Loads];
   float factor[Loads], rates[2], tap, weight;
   bool exists;
 };
@@ -326,6 +326,9 @@ class tile_of_map final {
     return i < Tile ? token < m_.tokens : has_column(i - Tile);
   }
   __device__ bool is_row(unsigned k) const { return thread_ + k * of::group_threads < Tile; }
+  /// The token up to which decays are summed for number k, of token t; and for the tile's first row.
+  __device__ unsigned behind(unsigned k, unsigned t) const { return t + (!is_row(k) || !m_.exclusive); }
+  __device__ unsigned origin() const { return min(corner_.row, m_.tokens); }
 
   /// Most threads have one number less than others.
   __device__ bool is_spare(unsigned k) const { return k + 1 == loads && thread_ + k * of::group_threads >= tokens; }
@@ -335,17 +338,17 @@ class tile_of_map final {
     to.exists = c < end;
     if (!to.exists) c = d_.first_channel;
     const std::size_t line = d_.line(c);
-    const unsigned origin = min(corner_.row, m_.tokens);
-    to.origin = d_.sums[line + origin];
-    to.resets_at_origin = d_.resets[line + origin];
+    to.origin = d_.sums[line + origin()];
+    const resets_of_32* const resets = d_.resets + d_.resets_line(c);
+    to.resets_at_origin = resets[origin() / 32];
 #pragma unroll
     for (unsigned k = 0; k < loads; ++k) {
       if (is_spare(k)) continue;
       unsigned t;
       if (!token_at(k, t)) t = 0;
-      const std::size_t place = line + t + (!is_row(k) || !m_.exclusive);
-      to.sum[k] = d_.sums[place];
-      to.resets[k] = d_.resets[place];
+      const unsigned until = behind(k, t);
+      to.sum[k] = d_.sums[line + until];
+      to.resets[k] = resets[until / 32];
       to.factor[k] = is_row(k) ? m_.read(t, c) : m_.write(t, c);
     }
     const unsigned n = thread_ % (states / 2) * 2;
@@ -363,8 +366,8 @@ class tile_of_map final {
       unsigned t;
       float2 x{0, 0};
       if (token_at(k, t) && from.exists) {
-        x.x = from.resets[k] == from.resets_at_origin ? fabsf(static_cast<float>(from.sum[k] - from.origin))
-                                                      : most_of_sum;
+        const bool is_reset = from.resets[k].until(behind(k, t)) != from.resets_at_origin.until(origin());
+        x.x = is_reset ? most_of_sum : fabsf(static_cast<float>(from.sum[k] - from.origin));
         x.y = from.factor[k] * (sums && i < Tile ? from.weight : 1);
       }
       if (i < Tile)

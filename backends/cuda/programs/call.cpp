@@ -1,4 +1,5 @@
 #include <alphaform/backends/cuda/programs/call.hpp>
+#include <alphaform/backends/cuda/rehearsal.hpp>
 #include <cstring>
 #include <mutex>
 #include <string>
@@ -45,7 +46,7 @@ call::call(const extents& size, const std::vector<view<float>>& operands, bool t
 }
 
 bool call::lies_on(std::size_t k, std::int64_t numbers, std::size_t first_axis) const {
-  const std::int64_t size = formats_[k] == number_format::whole ? 4 : 2;
+  const auto size = static_cast<std::int64_t>(size_of<float>(formats_[k]));
   bool lies = numbers_[place(k)] % (numbers * size) == 0;
   for (std::size_t a = first_axis; a < call_axes; ++a) lies = lies && step(k, a) % numbers == 0;
   return lies;
@@ -64,6 +65,7 @@ std::vector<view<float>> all_of(std::span<const in> operands) {
 
 cudaKernel_t kernel_of(const pointwise& p, const char* name, const std::vector<std::int64_t>& how,
                        const std::function<std::string()>& source) {
+  if (is_rehearsing()) return nullptr;
   static std::mutex guard;
   static std::unordered_map<std::string, cudaKernel_t> known;
   std::string key = name;

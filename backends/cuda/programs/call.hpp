@@ -42,7 +42,8 @@ class call final {
 /// Operands of a program, to which what a kernel writes may be added.
 std::vector<view<float>> all_of(std::span<const in> operands);
 
-/// The kernel of a program; texts are made and compiled once. @param how  tells apart what is made of one program
+/// The kernel of a program; texts are made and compiled once; none in a rehearsal.
+/// @param how  tells apart what is made of one program
 cudaKernel_t kernel_of(const pointwise&, const char* name, const std::vector<std::int64_t>& how,
                        const std::function<std::string()>& source);
 

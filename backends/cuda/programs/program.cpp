@@ -47,11 +47,11 @@ void scan(const pointwise& p, std::span<const in> operands, out h, out y) {
              tile = std::size_t{scan_warps * scan_run},
              tiles = (static_cast<std::size_t>(c.tokens()) + tile - 1) / tile;
   const scratch<std::uint64_t> shared_by_tiles(1 + 2 * lanes);
-  check(cudaMemsetAsync(shared_by_tiles.data(), 0, (1 + 2 * lanes) * sizeof(std::uint64_t), queue()), "clear memory");
+  clear(shared_by_tiles.data(), (1 + 2 * lanes) * sizeof(std::uint64_t));
   std::uint64_t* between = shared_by_tiles.data();
   void* arguments[] = {c.argument(), &between};
   const cudaKernel_t kernel = kernel_of(p, "scan", c.and_formats({}), [&] { return translated_scan(p, c.formats()); });
-  launch(kernel, static_cast<unsigned>(tiles * groups), scan_warps * 32, tile * 32 * 2 * sizeof(float), arguments);
+  launch(kernel, static_cast<unsigned>(tiles * groups), scan_warps * 32, 0, arguments);
 }
 
 }  // namespace alphaform::cuda

@@ -20,15 +20,40 @@ __device__ inline float4 four(const lies& o, long long at) {
 }
 )";
 
-/// A state is a sum of two numbers: neither is a small change of a large state lost, nor is a product of decays near 1
-/// rounded to them; of decay 0 nothing is left. A block takes 32 lanes and a tile of tokens, a warp a run of these.
-/// What a run makes of a state, h <- keep h + own, is known before the state that comes to the tile, which block after
-/// block hands on; the order in which blocks take tiles is that of their tickets, so that none waits for one that has
-/// not begun.
+/// A block takes 32 lanes and a tile of tokens, a warp a run of these. What a run makes of a state, h <- keep h + own,
+/// is known before the state that comes to the tile, which block after block hands on; the order in which blocks take
+/// tiles is that of their tickets, so that none waits for one that has not begun. What a sum rounds off is added to the
+/// next one. A decay comes as a - 1: a small one is a change, so that nothing of it is lost, and after a large one
+/// nothing of a state is left that was rounded. Backwards a token's decay comes with the next token.
+///
+/// For results of float32 the states of a run are made again from its first one, as sums of two numbers; for those of
+/// bfloat16 keep and own of each token are good enough.
 constexpr std::string_view of_scans = R"(
+template <bool Value> struct known {{ static constexpr bool value = Value; }};
+struct sum {{
+  float value, lost;
+  __device__ explicit sum(float of) : value(of), lost(0.0f) {{}}
+  __device__ float lost_of(bool is_small) const {{ return is_small ? lost : 0.0f; }}
+  __device__ void advance(bool is_small, float a, float b) {{
+    const float kept = is_small ? value : 0.0f, more = fmaf(a, value, b);
+    value = kept + more;
+    lost = more - (value - kept);
+  }}
+  __device__ double exact() const {{ return (double)value + (double)lost; }}
+}};
+struct of_run {{
+  sum own, keep;
+  __device__ of_run() : own(0.0f), keep(1.0f) {{}}
+  __device__ void advance(float change, float b) {{
+    const bool is_small = change > -0.5f;
+    const float a = is_small ? change : 1.0f + change;
+    own.advance(is_small, a, b + own.lost_of(is_small));
+    keep.advance(is_small, a, keep.lost_of(is_small));
+  }}
+}};
 struct state {{
   float high, low;
-  __device__ explicit state(double h) : high((float)h), low((float)(h - (double)(float)h)) {{}}
+  __device__ explicit state(float of_high, float of_low) : high(of_high), low(of_low) {{}}
   __device__ void advance(float a, float b) {{
     const float product = a * high, change = product + b, of_b = change - product, sum = high + change,
                 of_change = sum - high;
@@ -36,12 +61,10 @@ struct state {{
     low = fmaf(a, low, low) + (lost + ((high - (sum - of_change)) + (change - of_change)));
     high = sum;
   }}
-  __device__ float value() const {{ return high + low; }}
-  __device__ double exact() const {{ return (double)high + (double)low; }}
 }};
-extern "C" __global__ void __launch_bounds__({warps} * 32) scan(const call c, unsigned long long* shared_by_tiles) {{
-  extern __shared__ float2 kept[];  // a and b of each token
-  __shared__ double keeps[{warps}][32], owns[{warps}][32], starts[32];
+extern "C" __global__ void __launch_bounds__({warps} * 32, 2) scan(const call c, unsigned long long* shared_by_tiles) {{
+  __shared__ double keeps[{warps}][32], owns[{warps}][32];
+  __shared__ float2 starts[{warps}][32];
   __shared__ unsigned ticket;
   if (threadIdx.x == 0) ticket = (unsigned)atomicAdd(shared_by_tiles, 1ull);
   __syncthreads();
@@ -51,33 +74,40 @@ extern "C" __global__ void __launch_bounds__({warps} * 32) scan(const call c, un
   const bool exists = lane < c.entries;
   long long at[{places}];
   move(c, exists ? (unsigned long long)lane : 0, at);
-{operands}  {result_type}* __restrict__ to = reinterpret_cast<{result_type}*>(c.of[{y}].data) + at[{y}];
-  const long long first = (long long)tile * ({warps} * {run}) + warp * {run};
-  const int count = (int)(c.tokens - first < 0 ? 0 : c.tokens - first < {run} ? c.tokens - first : {run});
-  float2* const own_kept = kept + warp * {run} * 32 + thread;
+  const long long begin = (long long)tile * ({warps} * {run}) + warp * {run}, left = c.tokens - begin;
+  const int count = (int)(left < 0 ? 0 : left < {run} ? left : {run});
+  const long long first = count == 0 ? 0 : {first};
+{operands}  {result_type}* __restrict__ to = reinterpret_cast<{result_type}*>(c.of[{y}].data) + at[{y}] + first * c.of[{y}].step[8];
+  const long long to_step = {way}c.of[{y}].step[8];
   // What some tokens read, all at once: else each load would wait for what is made of the one before.
   constexpr int some = 8;
-  if (exists) {{
-    for (int j0 = 0; j0 < count; j0 += some) {{
+  constexpr bool is_exact = {is_exact};
+  float first_of[{run}], second_of[{run}];  // a - 1 and b of each token, or keep and own
+  of_run here;
+  float change = 0.0f;  // of the token before
+  // Those tokens of a run that are not there change nothing; most runs have all.
+  const auto prepare = [&](auto has_all) {{
+{begin}#pragma unroll
+    for (int j0 = 0; j0 < {run}; j0 += some) {{
 {loads}#pragma unroll
       for (int u = 0; u < some; ++u) {{
-{registers}{before}        if (j0 + u < count) own_kept[(j0 + u) * 32] = make_float2(r{a}, r{b});
+{registers}{before}        const bool is_there = has_all.value || j0 + u < count;
+        const float a = is_there ? r{a} : 0.0f;
+        const float decay = {change}, b = is_there ? r{b} : 0.0f;
+        here.advance(decay, b);
+        change = a;
+        first_of[j0 + u] = is_exact ? decay : here.keep.value;
+        second_of[j0 + u] = is_exact ? b : here.own.value;
       }}
     }}
-  }}
-  state own(0.0), keep(1.0);
-  if (exists) {{
-    for (int j = 0; j < count; ++j) {{
-      const float a = own_kept[j * 32].x, b = own_kept[j * 32].y;
-      {{ state& s = own; {advance} }}
-      keep.advance(a, 0.0f);
-    }}
-  }}
-  keeps[warp][thread] = keep.exact();
-  owns[warp][thread] = own.exact();
+  }};
+  count == {run} ? prepare(known<true>()) : prepare(known<false>());
+{at_end}  keeps[warp][thread] = here.keep.exact();
+  owns[warp][thread] = here.own.exact();
   __syncthreads();
   if (warp == 0) {{
     double all_kept = 1, all_own = 0;
+#pragma unroll
     for (int w = 0; w < {warps}; ++w) {{
       all_own = fma(keeps[w][thread], all_own, owns[w][thread]);
       all_kept *= keeps[w][thread];
@@ -86,42 +116,43 @@ extern "C" __global__ void __launch_bounds__({warps} * 32) scan(const call c, un
     volatile unsigned long long *const high = shared_by_tiles + 1 + lane, *const low = high + c.entries;
     double start = exists ? (double)c.of[{h}].data[at[{h}]] : 0.0;
     if (tile != 0 && exists) {{
-      const auto await = [&](volatile unsigned long long* from) {{
-        unsigned long long both;
-        do both = *from;
-        while (both >> 32 != tile);
-        return (double)__uint_as_float((unsigned)both);
-      }};
-      start = await(high);
-      start += await(low);
+      unsigned long long upper, lower;
+      do upper = *high, lower = *low;
+      while (upper >> 32 != tile || lower >> 32 != tile);
+      start = (double)__uint_as_float((unsigned)upper) + (double)__uint_as_float((unsigned)lower);
     }}
-    starts[thread] = start;
     const double next = fma(all_kept, start, all_own);
     if ((long long)(tile + 1) * ({warps} * {run}) >= c.tokens) {{
       if (exists) c.of[{h}].data[at[{h}]] = (float)next;
     }} else if (exists) {{
-      const state parts(next);
+      const float rounded = (float)next;
       const unsigned long long for_tile = (unsigned long long)(tile + 1) << 32;
-      *high = for_tile | __float_as_uint(parts.high);
-      *low = for_tile | __float_as_uint(parts.low);
+      *high = for_tile | __float_as_uint(rounded);
+      *low = for_tile | __float_as_uint((float)(next - (double)rounded));
+    }}
+#pragma unroll
+    for (int w = 0; w < {warps}; ++w) {{
+      starts[w][thread] = make_float2((float)start, (float)(start - (double)(float)start));
+      start = fma(keeps[w][thread], start, owns[w][thread]);
     }}
   }}
   __syncthreads();
   if (!exists) return;
-  double start = starts[thread];
-  for (int w = 0; w < warp; ++w) start = fma(keeps[w][thread], start, owns[w][thread]);
-  state s(start);
-  for (int j0 = 0; j0 < count; j0 += some) {{
+  const float2 start = starts[warp][thread];
+  state now(start.x, start.y);
+  const auto finish = [&](auto has_all) {{
+{begin}#pragma unroll
+    for (int j0 = 0; j0 < {run}; j0 += some) {{
 {loads}#pragma unroll
-    for (int u = 0; u < some; ++u) {{
-      if (j0 + u >= count) break;
-      const long long i = first + j0 + u, t = {t};
-{registers}{before}      const float a = own_kept[(j0 + u) * 32].x, b = own_kept[(j0 + u) * 32].y;
-      {advance}
-      r{to} = now;
-{after}      put(to + t * c.of[{y}].step[8], r{result});
+      for (int u = 0; u < some; ++u) {{
+{registers}{before}        if (is_exact) now.advance(first_of[j0 + u], second_of[j0 + u]);
+        r{to} = is_exact ? now.high + now.low : fmaf(first_of[j0 + u], start.x, second_of[j0 + u]);
+{after}        if (has_all.value || j0 + u < count) put(to, r{result});
+        to += to_step;
+      }}
     }}
-  }}
+  }};
+  count == {run} ? finish(known<true>()) : finish(known<false>());
 }}
 )";
 
@@ -169,9 +200,6 @@ std::string translated(const pointwise& p, int at_once, const std::vector<number
 std::string translated_scan(const pointwise& p, const std::vector<number_format>& formats) {
   const int h = p.operands, y = h + 1;
   const bool back = p.scan() == operation::scan_back;
-  // A token decays and adds in one order or the other; in between its state is read.
-  const std::string_view advance = back ? "s.advance(0.0f, b); const float now = s.value(); s.advance(a, 0.0f);"
-                                        : "s.advance(a, b); const float now = s.value();";
   std::string before, after;
   int a = 0, b = 0, to = 0;
   bool is_after = false;
@@ -183,27 +211,32 @@ std::string translated_scan(const pointwise& p, const std::vector<number_format>
       (is_after ? after : before) += statement(n, "v{0}[u]");
     }
   }
-  const std::string_view t = back ? "c.tokens - 1 - i" : "i";
-  std::string operands, arrays, loads;
+  const char* const way = back ? "-" : "";
+  std::string operands, begin, arrays, loads;
   for (int k = 0; k < h; ++k) {
-    operands +=
-        fmt::format("  const {1}* __restrict__ p{0} = reinterpret_cast<const {1}*>(c.of[{0}].data) + at[{0}];\n", k,
-                    type_of(formats[static_cast<std::size_t>(k)]));
+    const std::string_view type = type_of(formats[static_cast<std::size_t>(k)]);
+    operands += fmt::format(
+        "  const {1}* const __restrict__ p{0} = reinterpret_cast<const {1}*>(c.of[{0}].data) + at[{0}] + first * "
+        "c.of[{0}].step[8];\n",
+        k, type);
+    begin += fmt::format("    const {1}* __restrict__ q{0} = p{0};\n", k, type);
     arrays += fmt::format("      float v{}[some];\n", k);
-    loads += fmt::format("        v{0}[u] = wide(p{0}[t * c.of[{0}].step[8]]);\n", k);
+    loads += fmt::format(
+        "        v{0}[u] = wide(*q{0});\n        if (has_all.value || j0 + u + 1 < count) q{0} += "
+        "{1}c.of[{0}].step[8];\n",
+        k, way);
   }
-  loads = fmt::format(
-      "{}#pragma unroll\n"
-      "      for (int u = 0; u < some; ++u) {{\n"
-      "        const long long i = first + min(j0 + u, count - 1), t = {};\n{}      }}\n",
-      arrays, t, loads);
+  loads = fmt::format("{}#pragma unroll\n      for (int u = 0; u < some; ++u) {{\n{}      }}\n", arrays, loads);
   return functions_of(p) + call_type(y + 1) + std::string(access_to_numbers) +
-         fmt::format(of_scans, fmt::arg("warps", scan_warps), fmt::arg("run", scan_run), fmt::arg("places", y + 1),
-                     fmt::arg("h", h), fmt::arg("y", y), fmt::arg("operands", operands), fmt::arg("loads", loads),
-                     fmt::arg("result_type", type_of(formats[static_cast<std::size_t>(y)])), fmt::arg("t", t),
+         fmt::format(of_scans, fmt::arg("warps", scan_warps), fmt::arg("run", scan_run),
+                     fmt::arg("is_exact", formats.back() == number_format::whole), fmt::arg("places", y + 1),
+                     fmt::arg("h", h), fmt::arg("y", y), fmt::arg("operands", operands), fmt::arg("begin", begin),
+                     fmt::arg("loads", loads), fmt::arg("result_type", type_of(formats[static_cast<std::size_t>(y)])),
+                     fmt::arg("first", back ? "c.tokens - 1 - begin" : "begin"), fmt::arg("way", way),
                      fmt::arg("registers", registers(p)), fmt::arg("before", before), fmt::arg("a", a),
-                     fmt::arg("b", b), fmt::arg("advance", advance), fmt::arg("to", to), fmt::arg("after", after),
-                     fmt::arg("result", int{p.instructions.back().to}));
+                     fmt::arg("b", b), fmt::arg("change", back ? "change" : "a"),
+                     fmt::arg("at_end", back ? "  here.advance(change, 0.0f);\n" : ""), fmt::arg("to", to),
+                     fmt::arg("after", after), fmt::arg("result", int{p.instructions.back().to}));
 }
 
 }  // namespace alphaform::cuda

@@ -16,8 +16,7 @@ namespace alphaform::cuda {
 std::string translated(const pointwise&, int at_once, const std::vector<number_format>&);
 inline constexpr int scan_warps = 8, scan_run = 32;
 /// A scan, kernel "scan": a block of scan_warps warps for every 32 lanes (entries of the axes) and scan_warps *
-/// scan_run tokens, with two numbers of shared memory for each. Behind the first argument comes
-/// memory for one number of 64 bits and two for each lane, 0 at first.
+/// scan_run tokens. Behind the first argument comes memory for one number of 64 bits and two for each lane, 0 at first.
 std::string translated_scan(const pointwise&, const std::vector<number_format>&);
 
 /// How the states of a pass are divided among the warps of a block.
