@@ -20,48 +20,47 @@ __device__ inline float4 four(const lies& o, long long at) {
 }
 )";
 
-/// A block takes 32 lanes and a tile of tokens, a warp a run of these. What a run makes of a state, h <- keep h + own,
-/// is known before the state that comes to the tile, which block after block hands on; the order in which blocks take
-/// tiles is that of their tickets, so that none waits for one that has not begun. What a sum rounds off is added to the
-/// next one. A decay comes as a - 1: a small one is a change, so that nothing of it is lost, and after a large one
-/// nothing of a state is left that was rounded. Backwards a token's decay comes with the next token.
-///
-/// For results of float32 the states of a run are made again from its first one, as sums of two numbers; for those of
-/// bfloat16 keep and own of each token are good enough.
-constexpr std::string_view of_scans = R"(
-template <bool Value> struct known {{ static constexpr bool value = Value; }};
-struct sum {{
-  float value, lost;
-  __device__ explicit sum(float of) : value(of), lost(0.0f) {{}}
-  __device__ float lost_of(bool is_small) const {{ return is_small ? lost : 0.0f; }}
-  __device__ void advance(bool is_small, float a, float b) {{
-    const float kept = is_small ? value : 0.0f, more = fmaf(a, value, b);
-    value = kept + more;
-    lost = more - (value - kept);
-  }}
-  __device__ double exact() const {{ return (double)value + (double)lost; }}
-}};
-struct of_run {{
-  sum own, keep;
-  __device__ of_run() : own(0.0f), keep(1.0f) {{}}
-  __device__ void advance(float change, float b) {{
-    const bool is_small = change > -0.5f;
-    const float a = is_small ? change : 1.0f + change;
-    own.advance(is_small, a, b + own.lost_of(is_small));
-    keep.advance(is_small, a, keep.lost_of(is_small));
-  }}
-}};
-struct state {{
+// States that are followed for results of float32 are sums of two numbers: neither is a small change of a large state
+// lost, nor is a product of decays near 1 rounded to them; of decay 0 nothing is left. A decay comes as a - 1.
+constexpr std::string_view exact_state = R"(
+struct state {
   float high, low;
-  __device__ explicit state(float of_high, float of_low) : high(of_high), low(of_low) {{}}
-  __device__ void advance(float a, float b) {{
+  __device__ explicit state(float of, float rest = 0.0f) : high(of), low(rest) {}
+  __device__ void advance(float a, float b) {
     const float product = a * high, change = product + b, of_b = change - product, sum = high + change,
                 of_change = sum - high;
     const float lost = fmaf(a, high, -product) + ((product - (change - of_b)) + (b - of_b));
     low = fmaf(a, low, low) + (lost + ((high - (sum - of_change)) + (change - of_change)));
     high = sum;
-  }}
-}};
+  }
+  __device__ float value() const { return high + low; }
+  __device__ double exact() const { return (double)high + (double)low; }
+};
+)";
+// For those of bfloat16 what a sum rounds off is added to the next one; after a large decay nothing is left of it.
+constexpr std::string_view quick_state = R"(
+struct state {
+  float high, low;
+  __device__ explicit state(float of, float rest = 0.0f) : high(of), low(rest) {}
+  __device__ void advance(float a, float b) {
+    const bool is_small = a > -0.5f;
+    const float kept = is_small ? high : 0.0f,
+                more = fmaf(is_small ? a : 1.0f + a, high, b + (is_small ? low : 0.0f));
+    high = kept + more;
+    low = more - (high - kept);
+  }
+  __device__ float value() const { return high; }
+  __device__ double exact() const { return (double)high + (double)low; }
+};
+)";
+
+/// A block takes 32 lanes and a tile of tokens, a warp a run of these. What a run makes of a state, h <- keep h + own,
+/// is known before the state that comes to the tile, which block after block hands on; the order in which blocks take
+/// tiles is that of their tickets, so that none waits for one that has not begun. Backwards a token's decay comes with
+/// the next token. The states of a run are made again from its first one, or for results of bfloat16 by keep and own of
+/// each token.
+constexpr std::string_view of_scans = R"(
+template <bool Value> struct known {{ static constexpr bool value = Value; }};
 extern "C" __global__ void __launch_bounds__({warps} * 32, 2) scan(const call c, unsigned long long* shared_by_tiles) {{
   __shared__ double keeps[{warps}][32], owns[{warps}][32];
   __shared__ float2 starts[{warps}][32];
@@ -83,7 +82,7 @@ extern "C" __global__ void __launch_bounds__({warps} * 32, 2) scan(const call c,
   constexpr int some = 8;
   constexpr bool is_exact = {is_exact};
   float first_of[{run}], second_of[{run}];  // a - 1 and b of each token, or keep and own
-  of_run here;
+  state own(0.0f), keep(1.0f);
   float change = 0.0f;  // of the token before
   // Those tokens of a run that are not there change nothing; most runs have all.
   const auto prepare = [&](auto has_all) {{
@@ -94,16 +93,17 @@ extern "C" __global__ void __launch_bounds__({warps} * 32, 2) scan(const call c,
 {registers}{before}        const bool is_there = has_all.value || j0 + u < count;
         const float a = is_there ? r{a} : 0.0f;
         const float decay = {change}, b = is_there ? r{b} : 0.0f;
-        here.advance(decay, b);
+        own.advance(decay, b);
+        keep.advance(decay, 0.0f);
         change = a;
-        first_of[j0 + u] = is_exact ? decay : here.keep.value;
-        second_of[j0 + u] = is_exact ? b : here.own.value;
+        first_of[j0 + u] = is_exact ? decay : keep.value();
+        second_of[j0 + u] = is_exact ? b : own.value();
       }}
     }}
   }};
   count == {run} ? prepare(known<true>()) : prepare(known<false>());
-{at_end}  keeps[warp][thread] = here.keep.exact();
-  owns[warp][thread] = here.own.exact();
+{at_end}  keeps[warp][thread] = keep.exact();
+  owns[warp][thread] = own.exact();
   __syncthreads();
   if (warp == 0) {{
     double all_kept = 1, all_own = 0;
@@ -146,7 +146,7 @@ extern "C" __global__ void __launch_bounds__({warps} * 32, 2) scan(const call c,
 {loads}#pragma unroll
       for (int u = 0; u < some; ++u) {{
 {registers}{before}        if (is_exact) now.advance(first_of[j0 + u], second_of[j0 + u]);
-        r{to} = is_exact ? now.high + now.low : fmaf(first_of[j0 + u], start.x, second_of[j0 + u]);
+        r{to} = is_exact ? now.value() : fmaf(first_of[j0 + u], start.x, second_of[j0 + u]);
 {after}        if (has_all.value || j0 + u < count) put(to, r{result});
         to += to_step;
       }}
@@ -227,16 +227,18 @@ std::string translated_scan(const pointwise& p, const std::vector<number_format>
         k, way);
   }
   loads = fmt::format("{}#pragma unroll\n      for (int u = 0; u < some; ++u) {{\n{}      }}\n", arrays, loads);
+  const bool is_exact = formats.back() == number_format::whole;
   return functions_of(p) + call_type(y + 1) + std::string(access_to_numbers) +
-         fmt::format(of_scans, fmt::arg("warps", scan_warps), fmt::arg("run", scan_run),
-                     fmt::arg("is_exact", formats.back() == number_format::whole), fmt::arg("places", y + 1),
-                     fmt::arg("h", h), fmt::arg("y", y), fmt::arg("operands", operands), fmt::arg("begin", begin),
-                     fmt::arg("loads", loads), fmt::arg("result_type", type_of(formats[static_cast<std::size_t>(y)])),
+         std::string(is_exact ? exact_state : quick_state) +
+         fmt::format(of_scans, fmt::arg("warps", scan_warps), fmt::arg("run", scan_run), fmt::arg("is_exact", is_exact),
+                     fmt::arg("places", y + 1), fmt::arg("h", h), fmt::arg("y", y), fmt::arg("operands", operands),
+                     fmt::arg("begin", begin), fmt::arg("loads", loads),
+                     fmt::arg("result_type", type_of(formats[static_cast<std::size_t>(y)])),
                      fmt::arg("first", back ? "c.tokens - 1 - begin" : "begin"), fmt::arg("way", way),
                      fmt::arg("registers", registers(p)), fmt::arg("before", before), fmt::arg("a", a),
                      fmt::arg("b", b), fmt::arg("change", back ? "change" : "a"),
-                     fmt::arg("at_end", back ? "  here.advance(change, 0.0f);\n" : ""), fmt::arg("to", to),
-                     fmt::arg("after", after), fmt::arg("result", int{p.instructions.back().to}));
+                     fmt::arg("at_end", back ? "  own.advance(change, 0.0f);\n  keep.advance(change, 0.0f);\n" : ""),
+                     fmt::arg("to", to), fmt::arg("after", after), fmt::arg("result", int{p.instructions.back().to}));
 }
 
 }  // namespace alphaform::cuda
