@@ -87,7 +87,8 @@ class recorded_job final {
 /// Prepares the case when it runs first, beside its ceilings, and keeps it for all repetitions, but no longer.
 class running final {
  public:
-  running(named_case c, const request& r) : case_(std::move(c)), small_(r.small), replays_(r.replay) {}
+  running(named_case c, const request& r)
+      : case_(std::move(c)), small_(r.small), replays_(r.replay && !case_.hands_over) {}
 
   const std::string& name() const { return case_.name; }
   void run(benchmark::State& state) {

@@ -16,6 +16,8 @@ struct job final {
 struct named_case final {
   std::string name, what;
   std::function<job(bool small)> prepare;
+  /// Numbers of this processor go into it or come back: it cannot be recorded.
+  bool hands_over = false;
 };
 
 std::vector<named_case> mamba_cases();    ///< queries of one Mamba layer

@@ -18,12 +18,14 @@ needs needs_of(const model_sizes& s) {
 }
 
 named_case rollout_of(std::size_t tokens) {
-  return {"rollout/" + std::to_string(tokens), "a row through 24 layers", [tokens](bool small) {
+  return {"rollout/" + std::to_string(tokens), "a row through 24 layers",
+          [tokens](bool small) {
             model_sizes s{24, 768, 256, tokens};
             if (small) s = reduced(s);
             const auto m = std::make_shared<random_model>(s);
             return job{needs_of(s), [m] { rollout_row(m->of, m->ids); }};
-          }};
+          },
+          true};
 }
 
 }  // namespace

@@ -196,8 +196,10 @@ subcommand add_bench(CLI::App& app) {
       ->capture_default_str();
   CLI::Option* peers = c->add_option("--peers", o.peers, "Times of other implementations, from benchmarks/peers.py");
   c->add_option("--json", o.json, "File to write all numbers to");
-  c->add_flag("--replay", o.of.replay,
-              "Record each case once and time replays of it, one behind the other, on copies that no cache holds");
+  c->add_flag(
+      "--replay", o.of.replay,
+      "Record each case once and time replays of it, one behind the other, on copies that no cache holds; models "
+      "and rollouts, which hand numbers over, are timed as called");
   c->add_option("--streams", o.streams, "How a device stores inputs and what is computed of them; states are float32")
       ->check(CLI::IsMember({"float32", "bfloat16"}))
       ->capture_default_str();
