@@ -22,8 +22,9 @@ needs needs_of(const model_sizes& s, bool gradient) {
   const auto T = static_cast<double>(s.tokens), W = static_cast<double>(s.width), C = static_cast<double>(s.channels()),
              N = static_cast<double>(model_sizes::states), R = static_cast<double>(s.ranks()),
              L = static_cast<double>(s.layers), V = static_cast<double>(s.vocabulary);
-  const double layers = L * 2 * T * (3 * W * C + C * (2 * R + 2 * N));
-  return {.exponentials = L * T * C * (N + 4),
+  const double weights = L * (3 * W * C + C * (2 * R + 2 * N)), layers = 2 * T * weights;
+  return {.bytes = 4 * (weights + W * V),
+          .exponentials = L * T * C * (N + 4),
           .flops = gradient ? 2 * layers : layers + 2 * T * W * V,
           .products = {s.tokens, 2 * s.channels(), s.width}};
 }
@@ -36,15 +37,15 @@ struct model_row final {
 };
 constexpr std::string_view forward = "every logit", backward = "the gradient of one logit of the last token";
 const model_row rows[] = {
-    {"model/130m", forward, sizes_130m, false, [](const loaded& m) { m.random.of.run(m.random.ids); }},
+    {"model/130m", forward, sizes_130m, false, [](const loaded& m) { m.random.of.run(m.random.text); }},
     {"model/130m-gradient", backward, sizes_130m, true,
-     [](const loaded& m) { m.gradient.of_last_logit(m.random.ids, 1); }},
-    {"model/130m-2048", forward, sizes_130m_2048, false, [](const loaded& m) { m.random.of.run(m.random.ids); }},
+     [](const loaded& m) { m.gradient.of_last_logit(m.random.text, 1); }},
+    {"model/130m-2048", forward, sizes_130m_2048, false, [](const loaded& m) { m.random.of.run(m.random.text); }},
     {"model/130m-2048-gradient", backward, sizes_130m_2048, true,
-     [](const loaded& m) { m.gradient.of_last_logit(m.random.ids, 1); }},
-    {"model/tiny", forward, sizes_tiny, false, [](const loaded& m) { m.random.of.run(m.random.ids); }},
+     [](const loaded& m) { m.gradient.of_last_logit(m.random.text, 1); }},
+    {"model/tiny", forward, sizes_tiny, false, [](const loaded& m) { m.random.of.run(m.random.text); }},
     {"model/tiny-gradient", backward, sizes_tiny, true,
-     [](const loaded& m) { m.gradient.of_last_logit(m.random.ids, 1); }}};
+     [](const loaded& m) { m.gradient.of_last_logit(m.random.text, 1); }}};
 
 }  // namespace
 
@@ -56,8 +57,7 @@ std::vector<named_case> model_cases() {
                      const model_sizes s = small ? reduced(r.sizes) : r.sizes;
                      const auto m = std::make_shared<loaded>(s);
                      return job{needs_of(s, r.gradient), [r, m] { r.run(*m); }};
-                   },
-                   true});
+                   }});
   return all;
 }
 

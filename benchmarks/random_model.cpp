@@ -75,6 +75,7 @@ model_sizes reduced(model_sizes s) {
 
 random_model::random_model(const model_sizes& s) : of(checkpoint_of(s), backend()) {
   for (std::size_t t = 0; t < s.tokens; ++t) ids.push_back(static_cast<std::int64_t>(t * 7919 % s.vocabulary));
+  text = of.text_of(ids);
 }
 
 }  // namespace alphaform::benchmarks

@@ -17,6 +17,7 @@ struct random_model final {
   explicit random_model(const model_sizes&);
   model<float> of;
   std::vector<std::int64_t> ids;
+  stored_text<float> text;
 };
 
 }  // namespace alphaform::benchmarks

@@ -131,6 +131,8 @@ void clear(void* at, std::size_t bytes) {
 
 void upload(const float* from_host, std::size_t count, float* to) {
   if (is_rehearsing()) return;
+  if (is_recording())
+    throw user_error("numbers of this processor would be gone when what is recorded is replayed: store them before");
   check(cudaMemcpyAsync(to, from_host, count * sizeof(float), cudaMemcpyHostToDevice, queue()), "take numbers");
 }
 

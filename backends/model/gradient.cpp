@@ -101,12 +101,11 @@ tensor<T> model_gradient<T>::through_head(const tensor<T>& h, const tensor<T>& g
 }
 
 template <class T>
-gradients<T> model_gradient<T>::backwards(std::span<const std::int64_t> ids, const tensor<T>& g,
-                                          std::size_t first) const {
+gradients<T> model_gradient<T>::backwards(const stored_text<T>& text, const tensor<T>& g, std::size_t first) const {
   for (std::size_t most = most_bytes_;;) {
     std::size_t held = 0;
     try {
-      return backwards(ids, g, first, most, held);
+      return backwards(text, g, first, most, held);
     } catch (const out_of_memory&) {
       if (held == 0) throw;
       most = held / 2;
@@ -116,7 +115,7 @@ gradients<T> model_gradient<T>::backwards(std::span<const std::int64_t> ids, con
 
 /// @param held  bytes of layers that were kept, also where memory was not enough
 template <class T>
-gradients<T> model_gradient<T>::backwards(std::span<const std::int64_t> ids, const tensor<T>& g, std::size_t first,
+gradients<T> model_gradient<T>::backwards(const stored_text<T>& text, const tensor<T>& g, std::size_t first,
                                           std::size_t most_bytes, std::size_t& held) const {
   const kernels<T>& k = m_.backend_;
   const std::size_t layers = m_.layers();
@@ -126,7 +125,7 @@ gradients<T> model_gradient<T>::backwards(std::span<const std::int64_t> ids, con
   std::vector<tensor<T>> before(layers);
   std::vector<std::optional<block>> blocks(layers);
   shared_streams<T> shared, shared_back;  // what later layers read of the first one, and its gradient
-  tensor<T> h = m_.embedded(ids, k);
+  tensor<T> h = m_.embedded(text, k);
   for (std::size_t f = 0; f < first_.size(); ++f) {
     before_layers.push_back(std::make_unique<at_x<T>>(first_[f], m_.first_env_[f], h, k));
     h = before_layers.back()->value();
@@ -174,9 +173,8 @@ gradients<T> model_gradient<T>::backwards(std::span<const std::int64_t> ids, con
 
 template <class T>
 gradients<T> model_gradient<T>::of_logits(std::span<const std::int64_t> ids, const tensor<T>& g) const {
-  m_.needs_ids(ids);
   const entered<T> on(m_.backend_);
-  return backwards(ids, g, 0);
+  return backwards(m_.text_of(ids), g, 0);
 }
 
 template <class T>
@@ -192,14 +190,17 @@ mixer_derivative<T> model_gradient<T>::mixer(std::size_t layer, const tensor<T>&
 
 template <class T>
 gradients<T> model_gradient<T>::of_last_logit(std::span<const std::int64_t> ids, std::size_t output) const {
-  m_.needs_ids(ids);
+  return of_last_logit(m_.text_of(ids), output);
+}
+template <class T>
+gradients<T> model_gradient<T>::of_last_logit(const stored_text<T>& text, std::size_t output) const {
   const std::size_t outputs = m_.classifier_ ? m_.labels().size() : m_.vocabulary();
   if (output >= outputs)
     throw user_error(fmt::format("output {} was asked for, but the model has outputs 0 to {}", output, outputs - 1));
   const entered<T> on(m_.backend_);
   const tensor<T> g = arena<T>(m_.backend_).filled(stream_extents(1, outputs), 0);
   m_.backend_.fill(1, g.slice(axis::chan, output, output + 1));
-  return backwards(ids, g, ids.size() - 1);
+  return backwards(text, g, text.tokens() - 1);
 }
 
 template class model_gradient<float>;

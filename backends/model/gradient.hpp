@@ -25,6 +25,7 @@ class model_gradient final {
   gradients<T> of_logits(std::span<const std::int64_t> ids, const tensor<T>& g) const;
   /// The gradient of one logit at the last token.
   gradients<T> of_last_logit(std::span<const std::int64_t> ids, std::size_t output) const;
+  gradients<T> of_last_logit(const stored_text<T>&, std::size_t output) const;
   /// Bytes that layers may take between the way forward and the way back; those that do not fit are built again, from
   /// the streams between layers, which are always kept. Where memory is short they are fewer. The same gradients, bit
   /// for bit.
@@ -38,8 +39,8 @@ class model_gradient final {
   bool rescales(std::size_t layer) const;
   tensor<T> half() const;
   tensor<T> through_head(const tensor<T>& h, const tensor<T>& g, std::size_t first) const;
-  gradients<T> backwards(std::span<const std::int64_t> ids, const tensor<T>& g, std::size_t first) const;
-  gradients<T> backwards(std::span<const std::int64_t> ids, const tensor<T>& g, std::size_t first,
+  gradients<T> backwards(const stored_text<T>&, const tensor<T>& g, std::size_t first) const;
+  gradients<T> backwards(const stored_text<T>&, const tensor<T>& g, std::size_t first,
                          std::size_t most_bytes, std::size_t& held) const;
 
   const model<T>& m_;

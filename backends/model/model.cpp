@@ -66,7 +66,7 @@ model<T>::model(const checkpoint& file, const kernels<T>& backend)
   const kernels<T>& dry = counting_kernels<T>(backend.has_own_memory);
   const std::int64_t first_id = 0;
   if (features_ == 0)
-    run(embedded(std::span(&first_id, 1), dry), {}, dry, nullptr);
+    run(embedded(text_of(std::span(&first_id, 1), dry), dry), {}, dry, nullptr);
   else
     run(arena<T>(dry).make(stream_extents(1, width_)), {}, dry, nullptr);
   binder_.check_all_read();

@@ -27,6 +27,21 @@ struct forward_pass final {
   shared_streams<T> shared;
 };
 
+template <class T>
+class model;
+
+/// Token ids where the backend reads them, made by a model.
+template <class T>
+class stored_text final {
+ public:
+  std::size_t tokens() const { return ids_.v.of(axis::token); }
+
+ private:
+  friend class model<T>;
+  tensor<T> ids_;  // [T]
+  std::size_t vocabulary_ = 0;
+};
+
 /// Where a classifier's head reads the stream: at the last token, at one of them, or the mean over all.
 struct pooling final {
   enum class kind : std::uint8_t { last, token, mean };
@@ -62,6 +77,11 @@ class model final {
   forward_pass<T> run(std::span<const std::int64_t> ids, const extent_of_run& = {}) const;
   /// The same for tokens that continue those of earlier calls with the same state (a fresh one to begin with).
   forward_pass<T> run(std::span<const std::int64_t> ids, decoding_state<T>& state) const;
+  /// The ids where the backend reads them, for runs that are recorded; and others, as many, in their place.
+  /// @throws user_error as `run` does
+  stored_text<T> text_of(std::span<const std::int64_t> ids) const;
+  void replace(const stored_text<T>&, std::span<const std::int64_t> ids) const;
+  forward_pass<T> run(const stored_text<T>&, const extent_of_run& = {}) const;
   /// @param values  [T, features()], such as the patches of an image; @throws user_error if the model reads ids
   forward_pass<T> run(const tensor<T>& values, const extent_of_run& = {}) const;
   /// The stream that the first layer gets, [T, D].
@@ -123,7 +143,8 @@ class model final {
   tensor<T> projected(std::size_t layer, const tensor<T>& y, const kernels<T>&, text_state<T>*) const;
   shared_streams<T> shared_of(const environment<T>& first) const;
   view<const T> rows_of(const parameter<T>&, std::size_t rows) const;
-  tensor<T> embedded(std::span<const std::int64_t> ids, const kernels<T>&) const;
+  stored_text<T> text_of(std::span<const std::int64_t> ids, const kernels<T>&) const;
+  tensor<T> embedded(const stored_text<T>&, const kernels<T>&) const;
   tensor<T> embedded(const tensor<T>& values, const kernels<T>&) const;
   tensor<T> pooled(const tensor<T>& h, const kernels<T>&) const;
   std::size_t kind_of(const architecture&);

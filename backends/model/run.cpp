@@ -37,10 +37,20 @@ view<const T> model<T>::rows_of(const parameter<T>& p, std::size_t rows) const {
 }
 
 template <class T>
-tensor<T> model<T>::embedded(std::span<const std::int64_t> ids, const kernels<T>& k) const {
-  const tensor<T> x = arena<T>(k).make(stream_extents(ids.size(), width_));
-  const tensor<T> places = stored(std::vector<T>(ids.begin(), ids.end()), stream_extents(ids.size(), 1), k);
-  k.gather(places, rows_of(embeddings_, vocabulary_), x);
+stored_text<T> model<T>::text_of(std::span<const std::int64_t> ids, const kernels<T>& k) const {
+  stored_text<T> text;
+  text.ids_ = stored(std::vector<T>(ids.begin(), ids.end()), stream_extents(ids.size(), 1), k);
+  text.vocabulary_ = vocabulary_;
+  return text;
+}
+
+template <class T>
+tensor<T> model<T>::embedded(const stored_text<T>& text, const kernels<T>& k) const {
+  if (text.vocabulary_ != vocabulary_ || features_ != 0)
+    throw user_error(fmt::format("this text was stored for a model with a vocabulary of {} entries, but this one has {}",
+                                 text.vocabulary_, vocabulary_));
+  const tensor<T> x = arena<T>(k).make(stream_extents(text.tokens(), width_));
+  k.gather(text.ids_, rows_of(embeddings_, vocabulary_), x);
   return x;
 }
 
@@ -183,7 +193,7 @@ template <class T>
 tensor<T> model<T>::before_layers(std::span<const std::int64_t> ids) const {
   needs_ids(ids);
   const entered<T> on(backend_);
-  return before_layers(embedded(ids, backend_), backend_, nullptr);
+  return before_layers(embedded(text_of(ids, backend_), backend_), backend_, nullptr);
 }
 template <class T>
 tensor<T> model<T>::after_layer(std::size_t layer, const tensor<T>& before, shared_streams<T>& shared) const {
@@ -226,7 +236,7 @@ void model<T>::run_stretch(std::span<const std::int64_t> ids, stretch_state<T>& 
   needs_ids(ids);
   const entered<T> on(backend_);
   state.belongs_to(this);
-  run_stretch(embedded(ids, backend_), backend_, state, take);
+  run_stretch(embedded(text_of(ids, backend_), backend_), backend_, state, take);
 }
 template <class T>
 void model<T>::run_stretch(tensor<T> h, const kernels<T>& k, stretch_state<T>& state,
@@ -249,7 +259,7 @@ bool model<T>::comes_in_stretches() const {
   const tensor<T> one = arena<T>(dry).filled(stream_extents(1, 1), 0);
   stretch_state<T> state;
   try {
-    run_stretch(embedded(std::span(&first_id, 1), dry), dry, state, [&](std::size_t, const auto& attention) {
+    run_stretch(embedded(text_of(std::span(&first_id, 1), dry), dry), dry, state, [&](std::size_t, const auto& attention) {
       carried_lanes<T> forward, backward;
       attention->mean_apply(one, &forward);
       attention->mean_adjoint(one, &backward);
@@ -274,7 +284,7 @@ template <class T>
 forward_pass<T> model<T>::run(std::span<const std::int64_t> ids, const extent_of_run& extent) const {
   needs_ids(ids);
   const entered<T> on(backend_);
-  return run(embedded(ids, backend_), extent, backend_, nullptr);
+  return run(embedded(text_of(ids, backend_), backend_), extent, backend_, nullptr);
 }
 
 template <class T>
@@ -283,7 +293,27 @@ forward_pass<T> model<T>::run(std::span<const std::int64_t> ids, decoding_state<
   const entered<T> on(backend_);
   state.belongs_to(this);
   state.rewind();
-  return run(embedded(ids, backend_), {}, backend_, &state);
+  return run(embedded(text_of(ids, backend_), backend_), {}, backend_, &state);
+}
+
+template <class T>
+stored_text<T> model<T>::text_of(std::span<const std::int64_t> ids) const {
+  needs_ids(ids);
+  return text_of(ids, backend_);
+}
+template <class T>
+void model<T>::replace(const stored_text<T>& text, std::span<const std::int64_t> ids) const {
+  needs_ids(ids);
+  if (ids.size() != text.tokens())
+    throw user_error(fmt::format("a text of {} tokens can be replaced by one as long, but not by one of {}",
+                                 text.tokens(), ids.size()));
+  const std::vector<T> numbers(ids.begin(), ids.end());
+  backend_.upload(numbers.data(), numbers.size(), text.ids_.v.data);
+}
+template <class T>
+forward_pass<T> model<T>::run(const stored_text<T>& text, const extent_of_run& extent) const {
+  const entered<T> on(backend_);
+  return run(embedded(text, backend_), extent, backend_, nullptr);
 }
 
 template <class T>
