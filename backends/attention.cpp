@@ -295,7 +295,7 @@ tensor<T> implicit_attention<T>::answer(const query& q, const tensor<T>& operand
     if (p.peak_bytes > most_bytes_)
       throw user_error(fmt::format("{} takes {} bytes beyond weights and inputs, but at most {} were allowed", p.query,
                                    p.peak_bytes, most_bytes_));
-    engine_.use_windows_of(p.window);
+    engine_.use_windows_of(window_of(p.window));
   }
   return answered([&](engine<T>& e) { return run(e, f_, q, stream_, operand); });
 }
@@ -329,7 +329,7 @@ template <class Ask>
 std::size_t implicit_attention<T>::counted(const Ask& ask, std::size_t window) const {
   const auto on = [&](const kernels<T>& k) {
     engine<T> dry(f_.g, env_, k);
-    dry.use_windows_of(window);
+    dry.use_windows_of(window_of(window));
     { const tensor<T> result = ask(dry); }
     return dry.count().peak;
   };

@@ -114,6 +114,10 @@ class implicit_attention final {
   template <class Ask>
   std::size_t counted(const Ask& ask, std::size_t window) const;
   std::size_t largest_window() const { return volume(together(stream_, x().v.size)); }
+  /// A device takes streams that fit into one window as if there were none.
+  std::size_t window_of(std::size_t entries) const {
+    return backend_.has_own_memory && entries >= largest_window() ? engine<T>::usual_window_on(backend_) : entries;
+  }
   query_plan planned(const query&, std::size_t window) const;
   void needs_stream(const tensor<T>&) const;
   void check(const query&) const;

@@ -109,6 +109,15 @@ class arena final {
     kernels_->fill(value, t);
     return t;
   }
+  /// The same numbers, whose bytes this arena counts from now on; it does not own them.
+  tensor<T> counting(const tensor<T>& t) const {
+    const std::size_t bytes = volume(t.v.size) * size_of<T>(t.v.format);
+    storage_->count.add(bytes);
+    return {t.v,
+            std::shared_ptr<void>(t.owner.get(),
+                                  [from = storage_, bytes, owner = t.owner](void*) { from->count.remove(bytes); }),
+            t.home};
+  }
   const memory_count& count() const { return storage_->count; }
   /// Counts memory that was held beside what is now, by arenas of other threads.
   void held_beside(std::size_t bytes) const {

@@ -231,20 +231,30 @@ def runs_compiled_kernels(run):
     return scan.called and causal_filter.called
 
 
-def mamba_model(T):
-    """A Mamba 130m with random weights, every logit; by compiled kernels where they are there, which is said."""
+def mamba_model(T, gradient=False):
+    """A Mamba 130m with random weights; by compiled kernels where they are there, which is said.
+
+    Every logit, or the gradient of one logit of the last token with respect to the stream between the layers.
+    """
     from transformers import MambaConfig, MambaForCausalLM
 
     config = MambaConfig(vocab_size=50280, hidden_size=768, num_hidden_layers=24, state_size=16)
 
     def of(training):  # a mixer is one call then; nothing is left out at random
         def make(dtype):
-            model = MambaForCausalLM(config).to("cuda", dtype).train(training)
+            model = MambaForCausalLM(config).to("cuda", dtype).train(training).requires_grad_(False)
             ids = torch.randint(50280, (1, T), device="cuda")
             by = "by compiled kernels" if runs_compiled_kernels(lambda: model(ids[:, :8], use_cache=False)) else (
                 "WITHOUT compiled kernels, token by token in Python")
             print(f"Mamba 130m of transformers, mixers {'in one call' if training else 'in parts'}: {by}", flush=True)
-            return lambda: model(ids, use_cache=False).logits
+
+            def backwards():
+                with torch.enable_grad():
+                    embedded = model.backbone.embeddings(ids).detach().requires_grad_()
+                    last = model.backbone(inputs_embeds=embedded, use_cache=False).last_hidden_state[:, -1]
+                    return torch.autograd.grad(model.lm_head(last.to(dtype))[0, 1], embedded)
+
+            return backwards if gradient else lambda: model(ids, use_cache=False).logits
 
         return make
 
@@ -263,6 +273,7 @@ JOBS = [
     ("hgrn-core/apply", lambda: hgrn(65536)),
     ("hgrn-core/apply-2048", lambda: hgrn(2048)),
     ("model/130m-2048", lambda: mamba_model(2048)),
+    ("model/130m-2048-gradient", lambda: mamba_model(2048, gradient=True)),
 ] + [
     (f"{group}/apply{suffix}", lambda of=of, T=T: [of(T)])
     for suffix, T in (("", 4096), ("-2048", 2048), ("-16384", 16384))

@@ -137,6 +137,7 @@ problem::problem(const expr& attention, std::string_view name, const problem_siz
     if (n.is<terms::mix>() && n.from.touches(n.to) && y[n.a].is<terms::parameter>())
       draw_parameter(y[n.a].id, {y[n.a].to - (n.to | n.from), n.to, n.from});
   }
+  env_ = placed_on(backend(), std::move(env_));
 }
 
 void problem::draw_input(const node& n) {

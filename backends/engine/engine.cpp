@@ -221,7 +221,7 @@ template <class T>
 extents engine<T>::dry(node_index p, const source& from, bool transposed, const window& w) {
   const work_of_kernels before = counted_work();
   carried<T> nothing;
-  evaluation<T> e(*this, counting_kernels<T>(k_.has_own_memory), decodes() ? &nothing : nullptr);
+  evaluation<T> e(*this, counting_kernels<T>(k_.has_own_memory), decodes() ? &nothing : nullptr, true);
   const tensor<T> y = p == absent ? e.value(from.stream, w) : within(e, p, from, transposed, w, nullptr);
   counted_work() = before;
   return y.v.size;
@@ -316,6 +316,7 @@ extents engine<T>::result_of(node_index p, const source& from, bool transposed) 
 template <class T>
 tensor<T> engine<T>::pass(node_index p, const source& from, bool transposed, number_format as,
                           carried_lanes<T>* states) {
+  const typename remembered_by_all<T>::query asked(remembered());
   const extents size = result_of(p, from, transposed);
   const division d = divided(p, size, from.stream != absent ? shapes_.of(from.stream) : from.x.v.size, transposed,
                              is_one_pass(p) ? std::max<std::size_t>(2, threads()) : 2);
@@ -331,6 +332,7 @@ tensor<T> engine<T>::pass(node_index p, const source& from, bool transposed, num
 template <class T>
 tensor<T> engine<T>::lane_mean(node_index p, const tensor<T>& x, bool transposed, carried_lanes<T>* states) {
   if (states != nullptr) needs_stretches(p, transposed);
+  const typename remembered_by_all<T>::query asked(remembered());
   const extents size = result_of(p, {x}, transposed), line = stream_extents(tokens(), 1);
   const division d = divided(p, size, x.v.size, transposed);
   const T weight = T(1) / static_cast<T>(lanes_of(size));
@@ -347,9 +349,10 @@ tensor<T> engine<T>::lane_mean(node_index p, const tensor<T>& x, bool transposed
   return sums[0];
 }
 
-/// A copy in the engine's own memory, which counts it for as long as it lives.
+/// In the engine's own memory, or at least counted there for as long as it lives.
 template <class T>
 tensor<T> engine<T>::moved_here(evaluation<T>& e, const tensor<T>& part) {
+  if (k_.has_own_memory && part.home != nullptr) return arena_.counting(part);
   const tensor<T> y = arena_.make(part.v.size);
   k_.copy(part, y);
   arena_.held_beside(e.memory().count().peak);
@@ -359,6 +362,7 @@ tensor<T> engine<T>::moved_here(evaluation<T>& e, const tensor<T>& part) {
 /// A pointwise stream, windows of tokens side by side.
 template <class T>
 tensor<T> engine<T>::in_windows(node_index i) {
+  const typename remembered_by_all<T>::query asked(remembered());
   const extents size = shapes_.of(i);
   const bool at_once = at(size, axis::token) == 1 || decodes();
   dry(absent, {.stream = i}, false, at_once ? everything() : window{0, std::min<std::size_t>(2, tokens())});
@@ -435,7 +439,7 @@ std::pair<extents, std::vector<extents>> engine<T>::result_and_carried(node_inde
   const work_of_kernels before = counted_work();
   const window first{0, std::min<std::size_t>(2, tokens())};
   carried<T> between;
-  evaluation<T> e(*this, counting_kernels<T>(k_.has_own_memory), &between);
+  evaluation<T> e(*this, counting_kernels<T>(k_.has_own_memory), &between, true);
   const extents result = e.adjoint(p, first.of(x), first).v.size;
   std::vector<extents> sizes;
   for (const tensor<T>& s : between.states()) sizes.push_back(s.v.size);

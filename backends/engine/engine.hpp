@@ -75,6 +75,12 @@ class engine final {
   const std::vector<bool>& repeated_in(node_index p);
   /// A stream that no token changes, whatever their number: made of parameters alone.
   bool steady(node_index i) const { return steady_[i]; }
+  /// Where the evaluations of a query remember streams together, on a device whose windows have no limit; null if each
+  /// does for itself.
+  remembered_by_all<T>* remembered() {
+    const bool at_once = k_.has_own_memory && window_entries_ == usual_window_on(k_) && has_whole_text();
+    return at_once ? &remembered_ : nullptr;
+  }
   /// A stream that is evaluated whole, once.
   const tensor<T>& kept(node_index i);
 
@@ -141,6 +147,7 @@ class engine final {
   std::map<node_index, bool> sums_states_;
   std::map<node_index, std::vector<bool>> repeated_;
   std::mutex keeping_;
+  remembered_by_all<T> remembered_;
   std::size_t window_entries_ = usual_window_on(k_);
   std::vector<bool> shared_;  // nodes that several others have as an argument
   std::vector<bool> steady_;

@@ -4,28 +4,31 @@
 namespace alphaform {
 
 template <class T>
-evaluation<T>::evaluation(engine<T>& whole, const kernels<T>& k, carried<T>* carry)
+evaluation<T>::evaluation(engine<T>& whole, const kernels<T>& k, carried<T>* carry, bool tries)
     : whole_(whole),
       g_(whole.graph()),
       env_(whole.env()),
       k_(k),
       shapes_(whole.sizes()),
       arena_(k, !k.has_own_memory),
-      carry_(carry) {}
+      carry_(carry),
+      with_others_(tries ? nullptr : whole.remembered()) {}
+
+template <class T>
+void evaluation<T>::next_window() {
+  own_.forget();
+  if (with_others_ != nullptr) with_others_->next_window();
+  read_before_ = std::exchange(read_, {});
+}
+/// What is carried from window to window belongs to one evaluation.
+template <class T>
+remembered<T>& evaluation<T>::shared() {
+  return with_others_ != nullptr && with_others_->is_asked() && carry_ == nullptr ? with_others_->streams() : own_;
+}
 
 template <class T>
 tensor<T> evaluation<T>::state(const extents& size, T initial) {
   return carry_ != nullptr ? carry_->state(arena_, size, initial) : arena_.filled(size, initial);
-}
-
-/// The shared streams of a window; those of the last few windows are remembered.
-template <class T>
-std::unordered_map<node_index, tensor<T>>& evaluation<T>::around(const window& w) {
-  constexpr std::size_t most = 4;
-  for (frame& f : frames_)
-    if (f.w == w) return f.streams;
-  if (frames_.size() == most) frames_.erase(frames_.begin());
-  return frames_.emplace_back(frame{w, {}}).streams;
 }
 
 /// Of a stream that is stored whole.
@@ -56,7 +59,7 @@ tensor<T> evaluation<T>::value(node_index i, const window& w) {
     return w.of(tensor<T>{in_place, nullptr});
   }
   if (whole_.shared(i) || n.is<terms::applied>()) {
-    auto& known = around(w);
+    auto& known = shared().around(w);
     if (const auto found = known.find(i); found != known.end()) return found->second;
   }
   tensor<T> y;
@@ -66,7 +69,7 @@ tensor<T> evaluation<T>::value(node_index i, const window& w) {
     y = local(i, *reach, w);
   else
     return part_of(whole_.kept(i), w);
-  if (whole_.shared(i)) around(w)[i] = y;
+  if (whole_.shared(i)) shared().around(w)[i] = y;
   return y;
 }
 

@@ -3,10 +3,10 @@
 #include <alphaform/backends/engine/carried.hpp>
 #include <alphaform/backends/engine/compiled.hpp>
 #include <alphaform/backends/engine/forms.hpp>
+#include <alphaform/backends/engine/remembered.hpp>
 #include <alphaform/backends/engine/shapes.hpp>
 #include <alphaform/backends/engine/state_branches.hpp>
 #include <alphaform/backends/engine/window.hpp>
-#include <unordered_map>
 #include <utility>
 
 namespace alphaform {
@@ -22,7 +22,10 @@ class evaluation final {
  public:
   /// @param whole  gives streams that are kept whole; @param carry what was left by the tokens before a window (after
   /// it, for a transpose), and is left for those that come next; none if nothing comes before
-  evaluation(engine<T>& whole, const kernels<T>& k, carried<T>* carry);
+  /// @param tries  only to learn what it needs: what it remembers is for itself alone
+  evaluation(engine<T>& whole, const kernels<T>& k, carried<T>* carry, bool tries = false);
+  evaluation(const evaluation&) = delete;
+  evaluation& operator=(const evaluation&) = delete;
 
   /// The stream at `i` within a window.
   tensor<T> value(node_index i, const window&);
@@ -46,10 +49,7 @@ class evaluation final {
   tensor<T> peaks(const node&);
 
   /// Forgets the streams of windows that were evaluated.
-  void next_window() {
-    frames_.clear();
-    read_before_ = std::exchange(read_, {});
-  }
+  void next_window();
   /// Tells kernels what a later window will read of the streams that are stored whole, as far as that is known.
   void expect(const window&, const tensor<T>& x);
   arena<T>& memory() { return arena_; }
@@ -58,11 +58,7 @@ class evaluation final {
 
  private:
   struct operand;
-  struct frame final {
-    window w;
-    std::unordered_map<node_index, tensor<T>> streams;
-  };
-  std::unordered_map<node_index, tensor<T>>& around(const window&);
+  remembered<T>& shared();
 
   tensor<T> part_of(const tensor<T>& whole, const window&);
   tensor<T> computed(node_index stream, const window&);
@@ -129,7 +125,9 @@ class evaluation final {
   arena<T> arena_;
   carried<T>* carry_;
   std::vector<tensor<T>> read_, read_before_;  // streams stored whole of which this window and the one before was read
-  std::vector<frame> frames_;                  // shared streams of the windows that are being evaluated
+  remembered<T> own_;                          // shared streams of the windows that are being evaluated
+  /// The same, of all evaluations of a query.
+  remembered_by_all<T>* const with_others_;
 };
 
 template <class T>

@@ -93,7 +93,7 @@ tensor<T> evaluation<T>::applied(node_index p, operand& o, const tensor<T>* to) 
     const tensor<T> a = applied(n.a, o, nullptr);
     y = together(a, applied(n.b, o, nullptr), to);
   } else if (const node_index s = o.stream != absent ? whole_.stream_of(p, o.stream) : absent; s != absent) {
-    y = around(o.w)[s] = value(s, o.w);
+    y = shared().around(o.w)[s] = value(s, o.w);
   } else {
     y = step(p, o.x, o.w, false, to);
   }

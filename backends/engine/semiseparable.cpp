@@ -89,6 +89,7 @@ constexpr std::size_t usual_channels = 256;
 template <class T>
 void add_window(engine<T>& e, const semiseparable& form, const window& w, std::size_t channels, T weight,
                 over_channels over, view<T> map) {
+  const typename remembered_by_all<T>::query asked(e.remembered());
   evaluation<T> here(e, e.run(), nullptr);
   std::vector<tensor<T>> keep;
   channel_matrices<T> m;

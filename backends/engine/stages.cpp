@@ -120,7 +120,7 @@ typename engine<T>::stage_ends engine<T>::ends_of_stage(node_index p, const tens
   stage_ends s;
   const auto dry = [&](const std::set<node_index>* later) {
     const work_of_kernels before = counted_work();
-    evaluation<T> e(*this, counting_kernels<T>(k_.has_own_memory), nullptr);
+    evaluation<T> e(*this, counting_kernels<T>(k_.has_own_memory), nullptr, true);
     const auto ends = sweep(e, everything(), {lane, later}).run(p, g);
     counted_work() = before;
     return ends;
@@ -155,16 +155,20 @@ std::vector<std::pair<node_index, tensor<T>>> engine<T>::stage(node_index p, con
   const std::size_t all = lanes_along(lane), at_once = lanes_of_stage(lane), parts = (all + at_once - 1) / at_once,
                     tasks = std::min(parts, most_tasks);
   std::map<sweep_end, std::vector<tensor<T>>> results;  // one, or a sum for each task
+  const bool in_parts = parts > 1 || !k_.has_own_memory;
   for (const auto& [end, size] : ends.sizes)
-    for (std::size_t i = 0; i < (end.summed ? tasks : 1); ++i)
-      results[end].push_back(end.summed ? arena_.filled(size, 0) : arena_.make(size));
+    if (in_parts)
+      for (std::size_t i = 0; i < (end.summed ? tasks : 1); ++i)
+        results[end].push_back(end.summed ? arena_.filled(size, 0) : arena_.make(size));
   each_task(tasks, volume(g.v.size), [&](std::size_t i) {
     evaluation<T> e(*this, k_, nullptr);
     for (std::size_t j = parts * i / tasks; j < parts * (i + 1) / tasks; ++j) {
       const window w = everything().with_lanes(lanes, j * at_once, std::min((j + 1) * at_once, all));
       for (const auto& [end, y] : typename evaluation<T>::sweep(e, w, {lane, &ends.later}).run(p, w.of(g))) {
-        const std::vector<tensor<T>>& to = results.at(end);
-        if (end.summed)
+        std::vector<tensor<T>>& to = results[end];
+        if (!in_parts)
+          to.push_back(moved_here(e, y));
+        else if (end.summed)
           k_.plus(to[i], y, to[i]);
         else if (j == 0 || y.v.of(lanes) != 1)  // else it is the same for every lane
           k_.copy(y, w.of(to[0]));

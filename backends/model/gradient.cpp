@@ -2,6 +2,7 @@
 
 #include <alphaform/backends/model/gradient.hpp>
 #include <alphaform/backends/model/sum.hpp>
+#include <limits>
 
 namespace alphaform {
 
@@ -25,7 +26,10 @@ class at_x final {
 
 template <class T>
 model_gradient<T>::model_gradient(const model<T>& m)
-    : m_(m), last_(derivatives_of({m.last_->g, m.last_->root})), head_(derivatives_of({m.head_.g, m.head_.root})) {
+    : m_(m),
+      last_(derivatives_of({m.last_->g, m.last_->root})),
+      head_(derivatives_of({m.head_.g, m.head_.root})),
+      most_bytes_(m.backend().has_own_memory ? std::numeric_limits<std::size_t>::max() : std::size_t{1} << 30) {
   for (const auto& kind : m.kinds_) kinds_.push_back(derivatives_of(*kind->of));
   if (m.norm_) norm_ = derivatives_of({m.norm_->g, m.norm_->root});
   if (m.logits_) logits_ = derivatives_of({m.logits_->g, m.logits_->root});
@@ -138,7 +142,7 @@ gradients<T> model_gradient<T>::backwards(const stored_text<T>& text, const tens
         for (const shared_input& s : kind->of->shared) shared[std::string(s.of_first)] = b.mixer->input(s.of_first);
     h = b.after;
     const std::size_t bytes = b.bytes();
-    if (held + bytes > most_bytes) continue;
+    if (bytes > most_bytes - held) continue;
     held += bytes;
     blocks[i] = std::move(b);
   }

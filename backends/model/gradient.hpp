@@ -27,8 +27,8 @@ class model_gradient final {
   gradients<T> of_last_logit(std::span<const std::int64_t> ids, std::size_t output) const;
   gradients<T> of_last_logit(const stored_text<T>&, std::size_t output) const;
   /// Bytes that layers may take between the way forward and the way back; those that do not fit are built again, from
-  /// the streams between layers, which are always kept. Where memory is short they are fewer. The same gradients, bit
-  /// for bit.
+  /// the streams between layers, which are always kept. Where memory is short they are fewer. 1 GiB unless it is
+  /// said, on a device all that there is. The same gradients, bit for bit.
   void use_at_most(std::size_t bytes) { most_bytes_ = bytes; }
   /// The derivative of one layer's mixer at its input u [T, D].
   mixer_derivative<T> mixer(std::size_t layer, const tensor<T>& u, const shared_streams<T>& = {}) const;
@@ -40,15 +40,15 @@ class model_gradient final {
   tensor<T> half() const;
   tensor<T> through_head(const tensor<T>& h, const tensor<T>& g, std::size_t first) const;
   gradients<T> backwards(const stored_text<T>&, const tensor<T>& g, std::size_t first) const;
-  gradients<T> backwards(const stored_text<T>&, const tensor<T>& g, std::size_t first,
-                         std::size_t most_bytes, std::size_t& held) const;
+  gradients<T> backwards(const stored_text<T>&, const tensor<T>& g, std::size_t first, std::size_t most_bytes,
+                         std::size_t& held) const;
 
   const model<T>& m_;
   std::vector<bound_derivatives> first_, feed_;
   std::vector<mixer_formula> kinds_;  ///< of the model's mixers
   std::optional<bound_derivatives> norm_, logits_;
   bound_derivatives last_, head_;
-  std::size_t most_bytes_ = std::size_t{1} << 30;
+  std::size_t most_bytes_;
 };
 
 }  // namespace alphaform

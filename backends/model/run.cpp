@@ -47,8 +47,9 @@ stored_text<T> model<T>::text_of(std::span<const std::int64_t> ids, const kernel
 template <class T>
 tensor<T> model<T>::embedded(const stored_text<T>& text, const kernels<T>& k) const {
   if (text.vocabulary_ != vocabulary_ || features_ != 0)
-    throw user_error(fmt::format("this text was stored for a model with a vocabulary of {} entries, but this one has {}",
-                                 text.vocabulary_, vocabulary_));
+    throw user_error(
+        fmt::format("this text was stored for a model with a vocabulary of {} entries, but this one has {}",
+                    text.vocabulary_, vocabulary_));
   const tensor<T> x = arena<T>(k).make(stream_extents(text.tokens(), width_));
   k.gather(text.ids_, rows_of(embeddings_, vocabulary_), x);
   return x;
@@ -259,11 +260,12 @@ bool model<T>::comes_in_stretches() const {
   const tensor<T> one = arena<T>(dry).filled(stream_extents(1, 1), 0);
   stretch_state<T> state;
   try {
-    run_stretch(embedded(text_of(std::span(&first_id, 1), dry), dry), dry, state, [&](std::size_t, const auto& attention) {
-      carried_lanes<T> forward, backward;
-      attention->mean_apply(one, &forward);
-      attention->mean_adjoint(one, &backward);
-    });
+    run_stretch(embedded(text_of(std::span(&first_id, 1), dry), dry), dry, state,
+                [&](std::size_t, const auto& attention) {
+                  carried_lanes<T> forward, backward;
+                  attention->mean_apply(one, &forward);
+                  attention->mean_adjoint(one, &backward);
+                });
   } catch (const user_error&) {
     return false;
   }

@@ -57,9 +57,9 @@ TEST_CASE("a stored text is replaced by one that its model reads and that is as 
   CHECK(text.tokens() == texts.first.size());
   CHECK_THROWS_WITH_AS(m.replace(text, std::span(texts.second).first(5)),
                        "a text of 24 tokens can be replaced by one as long, but not by one of 5", user_error);
-  CHECK_THROWS_WITH_AS(
-      other.run(text),
-      "this text was stored for a model with a vocabulary of 256 entries, but this one has 4096", user_error);
+  CHECK_THROWS_WITH_AS(other.run(text),
+                       "this text was stored for a model with a vocabulary of 256 entries, but this one has 4096",
+                       user_error);
   std::vector<std::int64_t> strange = texts.second;
   strange[2] = 1'000'000;
   CHECK_THROWS_AS(m.replace(text, strange), user_error);

@@ -1,6 +1,9 @@
 // Sums for the gradients of a recurrence. States are found chunk by chunk of tokens, all chunks side by side
-// (states.cuh), and summed tile by tile (sums.cuh). What would need much memory is done in parts.
+// (states.cuh), and summed tile by tile (sums.cuh); both in registers for recurrences like Mamba's (separable.cuh).
+// What would need much memory is done in parts.
+#include <algorithm>
 #include <alphaform/backends/cuda/functions.hpp>
+#include <alphaform/backends/cuda/gradient/separable.cuh>
 #include <alphaform/backends/cuda/gradient/sums.cuh>
 #include <array>
 #include <cmath>
@@ -144,16 +147,23 @@ class tiled_problem final {
   void run() const {
     const scratch<chunk_decay> decay(pairs() * grid_.chunks);
     const scratch<float> before(pairs() * grid_.chunks), behind(pairs() * grid_.chunks);
-    launch(r_.varying != 0 ? chunks_alone<Shape, true> : chunks_alone<Shape, false>, blocks(), dim3(tile_threads), 0,
-           r_, decay.data(), before.data(), behind.data());
+    launch(chunks(), blocks(), dim3(Shape::threads), 0, r_, decay.data(), before.data(), behind.data());
     launch(chunks_joined, dim3(static_cast<unsigned>(in_parts(pairs(), tile_threads)), 2), dim3(tile_threads), 0,
            grid_.chunks, pairs(), decay.data(), before.data(), behind.data());
     for (std::size_t k = 0; k < p_.sums.size();) k = add_some(k, before.data(), behind.data());
   }
 
  private:
-  std::uint64_t pairs() const { return grid_.tiles * tile_pairs; }
+  static constexpr bool separable = std::is_same_v<Shape, separable_shape>;
+  std::uint64_t pairs() const { return grid_.tiles * Shape::pairs; }
   dim3 blocks() const { return {static_cast<unsigned>(grid_.tiles * grid_.chunks)}; }
+
+  auto chunks() const {
+    if constexpr (separable)
+      return separable_chunks;
+    else
+      return r_.varying != 0 ? chunks_alone<Shape, true> : chunks_alone<Shape, false>;
+  }
 
   tiled_sum sum_of(std::size_t k) const {
     const state_sum<float>& s = p_.sums[k];
@@ -174,36 +184,64 @@ class tiled_problem final {
     if (of == state_product::written) return 0;
     return of == state_product::decayed || of == state_product::kept ? 1 : 2;
   }
+  /// What a pass leaves for later.
+  struct parts_of_pass final {
+    std::deque<scratch<float>> numbers;
+    std::vector<sum_of_parts> sums;
+  };
+  tiled_sum sum_with_parts(std::size_t k, parts_of_pass& parts) const {
+    tiled_sum s = sum_of(k);
+    s.product = product_of(p_.sums[k].of);
+    if (const std::size_t numbers = part_numbers(s, p_.sums[k].to); numbers > 0) {
+      s.parts = parts.numbers.emplace_back(numbers).data();
+      parts.sums.push_back(parts_of<Shape>(s, p_.sums[k].to, grid_, axes_));
+      parts.sums.back().parts = s.parts;
+    }
+    return s;
+  }
   /// The sums from number k on that fit into one pass; the first one that does not.
   std::size_t add_some(std::size_t k, const float* before, const float* behind) const {
+    parts_of_pass parts;
+    if constexpr (separable)
+      k = pass_of_separable(k, parts, before, behind);
+    else
+      k = pass_of_tiles(k, parts, before, behind);
+    for (const sum_of_parts& s : parts.sums)
+      launch(add_parts_of_sums, dim3(static_cast<unsigned>(in_parts(s.results, tile_threads / s.threads))),
+             dim3(tile_threads), 0, s);
+    return k;
+  }
+  std::size_t pass_of_tiles(std::size_t k, parts_of_pass& parts, const float* before, const float* behind) const {
     tiled_sums sums{};
-    std::deque<scratch<float>> parts;
-    std::vector<sum_of_parts> later;
     std::optional<state_product> chosen[products_at_once];
     for (; k < p_.sums.size() && sums.count < most_sums; ++k) {
       const state_product of = p_.sums[k].of;
       const int product = product_of(of);
       if (chosen[product].value_or(of) != of) break;
       chosen[product] = of;
-      tiled_sum s = sum_of(k);
-      s.product = product;
-      if (const std::size_t numbers = part_numbers(s, p_.sums[k].to); numbers > 0) {
-        s.parts = parts.emplace_back(numbers).data();
-        later.push_back(parts_of<Shape>(s, p_.sums[k].to, grid_, axes_));
-        later.back().parts = s.parts;
-      }
-      sums.sum[sums.count++] = s;
+      sums.sum[sums.count++] = sum_with_parts(k, parts);
     }
     sums.kept = chosen[1] == state_product::kept, sums.read_before = chosen[2] == state_product::read_before;
     constexpr std::size_t bytes = products_at_once * Shape::numbers * sizeof(float);
     const auto kernel = r_.varying != 0 ? sums_of_tiles<Shape, true> : sums_of_tiles<Shape, false>;
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
           "share memory in blocks");
-    launch(kernel, blocks(), dim3(tile_threads), bytes, r_, sums, before, behind);
-    for (const sum_of_parts& s : later)
-      launch(add_parts_of_sums, dim3(static_cast<unsigned>(in_parts(s.results, tile_threads / s.threads))),
-             dim3(tile_threads), 0, s);
+    launch(kernel, blocks(), dim3(Shape::threads), bytes, r_, sums, before, behind);
     return k;
+  }
+  std::size_t pass_of_separable(std::size_t k, parts_of_pass& parts, const float* before, const float* behind) const {
+    separable_sums sums{};
+    for (; k < p_.sums.size(); ++k) {
+      tiled_sum& place = place_among(sums, p_.sums[k].of, sum_of(k).keeps_lanes);
+      if (place.to.at != nullptr) break;
+      place = sum_with_parts(k, parts);
+    }
+    launch(sums_of_separable, blocks(), dim3(Shape::threads), 0, r_, sums, before, behind);
+    return k;
+  }
+  static tiled_sum& place_among(separable_sums& sums, state_product of, bool keeps_lanes) {
+    if (keeps_lanes) return of == state_product::written ? sums.written_line : sums.decayed_line;
+    return of == state_product::written ? sums.written_row : sums.read_row;
   }
 
   const problem& p_;
@@ -226,15 +264,56 @@ void run(const problem& p, const extents& size) {
   run(part(p, longest, 0, half));
   run(part(p, longest, half, all));
 }
+/// What separable.cuh is for.
+class separable_parts final {
+ public:
+  explicit separable_parts(const axes_of_tiles& axes) : axes_(axes) {}
+  bool has(const problem& p) const {
+    return p.r.logarithmic && !p.r.exclusive && are(p.r.decay, line, constant) && are(p.r.write, line, row) &&
+           are(p.r.read, line, row) && are({p.x, p.g}, line, row);
+  }
+  bool has(const state_sum<float>& s) const {
+    const bool lanes = s.to.of(axes_.inner) > 1, states = s.to.of(axis::state) > 1;
+    if (s.to.of(axis::token) == 1 || lanes == states) return false;
+    if (s.of == state_product::written) return are(s.weight, line, row);
+    return lanes ? s.of == state_product::decayed && are(s.weight, line, constant)
+                 : s.of == state_product::read && are(s.weight, line, row);
+  }
+
+ private:
+  static constexpr auto line = factor_kind::line, row = factor_kind::row, constant = factor_kind::constant;
+  bool is(const in& v, factor_kind first, factor_kind second) const {
+    const factor_kind kind = kind_of(axes_.of(v));
+    return kind == first || kind == second;
+  }
+  bool are(const factored<float>& f, factor_kind first, factor_kind second) const {
+    return is(f.u, first, second) && is(f.v, first, second);
+  }
+  const axes_of_tiles& axes_;
+};
+
+void run_in_tiles(const problem& p, const extents& size, const axes_of_tiles& axes) {
+  const auto tiles = [&]<class Shape>(Shape) { return grid_of<Shape>(size, axes).tiles; };
+  const auto even = tiles(tile_shape<32>()), wide = tiles(tile_shape<128>()), high = tiles(tile_shape<4>());
+  if (even <= std::min(wide, high)) return run<tile_shape<32>>(p, size);
+  wide <= high ? run<tile_shape<128>>(p, size) : run<tile_shape<4>>(p, size);
+}
+
 void run(const problem& p) {
   extents size = single;
   for (const in& v : operands(p)) size = together(size, v.size);
   if (volume(size) == 0) return;
   const axes_of_tiles axes(size);
-  const auto tiles = [&]<class Shape>(Shape) { return grid_of<Shape>(size, axes).tiles; };
-  const auto even = tiles(tile_shape<32>()), wide = tiles(tile_shape<128>()), high = tiles(tile_shape<4>());
-  if (even <= std::min(wide, high)) return run<tile_shape<32>>(p, size);
-  wide <= high ? run<tile_shape<128>>(p, size) : run<tile_shape<4>>(p, size);
+  const separable_parts parts(axes);
+  problem separable = p, other = p;
+  for (problem* some : {&separable, &other}) some->sums.clear(), some->adds.clear();
+  const bool is_separable = parts.has(p);
+  for (std::size_t k = 0; k < p.sums.size(); ++k) {
+    problem& some = is_separable && parts.has(p.sums[k]) ? separable : other;
+    some.sums.push_back(p.sums[k]), some.adds.push_back(p.adds[k]);
+  }
+  if (!separable.sums.empty()) run<separable_shape>(separable, size);
+  if (!other.sums.empty()) run_in_tiles(other, size, axes);
 }
 
 }  // namespace

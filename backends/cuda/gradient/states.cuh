@@ -63,7 +63,7 @@ __global__ void __launch_bounds__(tile_threads, 4)
   stage(r, p, staged);
   const float largest = largest_change(r.logarithmic);
 #pragma unroll 1
-  for (int j = 0; j < pairs_each; ++j) {
+  for (int j = 0; j < Shape::pairs_each; ++j) {
     const int number = static_cast<int>(threadIdx.x) + j * tile_threads;
     const tile_pair<Shape, Varying> pair(r, p, staged, number);
     decay_product decays;
@@ -75,7 +75,7 @@ __global__ void __launch_bounds__(tile_threads, 4)
       back = fmaf(r.exclusive ? weight : decays.product, pair.at(r, staged, term::read, t), back);
       forward = faded(change, largest, forward) + pair.at(r, staged, term::write, t);
     }
-    const std::uint64_t to = std::uint64_t{blockIdx.x} * tile_pairs + number;
+    const std::uint64_t to = std::uint64_t{blockIdx.x} * Shape::pairs + number;
     decay[to] = decays.all(r.logarithmic);
     h[to] = forward;
     z[to] = back;

@@ -35,11 +35,11 @@ __device__ void fill_products(const tiled_recurrence& r, const tiled_sums& sums,
   const float largest = largest_change(r.logarithmic);
   float *const changes = products, *const states = products + Shape::numbers;
 #pragma unroll 1
-  for (int j = 0; j < pairs_each; ++j) {
+  for (int j = 0; j < Shape::pairs_each; ++j) {
     const int number = static_cast<int>(threadIdx.x) + j * tile_threads;
     const tile_pair<Shape, Varying> pair(r, p, staged, number);
     if (pair.idle) continue;
-    const std::uint64_t from = std::uint64_t{blockIdx.x} * tile_pairs + number;
+    const std::uint64_t from = std::uint64_t{blockIdx.x} * Shape::pairs + number;
     const float first = before[from];
     const auto place = [&](int t) { return (t * Shape::states + pair.state) * Shape::row + pair.lane; };
     float h = first, z = behind[from];

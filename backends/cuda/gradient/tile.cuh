@@ -9,13 +9,12 @@ namespace alphaform::cuda {
 
 constexpr int tile_threads = 256;
 constexpr int tile_tokens = 16;
-constexpr int tile_pairs = 512;  ///< of a lane and a state
-constexpr int pairs_each = tile_pairs / tile_threads;
 constexpr int most_outer = 6;  ///< axes besides token, state and the one that lanes of a tile lie along
 
 template <int Lanes>
 struct tile_shape final {
-  static constexpr int lanes = Lanes, states = tile_pairs / Lanes;
+  static constexpr int threads = tile_threads, pairs = 512;  ///< of a lane and a state
+  static constexpr int lanes = Lanes, states = pairs / Lanes, pairs_each = pairs / threads;
   static constexpr int row = lanes + 1;  ///< odd, so that a column lies in different banks
   static constexpr int numbers = tile_tokens * states * row;
 };
@@ -86,7 +85,7 @@ struct staged_tile final {
   const float* at[term_operands];
   float line[terms][tile_tokens * Shape::lanes], row[terms][tile_tokens * Shape::states];
 };
-/// Lines are 0 for lanes that there are not.
+/// Lines and rows are 0 for tokens, lanes and states that there are not.
 template <class Shape>
 __device__ void stage(const tiled_recurrence& r, const tile_place& p, staged_tile<Shape>& to) {
   const int thread = static_cast<int>(threadIdx.x);
@@ -94,21 +93,23 @@ __device__ void stage(const tiled_recurrence& r, const tile_place& p, staged_til
   __syncthreads();
 #pragma unroll
   for (int k = 0; k < terms; ++k) {
-    for (int i = thread; i < p.tokens * Shape::lanes; i += tile_threads) {
+    for (int i = thread; i < tile_tokens * Shape::lanes; i += Shape::threads) {
       const int t = i / Shape::lanes, l = i % Shape::lanes;
-      float value = l < p.lanes ? 1 : 0;
+      const bool exists = t < p.tokens && l < p.lanes;
+      float value = exists ? 1 : 0;
 #pragma unroll
       for (int o = first_operand(k); o < first_operand(k + 1); ++o)
-        if ((r.lines >> o & 1) != 0 && l < p.lanes)
+        if ((r.lines >> o & 1) != 0 && exists)
           value *= __ldg(to.at[o] + t * r.operand[o].token + l * r.operand[o].inner);
       to.line[k][i] = value;
     }
-    for (int i = thread; i < p.tokens * Shape::states; i += tile_threads) {
+    for (int i = thread; i < tile_tokens * Shape::states; i += Shape::threads) {
       const int t = i / Shape::states, n = i % Shape::states;
-      float value = 1;
+      const bool exists = t < p.tokens && n < p.states;
+      float value = exists ? 1 : 0;
 #pragma unroll
       for (int o = first_operand(k); o < first_operand(k + 1); ++o)
-        if ((r.rows >> o & 1) != 0 && n < p.states)
+        if ((r.rows >> o & 1) != 0 && exists)
           value *= __ldg(to.at[o] + t * r.operand[o].token + n * r.operand[o].state);
       to.row[k][i] = value;
     }
