@@ -7,6 +7,8 @@
 
 namespace alphaform::cuda {
 
+constexpr float lowest_log = -1e30f;  ///< of decays: 0 times it is 0
+
 struct separable_shape final {
   static constexpr int threads = 128, lanes = 64, states = 16, pairs = lanes * states;
   static constexpr int states_each = 2, threads_a_lane = states / states_each, lanes_at_once = threads / threads_a_lane;
@@ -111,7 +113,7 @@ __device__ inline void stage_separable(const tiled_recurrence& r, const tile_pla
 #pragma unroll
     for (int o = first_operand(k); o < first_operand(k + 1); ++o) {
       const tiled<const float>& v = r.operand[o];
-      if ((r.lines >> o & 1) != 0) line.times(to.at[o], v.token, v.inner);
+      if ((r.lines >> o & 1) != 0) line.times(to.at[o], v.token, v.inner, k == 0 ? lowest_log : -INFINITY);
       if ((r.rows >> o & 1) != 0) row.times(to.at[o], v.token, v.state);
     }
     line.store(to.line[k]);
@@ -128,14 +130,14 @@ struct separable_lane final {
   __device__ separable_lane(const tiled_recurrence& r, const tile_place& p, const staged_tile<separable_shape>& staged,
                             int lane_, int state)
       : lane(lane_), pair(lane_ * separable_shape::states + state) {
-    constexpr float lowest = -1e30f;  // 0 times it is 0
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       rate[i] = lane < p.lanes && state + i < p.states ? 1 : 0;
 #pragma unroll
       for (int o = first_operand(0); o < first_operand(1); ++o)
         if ((r.lines >> o & 1) == 0 && rate[i] != 0)
-          rate[i] *= fmaxf(__ldg(staged.at[o] + lane * r.operand[o].inner + (state + i) * r.operand[o].state), lowest);
+          rate[i] *=
+              fmaxf(__ldg(staged.at[o] + lane * r.operand[o].inner + (state + i) * r.operand[o].state), lowest_log);
     }
   }
 };
