@@ -78,7 +78,7 @@ class model final {
   /// The same for tokens that continue those of earlier calls with the same state (a fresh one to begin with).
   forward_pass<T> run(std::span<const std::int64_t> ids, decoding_state<T>& state) const;
   /// The ids where the backend reads them, for runs that are recorded; and others, as many, in their place.
-  /// @throws user_error as `run` does
+  /// @throws user_error as `run` does, and for a text of another model's vocabulary or backend
   stored_text<T> text_of(std::span<const std::int64_t> ids) const;
   void replace(const stored_text<T>&, std::span<const std::int64_t> ids) const;
   forward_pass<T> run(const stored_text<T>&, const extent_of_run& = {}) const;
@@ -153,6 +153,7 @@ class model final {
   void bind_head(const checkpoint&);
   void needs_layer(std::size_t) const;
   void needs_ids(std::span<const std::int64_t>) const;
+  void needs_text(const stored_text<T>&, const kernels<T>&) const;
 
   const kernels<T>& backend_;
   const family& family_;

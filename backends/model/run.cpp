@@ -45,11 +45,18 @@ stored_text<T> model<T>::text_of(std::span<const std::int64_t> ids, const kernel
 }
 
 template <class T>
-tensor<T> model<T>::embedded(const stored_text<T>& text, const kernels<T>& k) const {
+void model<T>::needs_text(const stored_text<T>& text, const kernels<T>& k) const {
   if (text.vocabulary_ != vocabulary_ || features_ != 0)
     throw user_error(
         fmt::format("this text was stored for a model with a vocabulary of {} entries, but this one has {}",
                     text.vocabulary_, vocabulary_));
+  if (text.ids_.home != (k.has_own_memory ? &k : nullptr))
+    throw user_error(fmt::format("this text was stored for another backend than this model's, which is {}", k.name));
+}
+
+template <class T>
+tensor<T> model<T>::embedded(const stored_text<T>& text, const kernels<T>& k) const {
+  needs_text(text, k);
   const tensor<T> x = arena<T>(k).make(stream_extents(text.tokens(), width_));
   k.gather(text.ids_, rows_of(embeddings_, vocabulary_), x);
   return x;
@@ -306,6 +313,7 @@ stored_text<T> model<T>::text_of(std::span<const std::int64_t> ids) const {
 template <class T>
 void model<T>::replace(const stored_text<T>& text, std::span<const std::int64_t> ids) const {
   needs_ids(ids);
+  needs_text(text, backend_);
   if (ids.size() != text.tokens())
     throw user_error(fmt::format("a text of {} tokens can be replaced by one as long, but not by one of {}",
                                  text.tokens(), ids.size()));

@@ -60,6 +60,7 @@ TEST_CASE("a stored text is replaced by one that its model reads and that is as 
   CHECK_THROWS_WITH_AS(other.run(text),
                        "this text was stored for a model with a vocabulary of 256 entries, but this one has 4096",
                        user_error);
+  CHECK_THROWS_AS(other.replace(text, texts.second), user_error);
   std::vector<std::int64_t> strange = texts.second;
   strange[2] = 1'000'000;
   CHECK_THROWS_AS(m.replace(text, strange), user_error);
@@ -75,6 +76,10 @@ TEST_CASE("numbers of this processor are refused while work is recorded") {
                        "numbers of this processor would be gone when what is recorded is replayed: store them before",
                        user_error);
   CHECK(numbers_of(m.run(texts.first).logits) == numbers_of(m.run(m.text_of(texts.first)).logits));
+  const model<float> elsewhere(checkpoint::open(test::golden_folder / "mamba"), cpu_kernels());
+  CHECK_THROWS_WITH_AS(m.run(elsewhere.text_of(texts.first)),
+                       "this text was stored for another backend than this model's, which is cuda (float32)",
+                       user_error);
 }
 
 }  // namespace
