@@ -52,8 +52,7 @@ const model_row rows[] = {
 std::vector<named_case> model_cases() {
   std::vector<named_case> all;
   for (const model_row& r : rows)
-    all.push_back({std::string(r.name), std::string(r.what),
-                   [r](bool small) {
+    all.push_back({std::string(r.name), std::string(r.what), [r](bool small) {
                      const model_sizes s = small ? reduced(r.sizes) : r.sizes;
                      const auto m = std::make_shared<loaded>(s);
                      return job{needs_of(s, r.gradient), [r, m] { r.run(*m); }};
