@@ -1,5 +1,6 @@
 // Streams of the windows that are being evaluated.
 #pragma once
+#include <alphaform/algebra/graph.hpp>
 #include <alphaform/backends/engine/window.hpp>
 #include <alphaform/backends/tensor.hpp>
 #include <unordered_map>
