@@ -234,7 +234,7 @@ def runs_compiled_kernels(run):
 def mamba_model(T, gradient=False):
     """A Mamba 130m with random weights; by compiled kernels where they are there, which is said.
 
-    Every logit, or the gradient of one logit of the last token with respect to the stream between the layers.
+    Every logit, or the gradient of one logit of the last token with respect to the embeddings.
     """
     from transformers import MambaConfig, MambaForCausalLM
 

@@ -26,6 +26,7 @@ __host__ __device__ inline factor_kind kind_of(const tiled<const float>& v) {
   return v.inner == 0 ? factor_kind::row : v.token == 0 ? factor_kind::constant : factor_kind::other;
 }
 
+/// 2^x with a relative error of 2^-22: for decays within a chunk. Those from chunk to chunk come from sums of logarithms.
 __device__ inline float power_of_two(float x) {
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
@@ -142,6 +143,7 @@ struct separable_lane final {
   }
 };
 
+/// The factors of a sum's weight that belong to a lane's state.
 __device__ inline float constant_weight(const tiled_sum& s, const sum_place& at, int lane, int state) {
   float all = 1;
   const auto take = [&](const tiled<const float>& v, const float* from) {
@@ -210,6 +212,7 @@ struct separable_stage final {
   float rows[2][separable_shape::threads / 32][tile_tokens * separable_shape::states];
 };
 
+/// What a block has in shared memory is separable_stage; decays are made again on the way back.
 /// @param before, behind  h and z at the ends of each chunk, by chunk, tile and pair
 __global__ void __launch_bounds__(separable_shape::threads, 3)
     sums_of_separable(const tiled_recurrence r, const separable_sums sums, const float* before, const float* behind) {
