@@ -26,7 +26,8 @@ __host__ __device__ inline factor_kind kind_of(const tiled<const float>& v) {
   return v.inner == 0 ? factor_kind::row : v.token == 0 ? factor_kind::constant : factor_kind::other;
 }
 
-/// 2^x with a relative error of 2^-22: for decays within a chunk. Those from chunk to chunk come from sums of logarithms.
+/// 2^x with a relative error of 2^-22: for decays within a chunk. Those from chunk to chunk come from sums of
+/// logarithms.
 __device__ inline float power_of_two(float x) {
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
