@@ -49,13 +49,26 @@ __device__ inline unsigned rounded(float2 pair) { return bits(__floats2bfloat162
 struct four_of_row final {
   uint2 numbers;
   int further;  ///< than the column of the first pair
-  __device__ four_of_row(float2 first, float2 second) {
+  __device__ four_of_row(float2 first, float2 second) : four_of_row(rounded(first), rounded(second)) {}
+  __device__ four_of_row(unsigned left, unsigned right) {
     const bool odd = threadIdx.x % 2 != 0;
-    const unsigned left = rounded(first), right = rounded(second),
-                   other = __shfl_xor_sync(0xffffffffu, odd ? left : right, 1);
+    const unsigned other = __shfl_xor_sync(0xffffffffu, odd ? left : right, 1);
     numbers = odd ? uint2{other, right} : uint2{left, other};
     further = odd ? 6 : 0;
   }
+};
+
+/// A matrix of 8 x 8 over the lanes, as fragments have it, transposed.
+__device__ inline unsigned transposed(unsigned matrix) {
+  unsigned other;
+  asm("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(other) : "r"(matrix));
+  return other;
+}
+
+/// A left factor of 16 rows in registers.
+template <unsigned Columns>
+struct left_factor final {
+  unsigned at[Columns / 16][4];
 };
 
 /// Entries of one warp: an even number of 16 x 8 side by side.
@@ -96,6 +109,33 @@ class tile final : public fragments<Tall, Wide> {
         }
       }
     }
+  }
+  /// The same with a in registers.
+  template <unsigned Depth, bool RowsOfB, unsigned B>
+  __device__ void add(const left_factor<Depth>& a, factor<number, RowsOfB, B> b) {
+    static_assert(Tall == 1 && B % 8 == 0);
+    const unsigned lane = threadIdx.x % 32, row = lane % 8, odd = lane / 8 % 2 * 8, upper = lane / 16 * 8;
+    b.at += RowsOfB ? b.place(row + odd, upper) : b.place(odd, row + upper);
+#pragma unroll
+    for (unsigned k = 0; k < Depth; k += 16)
+#pragma unroll
+      for (unsigned j = 0; j < Wide; j += 2) {
+        unsigned columns[4];
+        read_four<RowsOfB>(columns, b.at + b.place(k, 8 * j));
+        multiply(this->at_[0][j], a.at[k / 16], columns[0], columns[1]);
+        multiply(this->at_[0][j + 1], a.at[k / 16], columns[2], columns[3]);
+      }
+  }
+  /// These entries, rounded, as what is multiplied from the left.
+  __device__ left_factor<8 * Wide> as_left() const {
+    static_assert(Tall == 1);
+    left_factor<8 * Wide> to;
+#pragma unroll
+    for (unsigned j = 0; j < Wide; ++j)
+#pragma unroll
+      for (unsigned e = 0; e < 4; e += 2)
+        to.at[j / 2][j % 2 * 2 + e / 2] = rounded(float2{this->at_[0][j][e], this->at_[0][j][e + 1]});
+    return to;
   }
 };
 

@@ -68,16 +68,17 @@ class fragments {
 #pragma unroll
         for (unsigned e = 0; e < 4; ++e) f(at_[i][j][e], (i * Wide + j) * 4 + e);
   }
-  /// Calls f(row, that entry, the same of another).
+  /// Calls f(row, column, that entry, the same of another).
   template <class F>
   __device__ void with(const fragments& other, F f) {
-    const unsigned g = threadIdx.x % 32 / 4;
+    const unsigned g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
 #pragma unroll
     for (unsigned i = 0; i < Tall; ++i)
 #pragma unroll
       for (unsigned j = 0; j < Wide; ++j)
 #pragma unroll
-        for (unsigned e = 0; e < 4; ++e) f(16 * i + g + e / 2 * 8, at_[i][j][e], other.at_[i][j][e]);
+        for (unsigned e = 0; e < 4; ++e)
+          f(16 * i + g + e / 2 * 8, 8 * j + 2 * t + e % 2, at_[i][j][e], other.at_[i][j][e]);
   }
 
  protected:

@@ -57,7 +57,9 @@ void unrolled_adjoint(const recurrence<float>&, in g, out h, out y);
 // gradient/gradient.cu
 void unrolled_gradient(const recurrence<float>&, in x, in g, std::span<const state_sum<float>>);
 // states/rank_one.cu
+template <product_precision>
 void rank_one(const rank_one_recurrence<float>&, in x, out h, out y);
+template <product_precision>
 void rank_one_adjoint(const rank_one_recurrence<float>&, in g, out h, out y);
 
 // maps/channel_map.cu

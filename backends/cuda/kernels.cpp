@@ -53,8 +53,8 @@ kernels<float> make_table() {
   k.pass_for_heads = false;  // chunks as products are faster
   k.unrolled_pass = cuda::unrolled_pass;
   k.unrolled_gradient = cuda::widened<cuda::unrolled_gradient>;
-  k.rank_one = cuda::widened<cuda::rank_one>;
-  k.rank_one_adjoint = cuda::widened<cuda::rank_one_adjoint>;
+  k.rank_one = cuda::rank_one<P>;
+  k.rank_one_adjoint = cuda::rank_one_adjoint<P>;
   k.channel_map = cuda::widened<cuda::channel_map>;
   k.attend = cuda::widened<cuda::attend>;
   k.attend_adjoint = cuda::widened<cuda::attend_adjoint>;

@@ -2,7 +2,9 @@
 #include <doctest/doctest.h>
 
 #include <alphaform/backends/cpu/heads/rank_one.hpp>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <random>
 #include <vector>
@@ -272,6 +274,61 @@ void check_delta_rule(std::size_t tokens, float strongest, bool decays, bool log
   stream other = k;  // the same numbers elsewhere: no shared rows
   r.p.v = other;
   check(r, random.of(x_size, true, -1, 1), random.of(h_size, true, -1, 1), random, true, tolerance);
+}
+
+/// A stream of which nothing is lost in bfloat16.
+stream rounded(stream s) {
+  for (float& n : s.numbers) n = std::bit_cast<float>((std::bit_cast<std::uint32_t>(n) + 0x8000u) & 0xffff0000u);
+  return s;
+}
+
+TEST_CASE("rank-one transitions by products of bfloat16 are their definition but for 8 bits <cuda>") {
+  if (!test::cuda_device::exists()) return;
+  test::tested = &test::staged_table::of(cuda_kernels(product_precision::bfloat16));
+  draw random;
+  for (int round = 0; round < 48; ++round) {
+    CAPTURE(round);
+    extents h_size = single;
+    at(h_size, axis::group) = random.one_of({1, 2});
+    at(h_size, axis::head) = random.one_of({1, 3});
+    at(h_size, axis::chan) = random.one_of({16, 17, 40, 64, 70});
+    at(h_size, axis::state) = random.one_of({16, 24, 40, 64, 96, 128});
+    extents row = h_size, x_size;
+    at(row, axis::token) = random.one_of({64, 65, 100, 128, 200, 1000});
+    at(row, axis::chan) = 1;
+    extents number = row;
+    at(number, axis::state) = 1;
+    x_size = number;
+    at(x_size, axis::chan) = at(h_size, axis::chan);
+    // A = a (1 - beta k k'), |k| = 1, beta in [0, 1], as in Gated DeltaNet: no state grows.
+    const std::size_t states = at(row, axis::state);
+    stream k = random.of(row, true, -1, 1);
+    for (std::size_t t = 0; t < k.numbers.size(); t += states) {
+      float square = 0;
+      for (std::size_t n = 0; n < states; ++n) square += k.numbers[t + n] * k.numbers[t + n];
+      for (std::size_t n = 0; n < states; ++n) k.numbers[t + n] /= std::sqrt(square);
+    }
+    k = rounded(k);
+    stream beta = random.of(number, true, 0, 1), one = random.of(single, true, 1, 1), minus = beta,
+           strength = random.of(number, true, 0, random.below(2) == 0 ? 0.01f : 1.0f),
+           less = random.of(number, true, -1, 0), b = rounded(random.of(row, true, -1, 1)),
+           c = rounded(random.of(row, true, -1, 1));
+    rank_one_recurrence<float> r;
+    const bool logarithmic = random.below(2) == 0, same_key = random.below(2) == 0;
+    if (random.below(4) == 0)
+      for (std::size_t t = 0; t < less.numbers.size(); ++t)
+        if (random.below(8) == 0)
+          strength.numbers[t] = 1, less.numbers[t] = logarithmic ? -std::numeric_limits<float>::infinity() : -1;
+    for (std::size_t t = 0; t < minus.numbers.size(); ++t) {
+      const float d = strength.numbers[t] * less.numbers[t];
+      minus.numbers[t] *= -(logarithmic ? std::exp(d) : 1 + d);
+    }
+    r.diagonal = {{strength, less}, {beta, same_key ? k : b}, {one, c}, logarithmic, random.below(3) == 0};
+    r.p = {minus, k};
+    r.q = {one, k};
+    // Rows, scores, the inverse, corrections and states are rounded by 2^-9 each, and add up as far as they last.
+    check(r, rounded(random.of(x_size, true, -1, 1)), random.of(h_size, true, -1, 1), random, true, 2e-2);
+  }
 }
 
 ON_EVERY_DEVICE("the delta rule stays exact over 4,096 tokens, also where its transitions are reflections") {

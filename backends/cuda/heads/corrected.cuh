@@ -9,20 +9,24 @@
 
 namespace alphaform::cuda {
 
+template <class Number>
 struct corrected_heads final {
   layout<4> heads;  ///< u and v of q, u and v of p
-  head_factors<float> q, p;
+  head_factors<Number> q, p;
   // Scratch of a range of chunks, as in chunked_heads.
-  float *probes, *corrections;                 ///< q*, p
-  bool* strong;                                ///< of those that are left to prepare_by_state
+  Number *probes, *corrections;                ///< q*, p
+  bool* strong;                                ///< of float32: those that are left to prepare_by_state
   float *of_corrections, *probed, *reflected;  ///< P, Q, V of these
 };
 
 /// prepare_corrected.cu: rows, scores and kept of heads without p and q.
-void prepare_corrected(const chunked_heads<float>&, const corrected_heads&);
+void prepare_corrected(const chunked_heads<float>&, const corrected_heads<float>&);
 /// The same of strong chunks alone, from rows and scores of p and q.
-void solve_strong(const chunked_heads<float>&, const corrected_heads&);
-/// corrected_states.cu: the states before each chunk, from h on, and h after the last.
-void find_states(const chunked_heads<float>&, const corrected_heads&);
+void solve_strong(const chunked_heads<float>&, const corrected_heads<float>&);
+/// prepare_corrected_by_token.cu: the same where all states of a head have one decay.
+void prepare_corrected(const chunked_heads<bf16::number>&, const corrected_heads<bf16::number>&);
+/// corrected_states.cu, corrected_states_of_bfloat16.cu: the states before each chunk, from h on, and h after the last.
+void find_states(const chunked_heads<float>&, const corrected_heads<float>&);
+void find_states(const chunked_heads<bf16::number>&, const corrected_heads<bf16::number>&);
 
 }  // namespace alphaform::cuda

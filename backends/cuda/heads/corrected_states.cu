@@ -24,7 +24,8 @@ struct corrected_channels final {
 };
 
 template <unsigned States>
-__global__ void __launch_bounds__(correct_threads) correct(const chunked_heads<float> s, const corrected_heads c) {
+__global__ void __launch_bounds__(correct_threads)
+    correct(const chunked_heads<float> s, const corrected_heads<float> c) {
   auto& shared = *shared_memory<corrected_channels<States>>();
   constexpr unsigned stages = corrected_channels<States>::stages;
   const unsigned channel = blockIdx.x * some_channels;
@@ -81,7 +82,7 @@ __global__ void __launch_bounds__(correct_threads) correct(const chunked_heads<f
     corrected.clear();
     corrected.add_apart<head_tokens>(by_columns<States + 8>(&here.corrections[0][state]),
                                      by_rows<row_of_some>(&shared.correction[0][column]));
-    sums.with(corrected, [&](unsigned i, float& sum, float more) {
+    sums.with(corrected, [&](unsigned i, unsigned, float& sum, float more) {
       const auto change = static_cast<float>(here.kept[state + i] - 1);  // a decay near 1 would be rounded each time
       sum += state + i < s.wide_states ? fmaf(change, sum, more) : 0;
     });
@@ -99,7 +100,7 @@ __global__ void __launch_bounds__(correct_threads) correct(const chunked_heads<f
 }
 
 template <unsigned States>
-void correct_chunks(const chunked_heads<float>& s, const corrected_heads& c) {
+void correct_chunks(const chunked_heads<float>& s, const corrected_heads<float>& c) {
   constexpr std::size_t bytes = sizeof(corrected_channels<States>);
   const auto kernel = correct<States>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), "share memory in blocks");
@@ -109,7 +110,7 @@ void correct_chunks(const chunked_heads<float>& s, const corrected_heads& c) {
 
 }  // namespace
 
-void find_states(const chunked_heads<float>& s, const corrected_heads& c) {
+void find_states(const chunked_heads<float>& s, const corrected_heads<float>& c) {
   add_chunks(s);
   s.wide_states <= 64 ? correct_chunks<64>(s, c) : correct_chunks<128>(s, c);
 }

@@ -1,7 +1,7 @@
 // Heads in ranges of chunks: rows and scores, then states, then results.
-#include <alphaform/backends/cuda/formats.cuh>
 #include <alphaform/backends/cuda/heads/heads.hpp>
 #include <alphaform/backends/cuda/heads/places.cuh>
+#include <alphaform/backends/cuda/heads/rounded.cuh>
 #include <alphaform/backends/cuda/widened.hpp>
 
 namespace alphaform::cuda {
@@ -41,22 +41,6 @@ void run(bool adjoint, const recurrence<float>& r, const head_inputs<Number>& in
   });
 }
 
-/// A stream of bfloat16 as it is, or a copy that is rounded.
-class rounded final {
- public:
-  explicit rounded(const in& x) : numbers_(is_bfloat16(x) ? 1 : volume(x.size)), of_(x) {
-    if (is_bfloat16(x)) return;
-    const out to{reinterpret_cast<float*>(numbers_.data()), x.size, contiguous(x.size), number_format::bfloat16};
-    copy(x, to);
-    of_ = to;
-  }
-  operator view<const bf16::number>() const { return as_bfloat16(of_); }
-
- private:
-  scratch<bf16::number> numbers_;
-  in of_;
-};
-
 }  // namespace
 
 void unrolled_heads(product_precision precision, bool adjoint, const recurrence<float>& r, in x, out h, out y) {
@@ -66,12 +50,12 @@ void unrolled_heads(product_precision precision, bool adjoint, const recurrence<
     run<float>(adjoint, s, {whole(x), s.write.v, s.read.v}, h, whole(y));
     return whole.give_back();
   }
-  const rounded inputs(x), write(r.write.v), read(r.read.v);
+  rounded_streams rounded;
   recurrence<float> s = r;
   for (in* v : {&s.decay.u, &s.write.u, &s.read.u}) *v = whole(*v);
   if (s.decay.v.of(axis::state) == 1) s.decay.v = whole(s.decay.v);
   if (s.bonus) s.bonus = whole(*s.bonus);
-  run<bf16::number>(adjoint, s, {inputs, write, read}, h, y);
+  run<bf16::number>(adjoint, s, {rounded(x), rounded(r.write.v), rounded(r.read.v)}, h, y);
 }
 
 }  // namespace alphaform::cuda

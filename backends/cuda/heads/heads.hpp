@@ -14,6 +14,6 @@ bool fits_heads(const rank_one_recurrence<float>&, in x, const out& h, const out
 /// kernels::unrolled, and kernels::unrolled_adjoint if `adjoint`.
 void unrolled_heads(product_precision, bool adjoint, const recurrence<float>&, in x, out h, out y);
 /// kernels::rank_one, and kernels::rank_one_adjoint if `adjoint`.
-void rank_one_heads(bool adjoint, const rank_one_recurrence<float>&, in x, out h, out y);
+void rank_one_heads(product_precision, bool adjoint, const rank_one_recurrence<float>&, in x, out h, out y);
 
 }  // namespace alphaform::cuda

@@ -10,24 +10,13 @@ constexpr axis time = axis::token;
 
 unsigned rounded_up(std::size_t n) { return static_cast<unsigned>((n + 15) / 16 * 16); }
 /// Do 16 bytes of a stream lie together and aligned, in tokens of every head?
-template <class Of, class Number>
-bool lies_together(const chunked_heads<Of>& s, const Number* data, std::int64_t token, std::int64_t along,
-                   std::size_t count, head_place place) {
+template <class Number, int Operands>
+bool lies_together(const layout<Operands>& heads, int place, const Number* data, std::int64_t token, std::int64_t along,
+                   std::size_t count) {
   constexpr auto n = static_cast<int>(in_16_bytes<Number>);
   bool yes = along == 1 && count % n == 0 && token % n == 0 && reinterpret_cast<std::uintptr_t>(data) % 16 == 0;
-  for (int a = 0; a < s.heads.axes; ++a) yes = yes && s.heads.step[place][a] % n == 0;
+  for (int a = 0; a < heads.axes; ++a) yes = yes && heads.step[place][a] % n == 0;
   return yes;
-}
-
-/// Where a factored stream begins, of the adjoint with its last token.
-template <class Number>
-head_factors<Number> placed(bool adjoint, const in& u, const view<const Number>& v, std::size_t tokens) {
-  const std::size_t first = adjoint ? tokens - 1 : 0;
-  const auto token = [adjoint](const auto& of) {
-    return (adjoint ? -1 : 1) * static_cast<std::int64_t>(of.step(time));
-  };
-  return {u.data + first * u.step(time), v.data + first * v.step(time), token(u), token(v),
-          static_cast<int>(v.step(axis::state))};
 }
 
 }  // namespace
@@ -38,8 +27,14 @@ extents heads_of(const out& h) {
   return size;
 }
 
-head_factors<float> placed(bool adjoint, const factored<float>& f, std::size_t tokens) {
-  return placed(adjoint, f.u, f.v, tokens);
+template <class Number>
+head_factors<Number> placed(bool adjoint, const in& u, const view<const Number>& v, std::size_t tokens) {
+  const std::size_t first = adjoint ? tokens - 1 : 0;
+  const auto token = [adjoint](const auto& of) {
+    return (adjoint ? -1 : 1) * static_cast<std::int64_t>(of.step(time));
+  };
+  return {u.data + first * u.step(time), v.data + first * v.step(time), token(u), token(v),
+          static_cast<int>(v.step(axis::state))};
 }
 
 template <class Number>
@@ -60,7 +55,7 @@ chunked_heads<Number> placed(bool adjoint, const recurrence<float>& r, const hea
       layout_of(heads_of(h), r.decay.u, r.decay.v, bonus.u, bonus.v, write_by, write, read_by, read, x, h, y, numbers);
   s.streams = layout_of(streams, read, write);
   s.of = {{},
-          placed(adjoint, bonus, tokens),
+          placed(adjoint, bonus.u, bonus.v, tokens),
           nullptr,
           placed(adjoint, write_by, write, tokens),
           placed(adjoint, read_by, read, tokens)};
@@ -69,7 +64,7 @@ chunked_heads<Number> placed(bool adjoint, const recurrence<float>& r, const hea
     s.of.decay = {decay.u, nullptr, decay.u_token, decay.v_token, decay.v_state};
     s.of.rounded_decay = decay.v;
   } else {
-    s.of.decay = placed(adjoint, r.decay, tokens);
+    s.of.decay = placed(adjoint, r.decay.u, r.decay.v, tokens);
   }
   s.x = x.data + first * x.step(time);
   if (is_bfloat16(y))
@@ -87,9 +82,9 @@ chunked_heads<Number> placed(bool adjoint, const recurrence<float>& r, const hea
   s.channels = static_cast<unsigned>(h.of(axis::chan));
   s.wide_states = rounded_up(s.states);
   s.wide_channels = rounded_up(s.channels);
-  s.x_lies_together = lies_together(s, s.x, s.x_token, s.x_chan, s.channels, head_x);
-  s.y_lies_together = is_bfloat16(y) ? lies_together(s, s.rounded_y, s.y_token, s.y_chan, s.channels, head_y)
-                                     : lies_together(s, s.y, s.y_token, s.y_chan, s.channels, head_y);
+  s.x_lies_together = lies_together(s.heads, head_x, s.x, s.x_token, s.x_chan, s.channels);
+  s.y_lies_together = is_bfloat16(y) ? lies_together(s.heads, head_y, s.rounded_y, s.y_token, s.y_chan, s.channels)
+                                     : lies_together(s.heads, head_y, s.y, s.y_token, s.y_chan, s.channels);
   s.logarithmic = r.logarithmic;
   s.with_bonus = r.bonus.has_value();
   s.strict = r.exclusive;
@@ -98,12 +93,13 @@ chunked_heads<Number> placed(bool adjoint, const recurrence<float>& r, const hea
   return s;
 }
 
+template <class Number, int Operands>
+bool takes_stream(const head_factors<Number>& f, std::size_t states, const layout<Operands>& heads, int place) {
+  return lies_together(heads, place, f.v, f.v_token, f.v_state, states);
+}
 template <class Number>
 bool takes_streams(const chunked_heads<Number>& s) {
-  const auto taken = [&](const head_factors<Number>& f, head_place place) {
-    return lies_together(s, f.v, f.v_token, f.v_state, s.states, place);
-  };
-  return taken(s.of.read, read_v) && taken(s.of.write, write_v);
+  return takes_stream(s.of.read, s.states, s.heads, read_v) && takes_stream(s.of.write, s.states, s.heads, write_v);
 }
 
 template <class Number>
@@ -122,9 +118,12 @@ chunked_heads<Number> range_of_chunks::of(chunked_heads<Number> s) const {
   return s;
 }
 
+template head_factors<float> placed(bool, const in&, const in&, std::size_t);
+template head_factors<bf16::number> placed(bool, const in&, const view<const bf16::number>&, std::size_t);
 template chunked_heads<float> placed(bool, const recurrence<float>&, const head_inputs<float>&, const out&, const out&);
 template chunked_heads<bf16::number> placed(bool, const recurrence<float>&, const head_inputs<bf16::number>&,
                                             const out&, const out&);
+template bool takes_stream(const head_factors<bf16::number>&, std::size_t, const layout<4>&, int);
 template bool takes_streams(const chunked_heads<float>&);
 template bool takes_streams(const chunked_heads<bf16::number>&);
 template chunked_heads<float> range_of_chunks::of(chunked_heads<float>) const;

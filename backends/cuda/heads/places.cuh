@@ -14,13 +14,16 @@ struct head_inputs final {
   view<const Number> x, write, read;
 };
 /// Where a factored stream begins, of the adjoint with its last token.
-head_factors<float> placed(bool adjoint, const factored<float>&, std::size_t tokens);
+template <class Number>
+head_factors<Number> placed(bool adjoint, const in& u, const view<const Number>& v, std::size_t tokens);
 /// Everything but scratch; of the adjoint, tokens run backwards, and what is written and what is read change places.
 /// The inputs stand for x and factors of the recurrence.
 template <class Number>
 chunked_heads<Number> placed(bool adjoint, const recurrence<float>&, const head_inputs<Number>&, const out& h,
                              const out& y);
 /// Can products take what is read and written as it is, but for a weight of each token?
+template <class Number, int Operands>
+bool takes_stream(const head_factors<Number>&, std::size_t states, const layout<Operands>& heads, int place);
 template <class Number>
 bool takes_streams(const chunked_heads<Number>&);
 

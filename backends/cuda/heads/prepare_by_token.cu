@@ -3,57 +3,10 @@
 #include <cuda_pipeline_primitives.h>
 
 #include <alphaform/backends/cuda/heads/columns.cuh>
+#include <alphaform/backends/cuda/heads/log_sums.cuh>
 
 namespace alphaform::cuda {
 namespace {
-
-/// Logarithms of decays summed from the chunk's beginning, before each token and after the last. A decay that float
-/// rounds to 0 is counted instead, as differences of sums could not undo it; so is the sign.
-struct log_sums final {
-  double sum[head_tokens + 1];
-  short resets[head_tokens + 1], signs[head_tokens + 1];
-
-  /// By the first warp. @param log  one of each token
-  __device__ void fill(const double (&log)[head_tokens], const bool (&negative)[head_tokens]) {
-    if (threadIdx.x >= 32) return;
-    double s = 0;
-    int r = 0, n = 0;
-    if (threadIdx.x == 0) sum[0] = 0, resets[0] = signs[0] = 0;
-#pragma unroll
-    for (unsigned first = 0; first < head_tokens; first += 32) {
-      const unsigned i = first + threadIdx.x;
-      const bool reset = log[i] < -104;
-      double here = reset ? 0 : log[i];
-      int here_r = reset, here_n = negative[i];
-#pragma unroll
-      for (unsigned apart = 1; apart < 32; apart *= 2) {
-        const double before = __shfl_up_sync(0xffffffffu, here, apart);
-        const int before_r = __shfl_up_sync(0xffffffffu, here_r, apart),
-                  before_n = __shfl_up_sync(0xffffffffu, here_n, apart);
-        if (threadIdx.x >= apart) here += before, here_r += before_r, here_n += before_n;
-      }
-      sum[i + 1] = s + here;
-      resets[i + 1] = static_cast<short>(r + here_r);
-      signs[i + 1] = static_cast<short>(n + here_n);
-      s += __shfl_sync(0xffffffffu, here, 31);
-      r += __shfl_sync(0xffffffffu, here_r, 31);
-      n += __shfl_sync(0xffffffffu, here_n, 31);
-    }
-  }
-  __device__ float sign(unsigned from, unsigned to) const { return ((signs[to] - signs[from]) & 1) != 0 ? -1 : 1; }
-  /// The product of the decays from one place to a later one.
-  __device__ float between(unsigned from, unsigned to) const {
-    return resets[from] == resets[to] ? sign(from, to) * expf(static_cast<float>(sum[to] - sum[from])) : 0;
-  }
-  /// The power of 2 that the decays before a place are, so that differences of float are good for bfloat16: a decay
-  /// that is 0 counts as one that float rounds to 0.
-  __device__ float of_2(unsigned to) const {
-    return static_cast<float>((sum[to] - 200.0 * resets[to]) * 1.4426950408889634);
-  }
-  __device__ double of_all() const {
-    return resets[head_tokens] == 0 ? sign(0, head_tokens) * exp(sum[head_tokens]) : 0;
-  }
-};
 
 /// Products of what tokens of a chunk read and write, without their factors u.
 template <class Number>
@@ -114,8 +67,7 @@ __device__ void weigh_products(const chunked_heads<float>& s, unsigned chunk, co
 /// The weights of one head's tokens and of their products.
 template <class Number>
 __global__ void __launch_bounds__(prepare_threads) weigh(const chunked_heads<Number> s) {
-  __shared__ double log[head_tokens];
-  __shared__ bool negative[head_tokens];
+  __shared__ logarithms log;
   __shared__ float reads[head_tokens], writes[head_tokens];
   __shared__ log_sums decays;
   const unsigned chunk = blockIdx.x, i = threadIdx.x;
@@ -124,18 +76,13 @@ __global__ void __launch_bounds__(prepare_threads) weigh(const chunked_heads<Num
   if (i < head_tokens) {
     const bool exists = i < s.count(chunk);
     const auto token = static_cast<std::int64_t>(chunk) * head_tokens + (exists ? i : 0);
-    const float u = of.decay.u_at(token), v = of.decay.v_at(token, 0), read = of.read.u_at(token),
-                write = of.write.u_at(token);
-    const double a = 1 + static_cast<double>(u * v);
-    log[i] = !exists         ? 0
-             : s.logarithmic ? fmaxf(u, -1e30f) * fmaxf(v, -1e30f)  // in place of -infinity what with 0 makes 0
-                             : ::log(fabs(a));
-    negative[i] = exists && !s.logarithmic && a < 0;
+    const float read = of.read.u_at(token), write = of.write.u_at(token);
+    log.set(i, exists, of.decay.u_at(token), of.decay.v_at(token, 0), s.logarithmic);
     reads[i] = exists ? read : 0;
     writes[i] = exists ? write : 0;
   }
   __syncthreads();
-  decays.fill(log, negative);
+  decays.fill(log);
   __syncthreads();
   if (i < head_tokens) {
     s.read_weights[place * head_tokens + i] = reads[i] * decays.between(0, i + s.read);

@@ -12,7 +12,7 @@ enum row_stream : unsigned { reads, probes, writes, corrections, row_streams };
 /// Where the streams of one head begin: those that become rows, and the decays.
 struct streams_of_rows final {
   head_factors<float> of[row_streams], decay;
-  __device__ void find(const chunked_heads<float>& s, const corrected_heads& c, unsigned head) {
+  __device__ void find(const chunked_heads<float>& s, const corrected_heads<float>& c, unsigned head) {
     if (threadIdx.x != 0) return;
     const auto own = places_of(s.heads, head);
     const auto more = places_of(c.heads, head);
@@ -76,7 +76,7 @@ class column_of_rows final {
   __device__ bool is_weak() const { return is_weak_; }
 
   /// Rows for the states before and after the chunk, and what it keeps of the state.
-  __device__ void store(const chunked_heads<float>& s, const corrected_heads& c, std::size_t place,
+  __device__ void store(const chunked_heads<float>& s, const corrected_heads<float>& c, std::size_t place,
                         unsigned first_state, const rows_of_states& rows) const {
     if (first_state + n_ >= s.wide_states) return;
     float before = 1, after = 1;
@@ -187,7 +187,8 @@ __device__ void clear_later(const chunked_heads<float>& s, std::size_t place, ch
 }
 
 template <bool Logarithmic>
-__global__ void __launch_bounds__(prepare_threads, 2) prepare(const chunked_heads<float> s, const corrected_heads c) {
+__global__ void __launch_bounds__(prepare_threads, 2)
+    prepare(const chunked_heads<float> s, const corrected_heads<float> c) {
   auto& shared = *shared_memory<shared_by_chunk>();
   const unsigned chunk = blockIdx.x;
   const std::size_t place = s.place(blockIdx.y, chunk);
@@ -214,7 +215,8 @@ __global__ void __launch_bounds__(prepare_threads, 2) prepare(const chunked_head
   solve(s, c, place, shared.matrices);
 }
 
-__global__ void __launch_bounds__(prepare_threads) solve_chunk(const chunked_heads<float> s, const corrected_heads c) {
+__global__ void __launch_bounds__(prepare_threads)
+    solve_chunk(const chunked_heads<float> s, const corrected_heads<float> c) {
   auto& shared = *shared_memory<chunk_matrices>();
   const std::size_t place = s.place(blockIdx.y, blockIdx.x);
   if (!c.strong[place]) return;
@@ -230,8 +232,8 @@ __global__ void __launch_bounds__(prepare_threads) solve_chunk(const chunked_hea
 }
 
 template <class Shared>
-void launch_for_chunks(void (*kernel)(chunked_heads<float>, corrected_heads), const chunked_heads<float>& s,
-                       const corrected_heads& c) {
+void launch_for_chunks(void (*kernel)(chunked_heads<float>, corrected_heads<float>), const chunked_heads<float>& s,
+                       const corrected_heads<float>& c) {
   constexpr std::size_t bytes = sizeof(Shared);
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), "share memory in blocks");
   launch(kernel, dim3(s.chunks, static_cast<unsigned>(s.heads.entries)), dim3(prepare_threads), bytes, s, c);
@@ -239,10 +241,10 @@ void launch_for_chunks(void (*kernel)(chunked_heads<float>, corrected_heads), co
 
 }  // namespace
 
-void prepare_corrected(const chunked_heads<float>& s, const corrected_heads& c) {
+void prepare_corrected(const chunked_heads<float>& s, const corrected_heads<float>& c) {
   launch_for_chunks<shared_by_chunk>(s.logarithmic ? prepare<true> : prepare<false>, s, c);
 }
-void solve_strong(const chunked_heads<float>& s, const corrected_heads& c) {
+void solve_strong(const chunked_heads<float>& s, const corrected_heads<float>& c) {
   launch_for_chunks<chunk_matrices>(solve_chunk, s, c);
 }
 

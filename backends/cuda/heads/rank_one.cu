@@ -2,6 +2,8 @@
 #include <alphaform/backends/cuda/heads/corrected.cuh>
 #include <alphaform/backends/cuda/heads/heads.hpp>
 #include <alphaform/backends/cuda/heads/places.cuh>
+#include <alphaform/backends/cuda/heads/rounded.cuh>
+#include <alphaform/backends/cuda/widened.hpp>
 
 namespace alphaform::cuda {
 namespace {
@@ -18,33 +20,64 @@ chunked_heads<float> pair_of(bool adjoint, const rank_one_recurrence<float>& r, 
   return s;
 }
 
-/// q and p, which the adjoint exchanges.
-corrected_heads corrections_of(bool adjoint, const rank_one_recurrence<float>& r, const out& h, const out& y) {
-  corrected_heads c{};
-  const factored<float>&q = adjoint ? r.p : r.q, &p = adjoint ? r.q : r.p;
-  c.heads = layout_of(heads_of(h), q.u, q.v, p.u, p.v);
-  c.q = placed(adjoint, q, y.of(axis::token));
-  c.p = placed(adjoint, p, y.of(axis::token));
+/// q and p, which the adjoint exchanges. @param v  those that stand for the factors of p and q
+template <class Number>
+corrected_heads<Number> corrections_of(bool adjoint, const rank_one_recurrence<float>& r, const view<const Number>& p_v,
+                                       const view<const Number>& q_v, const out& h, const out& y) {
+  corrected_heads<Number> c{};
+  const in &q_by = adjoint ? r.p.u : r.q.u, &p_by = adjoint ? r.q.u : r.p.u;
+  const view<const Number>&q = adjoint ? p_v : q_v, &p = adjoint ? q_v : p_v;
+  c.heads = layout_of(heads_of(h), q_by, q, p_by, p);
+  c.q = placed(adjoint, q_by, q, y.of(axis::token));
+  c.p = placed(adjoint, p_by, p, y.of(axis::token));
   return c;
 }
-corrected_heads at_range(const range_of_chunks& range, corrected_heads c) {
-  for (head_factors<float>* f : {&c.q, &c.p}) range.advance(*f);
+template <class Number>
+corrected_heads<Number> at_range(const range_of_chunks& range, corrected_heads<Number> c) {
+  for (head_factors<Number>* f : {&c.q, &c.p}) range.advance(*f);
   return c;
 }
 
-}  // namespace
-
-bool fits_heads(const rank_one_recurrence<float>& r, in x, const out& h, const out& y) {
-  constexpr std::size_t most_states = 128;
-  for (const in& v : {r.p.u, r.p.v, r.q.u, r.q.v})
-    if (v.of(axis::chan) > 1) return false;
-  return r.p.u.of(axis::state) == 1 && r.q.u.of(axis::state) == 1 && h.of(axis::state) <= most_states &&
-         h.of(axis::column) == 1 && fits_heads(r.diagonal, x, h, y);
+/// By products of bfloat16, of heads whose states have one decay; false if their streams have to be read in another
+/// way.
+bool run_by_token(bool adjoint, const rank_one_recurrence<float>& r, in x, out h, out y) {
+  float32_copies whole;
+  rounded_streams rounded;
+  rank_one_recurrence<float> o = r;
+  recurrence<float>& d = o.diagonal;
+  for (in* u : {&d.decay.u, &d.decay.v, &d.write.u, &d.read.u, &o.p.u, &o.q.u}) *u = whole(*u);
+  chunked_heads<bf16::number> s =
+      placed<bf16::number>(adjoint, d, {rounded(x), rounded(d.write.v), rounded(d.read.v)}, h, y);
+  corrected_heads<bf16::number> c = corrections_of(adjoint, o, rounded(o.p.v), rounded(o.q.v), h, y);
+  if (!takes_streams(s) || !takes_stream(c.q, s.states, c.heads, 1) || !takes_stream(c.p, s.states, c.heads, 3))
+    return false;
+  const std::size_t heads = s.heads.entries, state = std::size_t{s.wide_states} * s.wide_channels,
+                    square = head_tokens * head_tokens, rows = head_tokens * s.wide_states;
+  const ranges_of_chunks ranges(y.of(axis::token), heads * (state + 4 * rows + square) * sizeof(bf16::number));
+  const std::size_t most = ranges.at_once() * heads;
+  const scratch<bf16::number> reads(most * rows), writes(most * rows), probes(most * rows), corrections(most * rows),
+      scores(most * square), states(most * state);
+  const scratch<double> kept(most * s.wide_states);
+  s.reads = reads.data();
+  s.writes = writes.data();
+  s.scores = scores.data();
+  s.states_before = states.data();
+  s.kept = kept.data();
+  c.probes = probes.data();
+  c.corrections = corrections.data();
+  ranges.each([&](const range_of_chunks& range) {
+    const chunked_heads<bf16::number> here = range.of(s);
+    const corrected_heads<bf16::number> with = at_range(range, c);
+    prepare_corrected(here, with);
+    find_states(here, with);
+    read_chunks(here);
+  });
+  return true;
 }
 
-void rank_one_heads(bool adjoint, const rank_one_recurrence<float>& r, in x, out h, out y) {
+void run(bool adjoint, const rank_one_recurrence<float>& r, in x, out h, out y) {
   chunked_heads<float> s = placed<float>(adjoint, r.diagonal, {x, r.diagonal.write.v, r.diagonal.read.v}, h, y);
-  corrected_heads c = corrections_of(adjoint, r, h, y);
+  corrected_heads<float> c = corrections_of(adjoint, r, r.p.v, r.q.v, h, y);
   const std::size_t heads = s.heads.entries, state = std::size_t{s.wide_states} * s.wide_channels,
                     square = head_tokens * head_tokens, rows = head_tokens * s.wide_states;
   const ranges_of_chunks ranges(y.of(axis::token), heads * (state + 4 * rows + 4 * square) * sizeof(float));
@@ -67,7 +100,7 @@ void rank_one_heads(bool adjoint, const rank_one_recurrence<float>& r, in x, out
   c.reflected = reflected.data();
   ranges.each([&](const range_of_chunks& range) {
     const chunked_heads<float> here = range.of(s);
-    const corrected_heads with = at_range(range, c);
+    const corrected_heads<float> with = at_range(range, c);
     prepare_corrected(here, with);
     for (const bool by_probes : {false, true})
       for (const bool of_p : {false, true}) {
@@ -83,6 +116,25 @@ void rank_one_heads(bool adjoint, const rank_one_recurrence<float>& r, in x, out
     find_states(here, with);
     read_chunks(here);
   });
+}
+
+}  // namespace
+
+bool fits_heads(const rank_one_recurrence<float>& r, in x, const out& h, const out& y) {
+  constexpr std::size_t most_states = 128;
+  for (const in& v : {r.p.u, r.p.v, r.q.u, r.q.v})
+    if (v.of(axis::chan) > 1) return false;
+  return r.p.u.of(axis::state) == 1 && r.q.u.of(axis::state) == 1 && h.of(axis::state) <= most_states &&
+         h.of(axis::column) == 1 && fits_heads(r.diagonal, x, h, y);
+}
+
+void rank_one_heads(product_precision precision, bool adjoint, const rank_one_recurrence<float>& r, in x, out h,
+                    out y) {
+  const bool one_decay = r.diagonal.decay.v.of(axis::state) == 1;
+  if (precision == product_precision::bfloat16 && one_decay && run_by_token(adjoint, r, x, h, y)) return;
+  float32_copies whole;
+  run(adjoint, whole(r), whole(x), h, whole(y));
+  whole.give_back();
 }
 
 }  // namespace alphaform::cuda

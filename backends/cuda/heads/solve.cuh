@@ -93,7 +93,7 @@ __device__ inline void pairs_of(warp_tile& sums, F f) {
 }
 
 /// Replaces scores, reads and writes of a chunk, and its probes. @param shared  V in slice
-__device__ inline void solve(const chunked_heads<float>& s, const corrected_heads& c, std::size_t place,
+__device__ inline void solve(const chunked_heads<float>& s, const corrected_heads<float>& c, std::size_t place,
                              chunk_matrices& shared) {
   invert(shared.slice, shared.inverse);
   __syncthreads();

@@ -166,7 +166,7 @@ __global__ void __launch_bounds__(follow_threads) follow(const chunked_heads<flo
     tf32::tile<2, 2> added;
     added.add<head_tokens>(by_columns<row_of_panel>(&here.writes[0][warp.row]),
                            by_rows<row_of_panel>(&here.x[0][warp.column]), here.weights);
-    sums.with(added, [&](unsigned i, float& sum, float more) {
+    sums.with(added, [&](unsigned i, unsigned, float& sum, float more) {
       const auto change = static_cast<float>(here.kept[warp.row + i] - 1);  // a decay near 1 would be rounded each time
       sum += fmaf(change, sum, more);
     });

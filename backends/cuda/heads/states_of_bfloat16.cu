@@ -104,7 +104,7 @@ __global__ void __launch_bounds__(threads) follow(const chunked_heads<number> s)
         *reinterpret_cast<uint2*>(before + i * s.wide_channels + k + four.further) = four.numbers;
     });
     before += static_cast<std::size_t>(s.wide_states) * s.wide_channels;
-    sums.with(added, [&](unsigned i, float& sum, float more) {
+    sums.with(added, [&](unsigned i, unsigned, float& sum, float more) {
       const auto change = static_cast<float>(here.kept[row + i] - 1);  // a decay near 1 would be rounded each time
       sum += fmaf(change, sum, more);
     });

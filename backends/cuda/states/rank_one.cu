@@ -4,6 +4,7 @@
 #include <alphaform/backends/cuda/heads/heads.hpp>
 #include <alphaform/backends/cuda/states/rank_one_long.cuh>
 #include <alphaform/backends/cuda/states/rank_one_steps.cuh>
+#include <alphaform/backends/cuda/widened.hpp>
 
 namespace alphaform::cuda {
 
@@ -63,16 +64,11 @@ void run(rank_one_scan s) {
   launch(rank_one_long<Order>, dim3(static_cast<unsigned>(lanes)), dim3(long_threads), 0, s);
 }
 
-}  // namespace
-
-void rank_one(const rank_one_recurrence<float>& r, in x, out h, out y) {
-  if (fits_heads(r, x, h, y)) return rank_one_heads(false, r, x, h, y);
+void steps(const rank_one_recurrence<float>& r, in x, out h, out y) {
   const rank_one_scan s = scan_of(r, x, h, y);
   r.diagonal.exclusive ? run<turn::read_transit_write>(s) : run<turn::transit_write_read>(s);
 }
-
-void rank_one_adjoint(const rank_one_recurrence<float>& r, in g, out h, out y) {
-  if (fits_heads(r, g, h, y)) return rank_one_heads(true, r, g, h, y);
+void steps_adjoint(const rank_one_recurrence<float>& r, in g, out h, out y) {
   const auto reversed = [tokens = y.of(axis::token)](const factored<float>& f) {
     const auto from_last = [tokens](in v) { return backwards(v.slice(axis::token, 0, tokens)); };
     return factored<float>{from_last(f.u), from_last(f.v)};
@@ -84,5 +80,20 @@ void rank_one_adjoint(const rank_one_recurrence<float>& r, in g, out h, out y) {
   const rank_one_scan s = scan_of(transposed, backwards(g), h, backwards(y));
   r.diagonal.exclusive ? run<turn::read_transit_write>(s) : run<turn::write_read_transit>(s);
 }
+
+}  // namespace
+
+template <product_precision P>
+void rank_one(const rank_one_recurrence<float>& r, in x, out h, out y) {
+  fits_heads(r, x, h, y) ? rank_one_heads(P, false, r, x, h, y) : widened<steps>(r, x, h, y);
+}
+template <product_precision P>
+void rank_one_adjoint(const rank_one_recurrence<float>& r, in g, out h, out y) {
+  fits_heads(r, g, h, y) ? rank_one_heads(P, true, r, g, h, y) : widened<steps_adjoint>(r, g, h, y);
+}
+template void rank_one<product_precision::float32>(const rank_one_recurrence<float>&, in, out, out);
+template void rank_one<product_precision::bfloat16>(const rank_one_recurrence<float>&, in, out, out);
+template void rank_one_adjoint<product_precision::float32>(const rank_one_recurrence<float>&, in, out, out);
+template void rank_one_adjoint<product_precision::bfloat16>(const rank_one_recurrence<float>&, in, out, out);
 
 }  // namespace alphaform::cuda
