@@ -49,6 +49,8 @@ __device__ inline unsigned rounded(float2 pair) { return bits(__floats2bfloat162
 struct four_of_row final {
   uint2 numbers;
   int further;  ///< than the column of the first pair
+  /// Of a lane's four, where its fragment is 16 columns wide.
+  __device__ static unsigned first_column() { return threadIdx.x % 4 * 2 + (threadIdx.x % 2 != 0 ? 6 : 0); }
   __device__ four_of_row(float2 first, float2 second) : four_of_row(rounded(first), rounded(second)) {}
   __device__ four_of_row(unsigned left, unsigned right) {
     const bool odd = threadIdx.x % 2 != 0;
@@ -70,6 +72,17 @@ template <unsigned Columns>
 struct left_factor final {
   unsigned at[Columns / 16][4];
 };
+
+/// That lies in shared memory.
+template <unsigned Columns, bool ByRows, unsigned Apart>
+__device__ left_factor<Columns> read_left(factor<number, ByRows, Apart> a) {
+  const unsigned lane = threadIdx.x % 32, row = lane % 8, odd = lane / 8 % 2 * 8, upper = lane / 16 * 8;
+  a.at += ByRows ? a.place(row + odd, upper) : a.place(odd, row + upper);
+  left_factor<Columns> to;
+#pragma unroll
+  for (unsigned k = 0; k < Columns; k += 16) read_four<!ByRows>(to.at[k / 16], a.at + a.place(0, k));
+  return to;
+}
 
 /// Entries of one warp: an even number of 16 x 8 side by side.
 template <unsigned Tall, unsigned Wide>
@@ -94,18 +107,20 @@ class tile final : public fragments<Tall, Wide> {
         const auto* const own = reinterpret_cast<const __nv_bfloat162*>(scale + k + lane % 4 * 2);
         by[0] = own[0], by[1] = own[4];
       }
+      unsigned columns[Wide / 2][4];  // all before the first is multiplied
+#pragma unroll
+      for (unsigned j = 0; j < Wide; j += 2) read_four<RowsOfB>(columns[j / 2], b.at + b.place(k, 8 * j));
 #pragma unroll
       for (unsigned j = 0; j < Wide; j += 2) {
-        unsigned columns[4];
-        read_four<RowsOfB>(columns, b.at + b.place(k, 8 * j));
+        unsigned(&two)[4] = columns[j / 2];
         if (scale != nullptr) {
 #pragma unroll
-          for (unsigned e = 0; e < 4; ++e) columns[e] = bits(__hmul2(pair_of_bits(columns[e]), by[e % 2]));
+          for (unsigned e = 0; e < 4; ++e) two[e] = bits(__hmul2(pair_of_bits(two[e]), by[e % 2]));
         }
 #pragma unroll
         for (unsigned i = 0; i < Tall; ++i) {
-          multiply(this->at_[i][j], rows[i], columns[0], columns[1]);
-          multiply(this->at_[i][j + 1], rows[i], columns[2], columns[3]);
+          multiply(this->at_[i][j], rows[i], two[0], two[1]);
+          multiply(this->at_[i][j + 1], rows[i], two[2], two[3]);
         }
       }
     }
@@ -116,15 +131,22 @@ class tile final : public fragments<Tall, Wide> {
     static_assert(Tall == 1 && B % 8 == 0);
     const unsigned lane = threadIdx.x % 32, row = lane % 8, odd = lane / 8 % 2 * 8, upper = lane / 16 * 8;
     b.at += RowsOfB ? b.place(row + odd, upper) : b.place(odd, row + upper);
+    unsigned columns[2][Wide / 2][4];  // those of a step, and those of the next
+    const auto read = [&](unsigned k) {
 #pragma unroll
-    for (unsigned k = 0; k < Depth; k += 16)
+      for (unsigned j = 0; j < Wide; j += 2) read_four<RowsOfB>(columns[k / 16 % 2][j / 2], b.at + b.place(k, 8 * j));
+    };
+    read(0);
+#pragma unroll
+    for (unsigned k = 0; k < Depth; k += 16) {
+      if (k + 16 < Depth) read(k + 16);
 #pragma unroll
       for (unsigned j = 0; j < Wide; j += 2) {
-        unsigned columns[4];
-        read_four<RowsOfB>(columns, b.at + b.place(k, 8 * j));
-        multiply(this->at_[0][j], a.at[k / 16], columns[0], columns[1]);
-        multiply(this->at_[0][j + 1], a.at[k / 16], columns[2], columns[3]);
+        const unsigned(&two)[4] = columns[k / 16 % 2][j / 2];
+        multiply(this->at_[0][j], a.at[k / 16], two[0], two[1]);
+        multiply(this->at_[0][j + 1], a.at[k / 16], two[2], two[3]);
       }
+    }
   }
   /// These entries, rounded, as what is multiplied from the left.
   __device__ left_factor<8 * Wide> as_left() const {

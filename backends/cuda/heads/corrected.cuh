@@ -9,12 +9,19 @@
 
 namespace alphaform::cuda {
 
+/// What the tokens of a stream are weighted by, where all states of a head have the same decay.
+struct alignas(16) token_weights final {
+  float2 of_score[head_tokens];  ///< u, and the power of 2 that the decays before its place are
+  float of_row[head_tokens];     ///< u and the decays from the chunk's beginning, or to its end
+};
+
 template <class Number>
 struct corrected_heads final {
   layout<4> heads;  ///< u and v of q, u and v of p
   head_factors<Number> q, p;
   // Scratch of a range of chunks, as in chunked_heads.
   Number *probes, *corrections;                ///< q*, p
+  token_weights* weights;                      ///< of bfloat16: of read, q, write and p
   bool* strong;                                ///< of float32: those that are left to prepare_by_state
   float *of_corrections, *probed, *reflected;  ///< P, Q, V of these
 };

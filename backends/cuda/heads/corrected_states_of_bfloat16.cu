@@ -14,11 +14,11 @@ constexpr unsigned some_channels = 16, readers = 128;
 
 /// What a chunk brings for all states and some channels.
 template <unsigned States, unsigned Channels>
-struct brought final {
+struct alignas(16) brought final {
   static constexpr unsigned row = States + 8, x_row = Channels + 8;
   number probes[head_tokens][row], corrections[head_tokens][row], writes[head_tokens][row];
   number x[head_tokens][x_row];
-  double kept[States];
+  double kept;  ///< by every state
 };
 
 /// Reads a chunk, by the last warps of a block.
@@ -43,8 +43,7 @@ class chunk_reader final {
                          ? x[i * s_.x_token + static_cast<std::int64_t>(channel_ + k) * s_.x_chan]
                          : number(0.0f);
       }
-    if (2 * reader < s_.wide_states)
-      __pipeline_memcpy_async(&to.kept[2 * reader], s_.kept + place * s_.wide_states + 2 * reader, 16);
+    if (reader == 0) __pipeline_memcpy_async(&to.kept, s_.kept + place, sizeof to.kept);
   }
 
  private:
@@ -102,7 +101,9 @@ __global__ void __launch_bounds__(Warps * 32 + readers)
     if (exists(n, k)) sum = of_h(n, k);
     if (exists(n + 1, k)) next = of_h(n + 1, k);
   });
-  number* before = s.states_before + s.state_at(s.place(blockIdx.y, 0)) + channel;
+  const unsigned rows_kept = is_kept ? s.wide_states : 0, apart = 8 * s.wide_channels;
+  number* before = s.states_before + s.state_at(s.place(blockIdx.y, 0)) + channel +
+                   static_cast<std::size_t>(lane / 4) * s.wide_channels + bf16::four_of_row::first_column();
   for (unsigned chunk = 0; chunk < s.chunks; ++chunk) {
     __syncthreads();
     const brought& here = ahead[chunk % stages];
@@ -110,22 +111,19 @@ __global__ void __launch_bounds__(Warps * 32 + readers)
     bf16::tile<1, head_tokens / 8> correction;
     correction.add(state, by_columns<brought::row>(here.probes[0]));
     bf16::tile<1, States / 8> added;
-    added.template add<head_tokens>(by_columns<brought::x_row>(&here.x[0][warp * some_channels]),
-                                    by_rows<brought::row>(here.writes[0]));
+    added.add(bf16::read_left<head_tokens>(by_columns<brought::x_row>(&here.x[0][warp * some_channels])),
+              by_rows<brought::row>(here.writes[0]));
 #pragma unroll
     for (unsigned n = 0; n < States; n += 8) {  // while products are made
       const unsigned(&pair)[4] = state.at[n / 16];
-      const unsigned half = n % 16 / 8 * 2, i = n + lane / 4;
+      const unsigned half = n % 16 / 8 * 2;
       const bf16::four_of_row four(bf16::transposed(pair[half]), bf16::transposed(pair[half + 1]));
-      if (is_kept && i < s.wide_states)
-        *reinterpret_cast<uint2*>(before + i * s.wide_channels + lane % 4 * 2 + four.further) = four.numbers;
+      if (n < rows_kept) *reinterpret_cast<uint2*>(before + n / 8 * apart) = four.numbers;
     }
     before += static_cast<std::size_t>(s.wide_states) * s.wide_channels;
     added.add(correction.as_left(), by_rows<brought::row>(here.corrections[0]));
-    sums.with(added, [&](unsigned, unsigned n, float& sum, float more) {
-      const auto change = static_cast<float>(here.kept[n] - 1);  // a decay near 1 would be rounded each time
-      sum += n < s.wide_states ? fmaf(change, sum, more) : 0;
-    });
+    const auto change = static_cast<float>(here.kept - 1);  // a decay near 1 would be rounded each time
+    sums.with(added, [&](unsigned, unsigned, float& sum, float more) { sum += fmaf(change, sum, more); });
   }
   sums.pairs([&](unsigned k, unsigned n, float sum, float next) {
     if (exists(n, k)) of_h(n, k) = sum;

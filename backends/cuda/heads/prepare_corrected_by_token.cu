@@ -14,13 +14,8 @@ enum row_stream : unsigned { reads, probes, writes, corrections, row_streams };
 constexpr unsigned row = head_row<number>;
 using matrix = number[head_tokens][row];
 
-/// What the tokens of one stream are weighted by: for a score by u and 2 to the decays before the place where it is
-/// read or written, for a row by the decays from the chunk's beginning, or to its end.
-struct weights_of_stream final {
-  float u[head_tokens], power[head_tokens], edge[head_tokens];
-};
 /// A chunk in shared memory; parts that are not needed at the same time lie at the same place.
-struct corrected_chunk final {
+struct alignas(16) corrected_chunk final {
   matrix rows[row_streams];       ///< some states of each stream; of equal ones the first
   matrix probed, of_corrections;  ///< Q, then Q*; P
   union {
@@ -35,23 +30,16 @@ struct corrected_chunk final {
       matrix probed_to_end, solved;  ///< Q* for rows p; q*
     };
   };
-  weights_of_stream weights[row_streams];
-  log_sums decays;
-  logarithms log;
+  token_weights weights[row_streams];
 };
 
-/// Where a chunk's tokens of one stream begin.
-struct tokens_of_stream final {
-  const float* u;
-  const number* v;
-  std::int64_t u_token, v_token;
-  __device__ tokens_of_stream(const head_factors<number>& f, std::int64_t u_first, std::int64_t v_first,
-                              std::int64_t token)
-      : u(f.u + u_first + token * f.u_token),
-        v(f.v + v_first + token * f.v_token),
-        u_token(f.u_token),
-        v_token(f.v_token) {}
-  __device__ bool has_rows_of(const tokens_of_stream& other) const { return v == other.v && v_token == other.v_token; }
+/// Where rows of a chunk's tokens begin.
+struct rows_of_stream final {
+  const number* at;
+  std::int64_t token;
+  __device__ rows_of_stream(const head_factors<number>& f, std::int64_t offset, std::int64_t first)
+      : at(f.v + offset + first * f.v_token), token(f.v_token) {}
+  __device__ bool operator==(const rows_of_stream& other) const { return at == other.at && token == other.token; }
 };
 
 /// Entries of a square of 64 by eight warps, as place_in_square has them.
@@ -79,42 +67,66 @@ __device__ inline void store(square_tile& sums, matrix& to) {
   pairs_of(sums, [&](unsigned i, unsigned k, float x, float y) { put(&to[i][k], x, y); });
 }
 
-/// The decays of a chunk, and what tokens are weighted by.
-__device__ inline void find_weights(const chunked_heads<number>& s, unsigned chunk,
-                                    const tokens_of_stream (&streams)[row_streams], corrected_chunk& shared) {
-  const unsigned i = threadIdx.x % head_tokens, stream = threadIdx.x / head_tokens;
+/// The decays of a chunk, and what its tokens are weighted by: each thread has one of one stream.
+__global__ void __launch_bounds__(prepare_threads)
+    weigh_tokens(const chunked_heads<number> s, const corrected_heads<number> c) {
   static_assert(prepare_threads == row_streams * head_tokens);
-  const bool exists = i < s.count(chunk);
+  __shared__ logarithms log;
+  __shared__ log_sums decays;
+  const unsigned i = threadIdx.x % head_tokens, stream = threadIdx.x / head_tokens;
+  const auto own = places_of(s.heads, blockIdx.y);
+  const auto more = places_of(c.heads, blockIdx.y);
+  const bool exists = i < s.count(blockIdx.x);
+  const std::int64_t token = static_cast<std::int64_t>(blockIdx.x) * head_tokens + (exists ? i : 0);
+  const auto u_of = [&](const head_factors<number>& f, std::int64_t offset) { return f.u[offset + token * f.u_token]; };
   if (stream == 0) {
-    const auto at = places_of(s.heads, blockIdx.y);
-    const std::int64_t token = static_cast<std::int64_t>(chunk) * head_tokens + (exists ? i : 0);
-    shared.log.set(i, exists, s.of.decay.u[at.at[decay_u] + token * s.of.decay.u_token],
-                   s.of.decay.v[at.at[decay_v] + token * s.of.decay.v_token], s.logarithmic);
+    const head_factors<float>& f = s.of.decay;
+    log.set(i, exists, f.u[own.at[decay_u] + token * f.u_token], f.v[own.at[decay_v] + token * f.v_token],
+            s.logarithmic);
   }
-  const tokens_of_stream& own = streams[stream];
-  const float u = exists ? own.u[i * own.u_token] : 0;
+  const float there = stream == reads    ? u_of(s.of.read, own.at[read_u])
+                      : stream == probes ? u_of(c.q, more.at[0])
+                      : stream == writes ? u_of(s.of.write, own.at[write_u])
+                                         : u_of(c.p, more.at[2]),
+              u = exists ? there : 0;
+  const unsigned before = i + (stream == reads ? s.read : stream == probes ? 0 : stream == writes ? s.written : 1);
   __syncthreads();
-  shared.decays.fill(shared.log);
+  decays.fill(log);
   __syncthreads();
   const bool is_read = stream == reads || stream == probes;
-  const unsigned of_stream[row_streams]{s.read, 0, s.written, 1}, place = i + of_stream[stream];
-  weights_of_stream& to = shared.weights[stream];
-  to.u[i] = u * shared.decays.sign(0, place);
-  to.power[i] = shared.decays.of_2(place);
-  to.edge[i] = u * (is_read ? shared.decays.between(0, place) : shared.decays.between(place, head_tokens));
-  const std::size_t kept = s.place(blockIdx.y, chunk) * s.wide_states;
-  for (unsigned n = threadIdx.x; n < s.wide_states; n += prepare_threads) s.kept[kept + n] = shared.decays.of_all();
+  const std::size_t place = s.place(blockIdx.y, blockIdx.x);
+  token_weights& to = c.weights[place * row_streams + stream];
+  to.of_score[i] = {u * decays.sign(0, before), decays.of_2(before)};
+  to.of_row[i] = u * (is_read ? decays.between(0, before) : decays.between(before, head_tokens));
+  if (threadIdx.x == 0) s.kept[place] = decays.of_all();
 }
 
-/// Makes scores of products.
-__device__ inline void weigh(square_tile& sums, const weights_of_stream& read, const weights_of_stream& write,
+/// Weights of the scores that a thread has in a square_tile: those of its rows, or of its columns.
+struct weights_of_rows final {
+  float2 of[2];
+  __device__ explicit weights_of_rows(const token_weights& w) {
+    const unsigned first = place_in_square().row + threadIdx.x % 32 / 4;
+    of[0] = w.of_score[first], of[1] = w.of_score[first + 8];
+  }
+};
+struct weights_of_columns final {
+  float4 of[4];  ///< of two side by side
+  __device__ explicit weights_of_columns(const token_weights& w) {
+    const unsigned first = place_in_square().column + threadIdx.x % 4 * 2;
+#pragma unroll
+    for (unsigned j = 0; j < 4; ++j) of[j] = *reinterpret_cast<const float4*>(&w.of_score[first + 8 * j]);
+  }
+};
+/// Makes scores of products: of what is written no later than it is read.
+__device__ inline void weigh(square_tile& sums, const weights_of_rows& read, const weights_of_columns& write,
                              unsigned read_place, unsigned written_place) {
-  pairs_of(sums, [&](unsigned i, unsigned j, float& score, float& next) {
-    const auto weight = [&](unsigned at) {
-      return at + written_place <= i + read_place ? read.u[i] * write.u[at] * exp2f(read.power[i] - write.power[at])
-                                                  : 0;
-    };
-    score *= weight(j), next *= weight(j + 1);
+  const warp_place warp = place_in_square();
+  sums.pairs([&](unsigned i, unsigned k, float& score, float& next) {
+    const float2 row_by = read.of[i / 8];
+    const float4 by = write.of[k / 8];
+    const unsigned last = warp.row + i + read_place, first = warp.column + k + written_place;
+    score = first <= last ? score * (row_by.x * by.x * exp2f(row_by.y - by.y)) : 0;
+    next = first + 1 <= last ? next * (row_by.x * by.z * exp2f(row_by.y - by.w)) : 0;
   });
 }
 
@@ -126,26 +138,30 @@ __global__ void __launch_bounds__(prepare_threads, 2)
   const auto own = places_of(s.heads, blockIdx.y);
   const auto more = places_of(c.heads, blockIdx.y);
   const auto token = static_cast<std::int64_t>(chunk) * head_tokens;
-  const tokens_of_stream streams[row_streams]{{s.of.read, own.at[read_u], own.at[read_v], token},
-                                              {c.q, more.at[0], more.at[1], token},
-                                              {s.of.write, own.at[write_u], own.at[write_v], token},
-                                              {c.p, more.at[2], more.at[3], token}};
-  const auto first_like = [&](unsigned k) {
-    unsigned first = 0;
-    while (!streams[first].has_rows_of(streams[k])) ++first;
-    return first;
-  };
-  const unsigned at[row_streams]{0, first_like(probes), first_like(writes), first_like(corrections)};
+  const rows_of_stream streams[row_streams]{{s.of.read, own.at[read_v], token},
+                                            {c.q, more.at[1], token},
+                                            {s.of.write, own.at[write_v], token},
+                                            {c.p, more.at[3], token}};
+  unsigned at[row_streams]{};  // the first that is equal
+#pragma unroll
+  for (unsigned k = probes; k < row_streams; ++k) {
+    at[k] = k;
+#pragma unroll
+    for (unsigned other = k; other-- > 0;)
+      if (streams[other] == streams[k]) at[k] = other;
+  }
   const auto fetch_rows = [&](unsigned first) {
 #pragma unroll
     for (unsigned k = reads; k < row_streams; ++k)
       if (at[k] == k)
-        fetch<head_slice, prepare_threads>(shared.rows[k], streams[k].v + first, streams[k].v_token, count,
+        fetch<head_slice, prepare_threads>(shared.rows[k], streams[k].at + first, streams[k].token, count,
                                            s.states - first);
     __pipeline_commit();
   };
+  if (threadIdx.x < sizeof shared.weights / 16)
+    __pipeline_memcpy_async(reinterpret_cast<float4*>(shared.weights) + threadIdx.x,
+                            reinterpret_cast<const float4*>(c.weights + place * row_streams) + threadIdx.x, 16);
   fetch_rows(0);
-  find_weights(s, chunk, streams, shared);
 
   // Of what inputs and corrections are read by.
   square_tile scores, of_corrections, probed, reflected;
@@ -167,11 +183,18 @@ __global__ void __launch_bounds__(prepare_threads, 2)
     add(reflected, probes, corrections);
   }
   if (at[writes] == at[corrections]) of_corrections = scores, reflected = probed;
-  const weights_of_stream(&by)[row_streams] = shared.weights;
-  weigh(scores, by[reads], by[writes], s.read, s.written);
-  weigh(of_corrections, by[reads], by[corrections], s.read, 1);
-  weigh(probed, by[probes], by[writes], 0, s.written);
-  weigh(reflected, by[probes], by[corrections], 0, 1);
+  const token_weights(&by)[row_streams] = shared.weights;
+  const weights_of_rows of_reads(by[reads]), of_probes(by[probes]);
+  {
+    const weights_of_columns of(by[writes]);
+    weigh(scores, of_reads, of, s.read, s.written);
+    weigh(probed, of_probes, of, 0, s.written);
+  }
+  {
+    const weights_of_columns of(by[corrections]);
+    weigh(of_corrections, of_reads, of, s.read, 1);
+    weigh(reflected, of_probes, of, 0, 1);
+  }
   store(of_corrections, shared.of_corrections);
   store(probed, shared.probed);
   pairs_of(reflected, [&](unsigned i, unsigned k, float x, float y) { put(&shared.reflected[i][k], x, y); });
@@ -179,11 +202,14 @@ __global__ void __launch_bounds__(prepare_threads, 2)
 
   invert(shared.reflected, shared.exact_inverse);
   __syncthreads();
-  for (unsigned e = 2 * threadIdx.x; e < head_tokens * head_tokens; e += 2 * prepare_threads) {
+#pragma unroll
+  for (unsigned e = 4 * threadIdx.x; e < head_tokens * head_tokens; e += 4 * prepare_threads) {
     const unsigned i = e / head_tokens, j = e % head_tokens;
-    const float one = shared.exact_inverse[i][j], next = shared.exact_inverse[i][j + 1];
-    put(&shared.inverse[i][j], one, next);
-    put(&shared.of_rows[i][j], one * by[probes].edge[j], next * by[probes].edge[j + 1]);
+    const float4 x = *reinterpret_cast<const float4*>(&shared.exact_inverse[i][j]),
+                 row_by = *reinterpret_cast<const float4*>(&by[probes].of_row[j]);
+    *reinterpret_cast<uint2*>(&shared.inverse[i][j]) = {bf16::rounded({x.x, x.y}), bf16::rounded({x.z, x.w})};
+    *reinterpret_cast<uint2*>(&shared.of_rows[i][j]) = {bf16::rounded({x.x * row_by.x, x.y * row_by.y}),
+                                                        bf16::rounded({x.z * row_by.z, x.w * row_by.w})};
   }
   __syncthreads();
   square_tile solved;
@@ -191,7 +217,7 @@ __global__ void __launch_bounds__(prepare_threads, 2)
   __syncthreads();
   store(solved, shared.probed);
   pairs_of(solved, [&](unsigned i, unsigned k, float x, float y) {
-    put(&shared.probed_to_end[i][k], x * by[corrections].edge[i], y * by[corrections].edge[i]);
+    put(&shared.probed_to_end[i][k], x * by[corrections].of_row[i], y * by[corrections].of_row[i]);
   });
   __syncthreads();
   add_rows(scores, shared.of_corrections, shared.probed);
@@ -208,7 +234,7 @@ __global__ void __launch_bounds__(prepare_threads, 2)
       square_tile to;
       pairs_of(to, [&](unsigned i, unsigned n, float& x, float& y) {
         const float2 two = __bfloat1622float2(*reinterpret_cast<const __nv_bfloat162*>(&shared.rows[at[k]][i][n]));
-        x = two.x * by[k].edge[i], y = two.y * by[k].edge[i];
+        x = two.x * by[k].of_row[i], y = two.y * by[k].of_row[i];
       });
       return to;
     };
@@ -233,7 +259,9 @@ __global__ void __launch_bounds__(prepare_threads, 2)
 void prepare_corrected(const chunked_heads<number>& s, const corrected_heads<number>& c) {
   constexpr std::size_t bytes = sizeof(corrected_chunk);
   check(cudaFuncSetAttribute(prepare, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), "share memory in blocks");
-  launch(prepare, dim3(s.chunks, static_cast<unsigned>(s.heads.entries)), dim3(prepare_threads), bytes, s, c);
+  const dim3 chunks(s.chunks, static_cast<unsigned>(s.heads.entries));
+  launch(weigh_tokens, chunks, dim3(prepare_threads), 0, s, c);
+  launch(prepare, chunks, dim3(prepare_threads), bytes, s, c);
 }
 
 }  // namespace alphaform::cuda

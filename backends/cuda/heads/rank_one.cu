@@ -57,12 +57,14 @@ bool run_by_token(bool adjoint, const rank_one_recurrence<float>& r, in x, out h
   const std::size_t most = ranges.at_once() * heads;
   const scratch<bf16::number> reads(most * rows), writes(most * rows), probes(most * rows), corrections(most * rows),
       scores(most * square), states(most * state);
-  const scratch<double> kept(most * s.wide_states);
+  const scratch<token_weights> weights(4 * most);
+  const scratch<double> kept(most);  // by all states
   s.reads = reads.data();
   s.writes = writes.data();
   s.scores = scores.data();
   s.states_before = states.data();
   s.kept = kept.data();
+  c.weights = weights.data();
   c.probes = probes.data();
   c.corrections = corrections.data();
   ranges.each([&](const range_of_chunks& range) {
