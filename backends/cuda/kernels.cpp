@@ -35,7 +35,7 @@ kernels<float> make_table() {
   k.times = cuda::widened<cuda::times>;
   k.plus = cuda::widened<cuda::plus>;
   k.larger = cuda::widened<cuda::larger>;
-  k.total = cuda::widened<cuda::total>;
+  k.total = cuda::widened<cuda::total, cuda::results::added_to>;
   k.inverse = cuda::widened<cuda::inverse>;
   k.linear = cuda::widened<cuda::linear<P>>;
   k.linear_adjoint = cuda::widened<cuda::linear_adjoint<P>>;
@@ -55,7 +55,7 @@ kernels<float> make_table() {
   k.unrolled_gradient = cuda::widened<cuda::unrolled_gradient>;
   k.rank_one = cuda::rank_one<P>;
   k.rank_one_adjoint = cuda::rank_one_adjoint<P>;
-  k.channel_map = cuda::widened<cuda::channel_map>;
+  k.channel_map = cuda::widened<cuda::channel_map, cuda::results::added_to>;
   k.attend = cuda::widened<cuda::attend>;
   k.attend_adjoint = cuda::widened<cuda::attend_adjoint>;
   return k;

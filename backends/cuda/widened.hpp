@@ -3,20 +3,32 @@
 #pragma once
 #include <alphaform/backends/cuda/device.hpp>
 #include <alphaform/backends/cuda/functions.hpp>
+#include <cstdint>
 #include <deque>
 #include <utility>
 #include <vector>
 
 namespace alphaform::cuda {
 
+/// What a kernel does with what its results hold: it writes over all of it, or adds to it.
+enum class results : std::uint8_t { replaced, added_to };
+
 /// The copies of one call.
 class float32_copies final {
  public:
-  in operator()(const in& v) { return v.format == number_format::whole ? v : in(copied(v)); }
+  explicit float32_copies(results held = results::replaced) : held_(held) {}
+  in operator()(const in& v) {
+    if (v.format == number_format::whole) return v;
+    const out to = room_for(v.size);
+    copy(v, to);
+    return to;
+  }
   out operator()(const out& v) {
     if (v.format == number_format::whole) return v;
-    results_.push_back({copied(v), v});
-    return results_.back().first;
+    const out to = room_for(v.size);
+    if (held_ == results::added_to) copy(v, to);
+    results_.push_back({to, v});
+    return to;
   }
   factored<float> operator()(const factored<float>& f) { return {(*this)(f.u), (*this)(f.v)}; }
   recurrence<float> operator()(recurrence<float> r) {
@@ -48,29 +60,27 @@ class float32_copies final {
   }
 
  private:
-  out copied(const in& v) {
-    const scratch<float>& numbers = numbers_.emplace_back(volume(v.size));
-    const out to{numbers.data(), v.size, contiguous(v.size)};
-    copy(v, to);
-    return to;
+  out room_for(const extents& size) {
+    return {numbers_.emplace_back(volume(size)).data(), size, contiguous(size)};
   }
 
+  results held_;
   std::deque<scratch<float>> numbers_;
   std::vector<std::pair<out, out>> results_;
 };
 
-template <auto Kernel>
+template <auto Kernel, results Held, class Function = decltype(Kernel)>
 struct widened_call;
-template <class... A, void (*Kernel)(A...)>
-struct widened_call<Kernel> final {
+template <auto Kernel, results Held, class... A>
+struct widened_call<Kernel, Held, void (*)(A...)> final {
   static void run(A... a) {
-    float32_copies whole;
+    float32_copies whole(Held);
     Kernel(whole(a)...);
     whole.give_back();
   }
 };
 /// A kernel that takes streams of either format.
-template <auto Kernel>
-inline constexpr auto widened = widened_call<Kernel>::run;
+template <auto Kernel, results Held = results::replaced>
+inline constexpr auto widened = widened_call<Kernel, Held>::run;
 
 }  // namespace alphaform::cuda

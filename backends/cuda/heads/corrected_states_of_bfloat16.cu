@@ -21,6 +21,12 @@ struct alignas(16) brought final {
   double kept;  ///< by every state
 };
 
+/// Waits for all warps of a block, which come from two loops.
+template <unsigned Threads>
+__device__ void wait_for_all() {
+  asm volatile("bar.sync 1, %0;" ::"n"(Threads) : "memory");
+}
+
 /// Reads a chunk, by the last warps of a block.
 template <unsigned States, unsigned Channels>
 class chunk_reader final {
@@ -70,7 +76,8 @@ class chunk_reader final {
 template <unsigned States, unsigned Warps>
 __global__ void __launch_bounds__(Warps * 32 + readers)
     follow(const chunked_heads<number> s, const corrected_heads<number> c) {
-  constexpr unsigned channels_each = Warps * some_channels, stages = States > 64 ? 3 : 4;
+  constexpr unsigned channels_each = Warps * some_channels, threads = Warps * 32 + readers,
+                     stages = States > 64 ? 3 : 4;
   using brought = brought<States, channels_each>;
   auto* const ahead = shared_memory<brought>();
   const unsigned warp = threadIdx.x / 32, first = blockIdx.x * channels_each;
@@ -84,7 +91,7 @@ __global__ void __launch_bounds__(Warps * 32 + readers)
     for (unsigned chunk = 0; chunk + 1 < stages; ++chunk) begin(chunk);
     for (unsigned chunk = 0; chunk < s.chunks; ++chunk) {
       __pipeline_wait_prior(stages - 2);
-      __syncthreads();
+      wait_for_all<threads>();
       begin(chunk + stages - 1);  // into what was last read before this barrier
     }
     return;
@@ -105,7 +112,7 @@ __global__ void __launch_bounds__(Warps * 32 + readers)
   number* before = s.states_before + s.state_at(s.place(blockIdx.y, 0)) + channel +
                    static_cast<std::size_t>(lane / 4) * s.wide_channels + bf16::four_of_row::first_column();
   for (unsigned chunk = 0; chunk < s.chunks; ++chunk) {
-    __syncthreads();
+    wait_for_all<threads>();
     const brought& here = ahead[chunk % stages];
     const bf16::left_factor<States> state = sums.as_left();
     bf16::tile<1, head_tokens / 8> correction;
