@@ -77,6 +77,14 @@ struct channel_matrices final {
 /// What is taken over channels: sums of weight H_c, weight |H_c|, weight max(H_c, 0), or the maximum of weight |H_c|.
 enum class over_channels : std::uint8_t { sum, absolute, positive, maximum };
 
+/// What a program reads: x, or what a filter of its own makes of it.
+template <class T>
+struct filtered_stream final {
+  view<const T> x, taps;  ///< taps as of `fir`; no entry (data is null) if there is no filter
+};
+/// A filter whose input is made on the way has up to so many taps, and so has the input's own.
+inline constexpr std::size_t taps_of_a_pass = 4;
+
 /// On a device, from so many lanes on a pass pays that takes each lane's tokens one after the other; chunks of tokens
 /// fill one with fewer.
 inline constexpr std::size_t lanes_for_a_pass = 512;
@@ -139,6 +147,8 @@ struct kernels final {
   void (*scatter)(in order, in g, out y);     ///< y_{order[t]} = g_t
   void (*fir)(in taps, in x, out y);          ///< y_t = sum_k w[K-1-k] x_{t-k}; taps lie along `tap`
   void (*fir_adjoint)(in taps, in g, out y);  ///< y_t = sum_k w[K-1-k] g_{t+k}
+  /// `fir_adjoint` of what the program makes of its operands. Null where there is no such pass.
+  void (*gated_fir_adjoint)(const pointwise&, std::span<const filtered_stream<T>> operands, in taps, out y);
   void (*peak)(in log_decay, in key, out y);  ///< y_t = max(y_{t-1} + l_t, k_t), y_0 = k_0
 
   /// y of the recurrence; `h` holds the state before the first token, and after the last one when it is done.

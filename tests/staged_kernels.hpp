@@ -130,6 +130,14 @@ class staged_table final {
       t.attend = call<&F::attend>::run;
       t.attend_adjoint = call<&F::attend_adjoint>::run;
       t.unrolled_pass = call<&F::unrolled_pass>::run;
+      t.gated_fir_adjoint = [](const pointwise& p, std::span<const filtered_stream<float>> operands, in taps, out y) {
+        staged s(*device);
+        std::vector<filtered_stream<float>> there;
+        for (const auto& one : operands)
+          there.push_back({s.in(one.x), one.taps.data == nullptr ? one.taps : s.in(one.taps)});
+        device->gated_fir_adjoint(p, there, s.in(taps), s.out(y));
+        s.bring_back();
+      };
       t.record = nullptr;
       t.replay = nullptr;
       t.unrolled_gradient = [](const recurrence<float>& r, in x, in g, std::span<const state_sum<float>> sums) {

@@ -33,6 +33,8 @@ void total(float weight, bool absolute, in x, out y);
 void map(code function, in x, out y);
 void evaluate(const pointwise&, std::span<const in> operands, out y);
 void scan(const pointwise&, std::span<const in> operands, out h, out y);
+// programs/gated_filter.cpp
+void gated_fir_adjoint(const pointwise&, std::span<const filtered_stream<float>> operands, in taps, out y);
 // programs/unrolled_pass.cpp
 void unrolled_pass(const pointwise&, const state_factors<float>&, std::span<const in> operands, out h, out y);
 

@@ -45,6 +45,7 @@ kernels<float> make_table() {
   k.scatter = cuda::widened<cuda::scatter>;
   k.fir = cuda::widened<cuda::fir>;
   k.fir_adjoint = cuda::widened<cuda::fir_adjoint>;
+  k.gated_fir_adjoint = cuda::gated_fir_adjoint;
   k.peak = cuda::widened<cuda::peak>;
   k.unrolled = cuda::unrolled<P>;
   k.unrolled_adjoint = cuda::unrolled_adjoint<P>;

@@ -99,6 +99,10 @@ class evaluation final {
   tensor<T> matrix_product(const node&, tensor<T> x, bool transposed, const tensor<T>* to);
   tensor<T> matrix_product(const matrix_view<T>&, const node&, tensor<T> x, bool transposed, const tensor<T>* to);
   tensor<T> filtered(const node&, tensor<T> x, const window&, bool transposed, const tensor<T>* to);
+  bool is_short_filter(node_index p) const;
+  node_index short_filter_of(node_index stream) const;
+  bool fits(const gated_filter_form&);
+  tensor<T> filtered_back(const gated_filter_form&, tensor<T> g, const window&, const tensor<T>* to);
   tensor<T> lagged(const node&, tensor<T> x, const window&, bool transposed);
   tensor<T> attended(const node&, bool normalised, tensor<T> x, const window&, bool transposed);
   std::pair<extents, extents> extents_of(const scan_form&, const tensor<T>& x, const window&, bool transposed);

@@ -244,6 +244,18 @@ std::optional<gated_sum_form> gated_sum_up_to(const workspace& g, const std::vec
   return form;
 }
 
+std::optional<gated_filter_form> gated_filter_from(const workspace& g, const std::vector<node_index>& factors,
+                                                   std::size_t at, const std::function<bool(std::size_t)>& joins) {
+  gated_filter_form form;
+  std::size_t k = at;
+  for (; k < factors.size() && g[factors[k]].is<terms::diag>() && joins(k + 1); ++k)
+    append(form.gates, stream_factors_of(g, g[factors[k]].a));
+  if (k == at || k == factors.size() || !g[factors[k]].is<terms::conv>()) return std::nullopt;
+  form.filter = factors[k];
+  form.factors = k + 1 - at;
+  return form;
+}
+
 node_index as_inverse_row_sum(const workspace& g, node_index stream) {
   const node& n = g[stream];
   if (!n.is<terms::function>() || n.function != function_code<functions::reciprocal>) return absent;

@@ -77,6 +77,16 @@ struct gated_sum_form final {
 std::optional<gated_sum_form> gated_sum_up_to(const workspace& g, const std::vector<node_index>& factors,
                                               std::size_t at, const std::function<bool(std::size_t)>& joins);
 
+/// Diag(gates) Conv, of which the transpose is one pass.
+struct gated_filter_form final {
+  streams gates;
+  node_index filter = absent;
+  std::size_t factors = 0;
+};
+/// Recognises one that begins at place `at`, as above.
+std::optional<gated_filter_form> gated_filter_from(const workspace& g, const std::vector<node_index>& factors,
+                                                   std::size_t at, const std::function<bool(std::size_t)>& joins);
+
 /// Is the stream 1 / (P 1), and which operator is P? `absent` if it is another one.
 node_index as_inverse_row_sum(const workspace& g, node_index stream);
 

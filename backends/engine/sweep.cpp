@@ -15,6 +15,7 @@ tensor<T> evaluation<T>::adjoint(node_index p, tensor<T> g, const window& w, con
 template <class T>
 typename evaluation<T>::sweep::ends evaluation<T>::sweep::run(node_index p, tensor<T> g, const tensor<T>* to) {
   to_ = to;
+  repeated_ = &e_.whole_.repeated_in(p);
   pending_[p] = std::move(g);
   while (!pending_.empty()) {
     const node_index at = pending_.begin()->first;
@@ -54,6 +55,12 @@ void evaluation<T>::sweep::arrive(node_index at, tensor<T> y, bool summed) {
   if (!is_new) found->second = e_.together(found->second, y);
 }
 
+/// Does more come back to this subterm than by one way?
+template <class T>
+bool evaluation<T>::sweep::meets_others(node_index p) const {
+  return p != absent && ((*repeated_)[p] || (limits_.later != nullptr && limits_.later->contains(p)));
+}
+
 template <class T>
 bool evaluation<T>::sweep::has_all_tokens() const {
   return e_.carry_ == nullptr && w_.token_begin == 0 && w_.token_end == e_.whole_.tokens();
@@ -70,28 +77,38 @@ bool evaluation<T>::sweep::through_branches(const spine& s, std::size_t k, const
   return true;
 }
 
+/// From a place of a product on, if there is one that is taken as one.
+template <class T>
+std::optional<gated_filter_form> evaluation<T>::sweep::gated_filter(
+    const spine& s, std::size_t k, const std::function<bool(std::size_t)>& joins) const {
+  const auto f = has_all_tokens() ? gated_filter_from(g_, s.factors, k, joins) : std::nullopt;
+  return f && e_.fits(*f) ? f : std::nullopt;
+}
+
 template <class T>
 void evaluation<T>::sweep::through_product(node_index p, tensor<T> y) {
   const spine s(g_, p);
-  const auto joins = [&](std::size_t j) {
-    return j < s.size() && (s.suffix[j] == absent || !e_.whole_.shared(s.suffix[j]));
-  };
+  const auto joins = [&](std::size_t j) { return j < s.size() && !meets_others(s.suffix[j]); };
+  const auto joins_of_passes = [&](std::size_t j) { return joins(j) && !gated_filter(s, j, joins); };
   for (std::size_t k = 0; k < s.size();) {
     const node_index f = s.factors[k];
     const bool branching = k + 1 == s.size() && branches(g_[f]), crosses = !branching && crosses_lanes(f),
                sums = crosses && g_[f].template is<terms::expand>();
     if (crosses && !sums) return add(ends_, {s.suffix[k]}, std::move(y));
-    if (k > 0 && s.suffix[k] != absent && (branching || e_.whole_.shared(s.suffix[k])))
+    if (k > 0 && s.suffix[k] != absent && (branching || meets_others(s.suffix[k])))
       return arrive(s.suffix[k], std::move(y));
     // Where so many factors are the rest, and nothing else comes back.
     const auto to = [&](std::size_t factors) { return k + factors == s.size() && is_only_path() ? to_ : nullptr; };
-    if (const auto pass = unrolled_pass_from(g_, s.factors, k, joins); pass && e_.fits(*pass, y)) {
+    if (const auto filter = gated_filter(s, k, joins)) {
+      y = e_.filtered_back(*filter, std::move(y), w_, to(filter->factors));
+      k += filter->factors;
+    } else if (const auto pass = unrolled_pass_from(g_, s.factors, k, joins_of_passes); pass && e_.fits(*pass, y)) {
       y = e_.unrolled_pass(*pass, y, w_, true, to(pass->factors));
       k += pass->factors;
     } else if (const auto u = unrolled_from(g_, s.factors, k); u && e_.fits(*u, y)) {
       y = e_.unrolled(*u, y, w_, true, to(u->factors));
       k += u->factors;
-    } else if (const auto scanned = scan_from(g_, s.factors, k, joins)) {
+    } else if (const auto scanned = scan_from(g_, s.factors, k, joins_of_passes)) {
       y = e_.scan(*scanned, y, w_, true, to(scanned->factors));
       k += scanned->factors;
     } else if (is_softmax(g_, s.factors, k)) {

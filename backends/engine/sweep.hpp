@@ -32,10 +32,13 @@ class evaluation<T>::sweep final {
 
  private:
   bool crosses_lanes(node_index p) const;
+  bool meets_others(node_index p) const;
   void add(ends& to, sweep_end, tensor<T> y);
   void arrive(node_index at, tensor<T> y, bool summed = false);
   void through_product(node_index p, tensor<T> y);
   bool is_only_path() const { return pending_.empty() && ends_.empty(); }
+  std::optional<gated_filter_form> gated_filter(const spine&, std::size_t k,
+                                                const std::function<bool(std::size_t)>& joins) const;
   bool through_branches(const spine&, std::size_t k, const tensor<T>& y);
   bool has_all_tokens() const;
 
@@ -44,6 +47,7 @@ class evaluation<T>::sweep final {
   const window& w_;
   sweep_limits limits_;
   const tensor<T>* to_ = nullptr;
+  const std::vector<bool>* repeated_ = nullptr;  // the parts of P that several others have
   ends ends_;
   std::map<node_index, tensor<T>, std::greater<>> pending_;  // later nodes first: their arguments come before them
 };

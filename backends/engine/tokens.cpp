@@ -106,6 +106,47 @@ tensor<T> evaluation<T>::filtered(const node& n, tensor<T> x, const window& w, b
   });
 }
 
+/// A filter of so few taps that a pass over something else takes it too.
+template <class T>
+bool evaluation<T>::is_short_filter(node_index p) const {
+  const auto reach = g_[p].is<terms::conv>() ? whole_.reach(p) : std::nullopt;
+  return reach && *reach < taps_of_a_pass;
+}
+/// The filter that makes a stream, if it is one of these.
+template <class T>
+node_index evaluation<T>::short_filter_of(node_index stream) const {
+  return g_[stream].is<terms::applied>() && is_short_filter(g_[stream].a) ? g_[stream].a : absent;
+}
+
+/// One pass pays where the gates are made of filtered streams, as SiLU is: these need not be stored.
+template <class T>
+bool evaluation<T>::fits(const gated_filter_form& f) {
+  if (k_.gated_fir_adjoint == nullptr || !whole_.has_whole_text() || !is_short_filter(f.filter)) return false;
+  const streams& reads = whole_.programs().program(made_of::product_with, f.gates).reads;
+  return std::any_of(reads.begin(), reads.end(), [&](node_index i) { return short_filter_of(i) != absent; });
+}
+
+/// Conv' Diag(gates) g of all tokens.
+template <class T>
+tensor<T> evaluation<T>::filtered_back(const gated_filter_form& f, tensor<T> g, const window& w, const tensor<T>* to) {
+  const compiled_stream& c = whole_.programs().program(made_of::product_with, f.gates);
+  const tensor<T> taps = value(g_[f.filter].a, w), back = with_tokens(std::move(g), w);
+  std::vector<tensor<T>> keep;
+  std::vector<filtered_stream<T>> operands;
+  const extents size = alphaform::together(back.v.size, w.of(c.size));
+  extents lanes = taps.v.size;
+  at(lanes, axis::tap) = 1;
+  const auto read = [&](node_index i) -> view<const T> { return keep.emplace_back(value(i, w)); };
+  for (const node_index i : c.reads) {
+    const node_index filter = short_filter_of(i);
+    operands.push_back({read(filter == absent ? i : g_[i].b), filter == absent ? view<const T>{} : read(g_[filter].a)});
+  }
+  operands.push_back({back, {}});
+  const tensor<T> y = place(alphaform::together(size, lanes), to);
+  k_.gated_fir_adjoint(c.program, operands, taps, y);
+  return y;
+}
+
 /// y_{t,k} = x_{t-(K-1-k)}, or the transpose, the sum over k of g_{t+(K-1-k),k}.
 template <class T>
 tensor<T> evaluation<T>::lagged(const node& n, tensor<T> x, const window& w, bool transposed) {

@@ -101,6 +101,22 @@ void count_program(std::string_view kernel, const pointwise& p, std::span<const 
   for (const view<const T>& x : operands) counted_work()[kernel].bytes += bytes_of(x);
 }
 
+template <class T>
+void count_gated_filter(const pointwise& p, std::span<const filtered_stream<T>> operands, view<const T> taps,
+                        view<T> y) {
+  constexpr std::string_view kernel = "gated_fir_adjoint";
+  count_program<T>(kernel, p, {}, y);
+  work& w = counted_work()[kernel];
+  w.flops += 2 * static_cast<double>(taps.of(axis::tap)) * entries(y);
+  w.bytes += bytes_of(taps);
+  for (const filtered_stream<T>& v : operands) {
+    w.bytes += bytes_of(v.x);
+    if (v.taps.data == nullptr) continue;
+    w.bytes += bytes_of(v.taps);
+    w.flops += 2 * static_cast<double>(v.taps.of(axis::tap)) * entries(v.x);
+  }
+}
+
 /// Six operations and an exponential for every state of a token, beside the program's.
 template <class T>
 void count_pass(const pointwise& p, const state_factors<T>& f, std::span<const view<const T>> operands, view<T> h,
@@ -156,6 +172,7 @@ kernels<T> make_table(bool has_own_memory) {
   k.fir = k.fir_adjoint = [](in w, in x, out y) {
     count("fir", 2 * static_cast<double>(w.of(axis::tap)) * entries(y), 0, w, x, y);
   };
+  if (has_own_memory) k.gated_fir_adjoint = count_gated_filter<T>;
   k.peak = [](in l, in key, out y) { count("peak", 2 * entries(y), 0, l, key, y); };
   k.unrolled = [](const recurrence<T>& r, in x, out h, out y) { count_recurrence<T>("unrolled", r, 6, x, h, y); };
   k.unrolled_adjoint = [](const recurrence<T>& r, in g, out h, out y) {

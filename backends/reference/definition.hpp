@@ -250,13 +250,14 @@ struct definition final {
         .scatter = scatter,
         .fir = [](in w, in x, out y) { filter(1, w, x, y); },
         .fir_adjoint = [](in w, in x, out y) { filter(-1, w, x, y); },
+        .gated_fir_adjoint = nullptr,  // what passes would make at once is evaluated as it stands
         .peak = peak,
         .unrolled = recurrences<T>::unrolled,
         .unrolled_adjoint = recurrences<T>::unrolled_adjoint,
         .pass_lanes = 0,
         .pass_states = states_of_a_pass,
         .pass_for_heads = true,
-        .unrolled_pass = nullptr,  // what it would make one pass of is evaluated as it stands
+        .unrolled_pass = nullptr,
         .unrolled_gradient = recurrences<T>::unrolled_gradient,
         .rank_one = recurrences<T>::rank_one,
         .rank_one_adjoint = recurrences<T>::rank_one_adjoint,

@@ -1,15 +1,16 @@
 // An unrolled recurrence in one pass with what is pointwise around it, where a backend has such a pass, against the
 // same declaration taken apart in double.
 #include <alphaform/algebra/layers.hpp>
-#include <alphaform/backends/attention.hpp>
 #include <alphaform/backends/reference/definition.hpp>
 #include <limits>
 
 #include "../devices.hpp"
-#include "random_environment.hpp"
+#include "declared.hpp"
 
 namespace alphaform {
 namespace {
+
+using test::apart, test::compare, test::declared;
 
 constexpr axes lanes = group | chan, heads = head | chan;
 constexpr auto step = softplus(input<"dt", lanes>);
@@ -20,10 +21,6 @@ constexpr auto x = input<"x", lanes>;
 constexpr auto biased = input<"dt", lanes> + param<"dt_bias", lanes>, gate = input<"z", lanes> + param<"z_bias", lanes>;
 constexpr auto biased_decays = decay(exp(softplus(biased) * -exp(param<"A", lanes | state>)));
 
-struct declared final {
-  const char* what;
-  expr y;
-};
 const declared forms[] = {
     {"with a skip and a gate, and a filter before it",
      (diag(silu(input<"z", lanes>)) *
@@ -53,19 +50,6 @@ const declared forms[] = {
       input<"x", heads>)
          .e}};
 
-template <class T>
-double apart(const tensor<double>& exact, const tensor<T>& found) {
-  const std::vector<double> a = numbers_of(exact);
-  const std::vector<T> b = numbers_of(found);
-  REQUIRE(a.size() == b.size());
-  double most = 0, scale = 1e-30;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    most = std::max(most, std::isfinite(b[i]) ? std::abs(a[i] - static_cast<double>(b[i])) : 1e30);
-    scale = std::max(scale, std::abs(a[i]));
-  }
-  return most / scale;
-}
-
 constexpr witness_sizes all_sizes[] = {{.tokens = 1, .heads = 1, .channels = 5, .states = 3, .groups = 1},
                                        {.tokens = 33, .heads = 2, .channels = 37, .states = 16, .groups = 3},
                                        {.tokens = 64, .heads = 3, .channels = 64, .states = 7, .groups = 1},
@@ -73,31 +57,6 @@ constexpr witness_sizes all_sizes[] = {{.tokens = 1, .heads = 1, .channels = 5, 
                                        {.tokens = 1000, .heads = 2, .channels = 13, .states = 33, .groups = 2}};
 /// So wide that windows have a part of the channels only, and too large for caches.
 constexpr witness_sizes wide{.tokens = 300, .heads = 1, .channels = 1041, .states = 16, .groups = 1};
-
-/// Queries of a declaration in double against those on `k`.
-template <class T>
-void compare(const declared& d, const witness_sizes& sizes, const kernels<T>& k, double most) {
-  const std::string what = d.what;
-  CAPTURE(what);
-  CAPTURE(sizes.tokens);
-  CAPTURE(sizes.states);
-  test::random_environment names(sizes, 11);
-  names.draw(term_view(d.y));
-  names.round();
-  const bound_formula f = formula_of(d.y);
-  implicit_attention<double> exact(f, names.bound(reference_kernels()), reference_kernels());
-  implicit_attention<T> found(f, names.bound(k), k);
-  CHECK(apart(exact.apply(exact.x()), found.apply(found.x())) < most);
-  CHECK(apart(exact.output(), found.output()) < most);
-  // What comes back is a stream like y.
-  std::vector<double> g(volume(exact.stream()));
-  for (std::size_t i = 0; i < g.size(); ++i) g[i] = static_cast<float>(std::sin(1.7 * static_cast<double>(i)));
-  const tensor<double> back = stored(g, exact.stream(), reference_kernels());
-  const tensor<T> back_found = stored(std::vector<T>(g.begin(), g.end()), exact.stream(), k);
-  CHECK(apart(exact.adjoint(back), found.adjoint(back_found)) < most);
-  const auto last = static_cast<std::size_t>(sizes.tokens - 1);
-  CHECK(apart(exact.row(last), found.row(last)) < most);
-}
 
 TEST_CASE("a pass over an unrolled recurrence, by its definition, is what its parts are") {
   static int passes = 0;

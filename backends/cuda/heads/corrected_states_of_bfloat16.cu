@@ -21,12 +21,6 @@ struct alignas(16) brought final {
   double kept;  ///< by every state
 };
 
-/// Waits for all warps of a block, which come from two loops.
-template <unsigned Threads>
-__device__ void wait_for_all() {
-  asm volatile("bar.sync 1, %0;" ::"n"(Threads) : "memory");
-}
-
 /// Reads a chunk, by the last warps of a block.
 template <unsigned States, unsigned Channels>
 class chunk_reader final {
@@ -76,29 +70,19 @@ class chunk_reader final {
 template <unsigned States, unsigned Warps>
 __global__ void __launch_bounds__(Warps * 32 + readers)
     follow(const chunked_heads<number> s, const corrected_heads<number> c) {
-  constexpr unsigned channels_each = Warps * some_channels, threads = Warps * 32 + readers,
-                     stages = States > 64 ? 3 : 4;
+  constexpr unsigned channels_each = Warps * some_channels, stages = States > 64 ? 3 : 4;
   using brought = brought<States, channels_each>;
   auto* const ahead = shared_memory<brought>();
   const unsigned warp = threadIdx.x / 32, first = blockIdx.x * channels_each;
-  if (warp >= Warps) {
-    const unsigned reader = threadIdx.x - 32 * Warps;
-    const chunk_reader<States, channels_each> chunks(s, c, first);
-    const auto begin = [&](unsigned chunk) {
-      if (chunk < s.chunks) chunks.read(chunk, reader, ahead[chunk % stages]);
-      __pipeline_commit();
-    };
-    for (unsigned chunk = 0; chunk + 1 < stages; ++chunk) begin(chunk);
-    for (unsigned chunk = 0; chunk < s.chunks; ++chunk) {
-      __pipeline_wait_prior(stages - 2);
-      wait_for_all<threads>();
-      begin(chunk + stages - 1);  // into what was last read before this barrier
-    }
-    return;
-  }
+  const bool is_reader = warp >= Warps;
+  const chunk_reader<States, channels_each> chunks(s, c, first);
+  const auto read = [&](unsigned chunk) {
+    if (chunk < s.chunks) chunks.read(chunk, threadIdx.x - 32 * Warps, ahead[chunk % stages]);
+    __pipeline_commit();
+  };
   const unsigned channel = first + warp * some_channels, lane = threadIdx.x % 32;
   const bool is_kept = channel < s.wide_channels;
-  const auto exists = [&](unsigned n, unsigned k) { return n < s.states && channel + k < s.channels; };
+  const auto exists = [&](unsigned n, unsigned k) { return !is_reader && n < s.states && channel + k < s.channels; };
   float* const h = s.h + places_of(s.heads, blockIdx.y).at[head_h];
   const auto of_h = [&](unsigned n, unsigned k) -> float& {
     return h[static_cast<std::int64_t>(n) * s.h_state + static_cast<std::int64_t>(channel + k) * s.h_chan];
@@ -111,8 +95,15 @@ __global__ void __launch_bounds__(Warps * 32 + readers)
   const unsigned rows_kept = is_kept ? s.wide_states : 0, apart = 8 * s.wide_channels;
   number* before = s.states_before + s.state_at(s.place(blockIdx.y, 0)) + channel +
                    static_cast<std::size_t>(lane / 4) * s.wide_channels + bf16::four_of_row::first_column();
+  if (is_reader)
+    for (unsigned chunk = 0; chunk + 1 < stages; ++chunk) read(chunk);
   for (unsigned chunk = 0; chunk < s.chunks; ++chunk) {
-    wait_for_all<threads>();
+    if (is_reader) __pipeline_wait_prior(stages - 2);
+    __syncthreads();
+    if (is_reader) {
+      read(chunk + stages - 1);  // where the chunk before was
+      continue;
+    }
     const brought& here = ahead[chunk % stages];
     const bf16::left_factor<States> state = sums.as_left();
     bf16::tile<1, head_tokens / 8> correction;

@@ -19,6 +19,8 @@ class call final {
   /// Four neighbours of every operand lie on an address of 16 bytes, one after the other, or are one number.
   bool in_fours() const { return in_fours_; }
   bool has_fours(std::size_t k) const { return step(k, 0) == 1 && length(0) % 4 == 0 && lies_on(k, 4, 1); }
+  /// Four neighbours of operand k are one number.
+  bool repeats(std::size_t k) const { return step(k, 0) == 0 && length(0) % 4 == 0; }
   /// Operand k begins with a multiple of so many numbers, and its steps along axes are multiples too.
   bool lies_on(std::size_t k, std::int64_t numbers, std::size_t first_axis = 0) const;
   /// Of each operand.

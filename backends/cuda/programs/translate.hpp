@@ -19,6 +19,25 @@ inline constexpr int scan_warps = 8, scan_run = 32;
 /// scan_run tokens. Behind the first argument comes memory for one number of 64 bits and two for each lane, 0 at first.
 std::string translated_scan(const pointwise&, const std::vector<number_format>&);
 
+/// An operand of a program whose result is filtered.
+struct filter_operand final {
+  int taps = 0;         ///< of a filter of its own; 0 if it has none
+  bool repeats = true;  ///< it is the same for all lanes of a thread
+  bool stays = false;   ///< it is the same for all tokens, and has no filter
+};
+/// How a thread of a filter goes over tokens.
+struct filter_layout final {
+  int lanes = 1;  ///< at once: 1 or 4, as above
+  int taps = 1;   ///< of the filter
+  std::vector<filter_operand> operands;
+  /// Of all operands of the call.
+  std::vector<number_format> formats;
+};
+/// The transposed filter of what a program makes, kernel "filter". Operands of its call are those of the program, y,
+/// taps, and the taps of the program's operands that have some; the tokens of taps are taps. Behind it comes a number
+/// of 64 bits: the tokens of a thread.
+std::string translated_filter(const pointwise&, const filter_layout&);
+
 /// How the states of a pass are divided among the warps of a block.
 struct states_layout final {
   int quads = 1;           ///< four lanes each: of so many warps, and as many again that help them
