@@ -60,9 +60,7 @@ class float32_copies final {
   }
 
  private:
-  out room_for(const extents& size) {
-    return {numbers_.emplace_back(volume(size)).data(), size, contiguous(size)};
-  }
+  out room_for(const extents& size) { return {numbers_.emplace_back(volume(size)).data(), size, contiguous(size)}; }
 
   results held_;
   std::deque<scratch<float>> numbers_;

@@ -65,8 +65,8 @@ TEST_CASE("a stored text is replaced by one that its model reads and that is as 
                        user_error);
   std::vector<std::int64_t> strange = texts.second;
   strange[2] = 1'000'000;
-  CHECK_THROWS_WITH_AS(m.replace(text, strange),
-                       "token id 1000000 is outside the vocabulary of 256 entries (0 to 255)", user_error);
+  CHECK_THROWS_WITH_AS(m.replace(text, strange), "token id 1000000 is outside the vocabulary of 256 entries (0 to 255)",
+                       user_error);
   CHECK(numbers_of(m.run(text).logits) == numbers_of(m.run(texts.first).logits));
 }
 

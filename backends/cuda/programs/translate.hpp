@@ -49,6 +49,7 @@ struct states_layout final {
   bool write_pairs = false, read_pairs = false;
   /// Of all operands of the call: four neighbouring lanes lie on an address of 16 bytes, one after the other.
   std::vector<bool> fours;
+  std::vector<bool> one_for_lanes;  ///< of all operands of the call: a token's number is the same for all lanes
   /// Of all operands of the call: bfloat16 are those alone that lie in fours and change with tokens, and y.
   std::vector<number_format> formats;
   /// Of all operands of the call, from token to token; 0 where one stays the same. Addresses are made of them when the

@@ -35,6 +35,8 @@ class four_lanes final {
         add_constant(k);
       else if (s.fours[static_cast<std::size_t>(k)])
         add_vector(k, step, s.formats[static_cast<std::size_t>(k)]);
+      else if (s.one_for_lanes[static_cast<std::size_t>(k)])
+        add_one_for_lanes(k, step);
       else
         add_lane_by_lane(k, step);
     }
@@ -69,6 +71,15 @@ class four_lanes final {
                     rows_, k, step, format == number_format::whole ? 16 : 8);
     next_ += fmt::format("    p{} += tile * {}ll;\n", k, step);
     add_row(k, format);
+  }
+  void add_one_for_lanes(int k, std::int64_t step) {
+    members_ += fmt::format("  const float* p{};\n", k);
+    begin_ += fmt::format("    p{0} = first_of<float>(c.of[{0}], at[0][{0}], c.tokens) + token * {1}ll;\n", k, step);
+    bring_ +=
+        fmt::format("    copy4(to + {0} * 4 * tile * lanes, p{1} + further * {2}ll, there ? 4 : 0);\n", rows_, k, step);
+    next_ += fmt::format("    p{} += tile * {}ll;\n", k, step);
+    take_ += fmt::format("    for (int j = 0; j < 4; ++j) v[j][{0}] = raw[{1} * tile * lanes];\n", k, rows_);
+    ++rows_;
   }
   void add_lane_by_lane(int k, std::int64_t step) {
     members_ += fmt::format("  const float* p{}[4];\n", k);

@@ -82,6 +82,7 @@ void unrolled_pass(const pointwise& p, const state_factors<float>& factors, std:
   s.write_pairs = step(f.write) == 1 && c.lies_on(write, 2);
   s.read_pairs = step(f.read) == 1 && c.lies_on(read, 2);
   for (std::size_t k = 0; k < all.size(); ++k) s.fours.push_back(run % 4 == 0 && c.has_fours(k));
+  for (const view<float>& v : all) s.one_for_lanes.push_back(volume(v.size) == v.of(axis::token));
   divide(s, runs, run);
   std::array<std::int64_t, 6> numbers{
       run, static_cast<std::int64_t>(states), step(f.log_decay), step(f.write), step(f.read), step(h)};
@@ -89,6 +90,7 @@ void unrolled_pass(const pointwise& p, const state_factors<float>& factors, std:
   std::vector<std::int64_t> how{s.quads,       s.parts,      s.tile,        s.one_decay,
                                 s.write_stays, s.read_stays, s.write_pairs, s.read_pairs};
   how.insert(how.end(), s.fours.begin(), s.fours.end());
+  how.insert(how.end(), s.one_for_lanes.begin(), s.one_for_lanes.end());
   how.insert(how.end(), s.token_steps.begin(), s.token_steps.end());
   const cudaKernel_t kernel =
       kernel_of(p, "states", c.and_formats(std::move(how)), [&] { return translated_states(p, s); });
