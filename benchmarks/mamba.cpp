@@ -28,11 +28,17 @@ void map_over(attention& h, const tensor<float>&) {
   h.reduced_matrix(Over);
 }
 
+void product(attention& h, const tensor<float>& x) { h.apply(x); }
+void last_row(attention& h, const tensor<float>&) { h.row(h.tokens() - 1); }
+
 constexpr query_of_mamba queries[] = {
     {"mamba/output", "y by the recurrence", 2048, cost::layer, [](attention& h, const auto&) { h.output(); }},
-    {"mamba/apply", "H x", 2048, cost::scan, [](attention& h, const auto& x) { h.apply(x); }},
-    {"mamba/row", "the last row of every channel", 2048, cost::scan,
-     [](attention& h, const auto&) { h.row(h.tokens() - 1); }},
+    {"mamba/apply", "H x", 2048, cost::scan, product},
+    {"mamba/apply-1024", "H x", 1024, cost::scan, product},
+    {"mamba/apply-65536", "H x", 65536, cost::scan, product},
+    {"mamba/row", "the last row of every channel", 2048, cost::scan, last_row},
+    {"mamba/row-1024", "the last row of every channel", 1024, cost::scan, last_row},
+    {"mamba/row-65536", "the last row of every channel", 65536, cost::scan, last_row},
     {"mamba/adjoint", "H' g", 2048, cost::scan, [](attention& h, const auto& x) { h.adjoint(x); }},
     {"mamba/rollout", "what a rollout takes of a layer: mean H 1 and mean H' w", 2048, cost::scan,
      [](attention& h, const auto&) { h.mean_adjoint(h.mean_apply(ones_of(h))); }},

@@ -15,9 +15,12 @@ struct alignas(16) token_weights final {
   float of_row[head_tokens];     ///< u and the decays from the chunk's beginning, or to its end
 };
 
+/// The operands of corrected_heads::heads.
+enum correction_place : int { q_u, q_v, p_u, p_v, correction_places };
+
 template <class Number>
 struct corrected_heads final {
-  layout<4> heads;  ///< u and v of q, u and v of p
+  layout<correction_places> heads;
   head_factors<Number> q, p;
   // Scratch of a range of chunks, as in chunked_heads.
   Number *probes, *corrections;                ///< q*, p

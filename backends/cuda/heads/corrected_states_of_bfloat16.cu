@@ -73,8 +73,8 @@ __global__ void __launch_bounds__(Warps * 32 + readers)
   constexpr unsigned channels_each = Warps * some_channels, stages = States > 64 ? 3 : 4;
   using brought = brought<States, channels_each>;
   auto* const ahead = shared_memory<brought>();
-  const unsigned warp = __shfl_sync(~0u, threadIdx.x / 32, 0),
-                 first = blockIdx.x * channels_each;  // the same for a warp
+  // By a shuffle, so that the compiler knows it to be one number for a warp.
+  const unsigned warp = __shfl_sync(~0u, threadIdx.x / 32, 0), first = blockIdx.x * channels_each;
   const bool is_reader = warp >= Warps;
   const chunk_reader<States, channels_each> chunks(s, c, first);
   const auto read = [&](unsigned chunk) {

@@ -20,8 +20,8 @@ struct streams_of_rows final {
     decay = moved(s.of.decay, own.at[decay_u], own.at[decay_v]);
     of[reads] = moved(s.of.read, own.at[read_u], own.at[read_v]);
     of[writes] = moved(s.of.write, own.at[write_u], own.at[write_v]);
-    of[probes] = moved(c.q, more.at[0], more.at[1]);
-    of[corrections] = moved(c.p, more.at[2], more.at[3]);
+    of[probes] = moved(c.q, more.at[q_u], more.at[q_v]);
+    of[corrections] = moved(c.p, more.at[p_u], more.at[p_v]);
   }
 };
 

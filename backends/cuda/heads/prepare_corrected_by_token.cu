@@ -85,9 +85,9 @@ __global__ void __launch_bounds__(prepare_threads)
             s.logarithmic);
   }
   const float there = stream == reads    ? u_of(s.of.read, own.at[read_u])
-                      : stream == probes ? u_of(c.q, more.at[0])
+                      : stream == probes ? u_of(c.q, more.at[q_u])
                       : stream == writes ? u_of(s.of.write, own.at[write_u])
-                                         : u_of(c.p, more.at[2]),
+                                         : u_of(c.p, more.at[p_u]),
               u = exists ? there : 0;
   const unsigned before = i + (stream == reads ? s.read : stream == probes ? 0 : stream == writes ? s.written : 1);
   __syncthreads();
@@ -139,9 +139,9 @@ __global__ void __launch_bounds__(prepare_threads, 2)
   const auto more = places_of(c.heads, blockIdx.y);
   const auto token = static_cast<std::int64_t>(chunk) * head_tokens;
   const rows_of_stream streams[row_streams]{{s.of.read, own.at[read_v], token},
-                                            {c.q, more.at[1], token},
+                                            {c.q, more.at[q_v], token},
                                             {s.of.write, own.at[write_v], token},
-                                            {c.p, more.at[3], token}};
+                                            {c.p, more.at[p_v], token}};
   unsigned at[row_streams]{};  // the first that is equal
 #pragma unroll
   for (unsigned k = probes; k < row_streams; ++k) {

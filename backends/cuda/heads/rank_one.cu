@@ -49,7 +49,7 @@ bool run_by_token(bool adjoint, const rank_one_recurrence<float>& r, in x, out h
   chunked_heads<bf16::number> s =
       placed<bf16::number>(adjoint, d, {rounded(x), rounded(d.write.v), rounded(d.read.v)}, h, y);
   corrected_heads<bf16::number> c = corrections_of(adjoint, o, rounded(o.p.v), rounded(o.q.v), h, y);
-  if (!takes_streams(s) || !takes_stream(c.q, s.states, c.heads, 1) || !takes_stream(c.p, s.states, c.heads, 3))
+  if (!takes_streams(s) || !takes_stream(c.q, s.states, c.heads, q_v) || !takes_stream(c.p, s.states, c.heads, p_v))
     return false;
   const std::size_t heads = s.heads.entries, state = std::size_t{s.wide_states} * s.wide_channels,
                     square = head_tokens * head_tokens, rows = head_tokens * s.wide_states;
